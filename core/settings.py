@@ -1,0 +1,56 @@
+"""Every setting of the server, read from `TUNESMITH_*` environment variables; docs/deployment.md describes each one."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PACKAGED_CATALOGUE = Path(__file__).parent / "registry" / "catalogue.yaml"
+
+
+class Settings(BaseSettings):
+    """Settings of the API, the workers and the reconciler; durations are seconds, sizes are bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNESMITH_", extra="ignore")
+
+    # The three services.
+    database_url: str = "postgresql+psycopg://tunesmith@127.0.0.1:5432/tunesmith"
+    database_pool_size: int = Field(default=10, ge=1)
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    s3_endpoint_url: str | None = None
+    s3_public_endpoint_url: str | None = None
+    s3_region: str = "us-east-1"
+    s3_bucket: str = Field(default="tunesmith", min_length=3)
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: SecretStr | None = None
+
+    # The API.
+    organization_name: str = "tunesmith"
+    file_max_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    presign_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
+
+    # Base models that may be trained.
+    catalogue: Path = PACKAGED_CATALOGUE
+
+    # The workers.
+    work_dir: Path = Path(".tunesmith/work")
+    worker_name: str | None = None
+    cpu_slots: int = Field(default=1, ge=1)
+    trainer_threads: int | None = Field(default=None, ge=1)
+    cache_max_bytes: int = Field(default=50 * 1024**3, ge=1)
+    lease_seconds: float = Field(default=30.0, gt=0)
+    poll_seconds: float = Field(default=5.0, gt=0)
+    drain_seconds: float = Field(default=60.0, ge=0)
+    max_faults: int = Field(default=3, ge=1)
+    max_losses: int = Field(default=10, ge=1)
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        """Three heartbeats fit into a lease, so that one lost round trip does not cost the job."""
+        return self.lease_seconds / 3
+
+
+@lru_cache
+def get_settings() -> Settings:
+    return Settings()
