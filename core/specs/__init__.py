@@ -1,4 +1,4 @@
 """What crosses a boundary, as pydantic models only: job specs, base model sources, and a trainer's run directory.
 
-This is the lowest layer: it imports nothing of the house, and the trainers see no more of `core` than this and `core.rows`.
+This is the lowest layer: it imports nothing of the house; of `core`, the trainers see this and `core.rows` only.
 """

@@ -30,7 +30,7 @@ class Lora(Strict):
 
 
 class Samples(Strict):
-    """Completions of validation rows before and after training, greedily decoded, kept as the artifact samples.jsonl."""
+    """Greedy completions of validation rows before and after training, kept as the artifact samples.jsonl."""
 
     rows: Auto | Annotated[int, Field(ge=0, le=1000)] = Field(
         default="auto", description="How many validation rows, from the first; auto: at most 16. 0: none."

@@ -1,0 +1,1 @@
+"""Who may do what: organisations, projects, and the keys that speak for them."""

@@ -1,0 +1,97 @@
+"""Validation of files: claimed, leased, fenced and reaped as jobs are."""
+
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from core.db import after_commit
+from core.jobs.service import file_finished
+from core.leases import Limits, Replaced, database_is_back
+from core.models import File, attempt_token
+from core.queue import ring
+
+
+def claim(session: Session, *, lease: float) -> File | None:
+    """Take the file that has waited longest for its validation. A deleted one too: jobs may wait for it."""
+    file = session.scalar(
+        select(File)
+        .where(File.status == "uploaded", File.token.is_(None))
+        .order_by(File.created_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    if file is not None:
+        file.token = session.scalars(select(attempt_token.next_value())).one()
+        file.lease_expires_at = func.now() + timedelta(seconds=lease)
+    return file
+
+
+def heartbeat(session: Session, *, token: int, lease: float) -> None:
+    """Renew the lease.
+
+    Raises:
+        Replaced: the token is no longer the file's.
+    """
+    _hold(session, token=token, lease=lease)
+
+
+def _hold(session: Session, *, token: int, lease: float) -> File:
+    file = session.scalar(
+        update(File)
+        .where(File.token == token)
+        .values(lease_expires_at=func.now() + timedelta(seconds=lease))
+        .returning(File)
+        .execution_options(populate_existing=True)
+    )
+    if file is None:
+        raise Replaced(f"validation {token} has been replaced")
+    return file
+
+
+def finish(session: Session, *, token: int, lease: float, rows: int | None, fault: str | None) -> None:
+    """Write the verdict, and move the jobs that waited for it, in one transaction.
+
+    Raises:
+        Replaced: the token is no longer the file's.
+    """
+    file = _hold(session, token=token, lease=lease)
+    _finish(session, file, rows=rows, fault=fault)
+
+
+def _finish(session: Session, file: File, *, rows: int | None, fault: str | None) -> None:
+    file.token = file.lease_expires_at = None
+    file.rows = rows
+    file.status = "error" if fault else "processed"
+    file.status_details = fault
+    session.flush()
+    file_finished(session, file_id=file.id)
+
+
+def release(session: Session, *, token: int, lease: float, limits: Limits, reason: str) -> None:
+    """Give a file back whose validation failed for a reason that is not the file's (the store was away, say)."""
+    _count_loss(session, _hold(session, token=token, lease=lease), limits=limits, reason=reason)
+
+
+def reap(session: Session, *, limits: Limits) -> int:
+    """Give back the files whose validation has been silent for longer than its lease; answers how many."""
+    statement = (
+        select(File)
+        .where(File.token.is_not(None), File.lease_expires_at < func.now(), database_is_back(limits.lease))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    lost = list(session.scalars(statement))
+    for file in lost:
+        _count_loss(session, file, limits=limits, reason="its worker was lost")
+    if lost:
+        after_commit(session, lambda: ring("cpu"))
+    return len(lost)
+
+
+def _count_loss(session: Session, file: File, *, limits: Limits, reason: str) -> None:
+    file.losses += 1
+    file.token = file.lease_expires_at = None
+    if file.losses >= limits.max_losses:
+        _finish(session, file, rows=None, fault=f"validation failed {file.losses} times, most recently: {reason}")

@@ -1,0 +1,75 @@
+"""The one way in which a job changes its state."""
+
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from core.errors import InvalidState
+from core.ids import new_id
+from core.jobs.states import ACTIVE, RUNNING, TERMINAL, TRANSITIONS
+from core.models import Event, Job
+
+Level = str  # info | warn | error
+
+
+class IllegalTransition(InvalidState):
+    pass
+
+
+def transition(
+    session: Session,
+    job: Job,
+    to: str,
+    *,
+    reason: str | None,
+    message: str,
+    level: Level = "info",
+    error: dict[str, Any] | None = None,
+) -> None:
+    """Move a job, whose row this transaction has locked, to the state `to`, and write the event that says so.
+
+    Leaving the active states drops the attempt's token and lease: from the commit on the attempt can write nothing.
+
+    Raises:
+        IllegalTransition: the table does not allow it; nothing has changed.
+    """
+    if to not in TRANSITIONS[job.status]:
+        raise IllegalTransition(f"job {job.id} is {job.status}, which cannot become {to}")
+    job.status = to
+    job.status_reason = reason
+    if to not in ACTIVE:
+        job.token = job.lease_expires_at = job.worker_id = None
+        job.estimated_finish = None
+    if to == RUNNING and job.started_at is None:
+        job.started_at = func.now()
+    if to in TERMINAL:
+        job.finished_at = func.now()
+        job.error = error
+    append_event(session, job, message=message, level=level)
+
+
+def append_event(
+    session: Session,
+    job: Job,
+    *,
+    message: str,
+    level: Level = "info",
+    type: str = "message",
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Add the next event of a job, whose row this transaction has locked: the number comes from that row."""
+    job.event_seq += 1
+    session.add(
+        Event(
+            job_id=job.id,
+            seq=job.event_seq,
+            id=new_id("ftevent-"),
+            # Not the transaction's time: events of one transaction keep their order in lists sorted by time.
+            created_at=func.clock_timestamp(),
+            level=level,
+            type=type,
+            message=message,
+            data=data,
+        )
+    )

@@ -1,0 +1,201 @@
+"""What a running attempt writes. Each function begins with `hold`: a replaced attempt raises and writes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.access.repository import organization_of_project
+from core.db import after_commit
+from core.ids import new_id
+from core.jobs import repository
+from core.jobs.claims import end_attempt, hold
+from core.jobs.lifecycle import append_event, transition
+from core.jobs.states import FAILED, PAUSED, PAUSING, QUEUED, SUCCEEDED
+from core.leases import Limits
+from core.models import Artifact, Checkpoint, File, Job, Metric, Model
+from core.queue import ring
+from core.registry.service import model_name
+from core.specs.run import CheckpointEvent, MessageEvent, MetricsEvent, ResolvedEvent, RunError, RunResult
+from core.storage import Entry
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder in the store whose every file has been read back."""
+
+    prefix: str
+    entries: list[Entry]
+
+
+def heartbeat(session: Session, *, token: int, lease: float) -> bool:
+    """Renew the lease; answers True where the attempt should checkpoint and stop, because its job is to pause.
+
+    Raises:
+        Replaced: the attempt must kill its trainer and leave.
+    """
+    return hold(session, token=token, lease=lease).status == PAUSING
+
+
+def record(
+    session: Session, *, token: int, lease: float, events: Sequence[MessageEvent | ResolvedEvent | MetricsEvent]
+) -> None:
+    """Append a batch of the trainer's events; metrics of a step that an earlier attempt also did are replaced."""
+    job = hold(session, token=token, lease=lease)
+    for event in events:
+        match event:
+            case MessageEvent():
+                append_event(session, job, message=event.message, level=event.level, data=event.data)
+            case ResolvedEvent():
+                job.resolved = event.hyperparameters
+                job.total_steps = event.total_steps
+            case MetricsEvent():
+                _record_metrics(session, job, event, token=token)
+
+
+def _record_metrics(session: Session, job: Job, event: MetricsEvent, *, token: int) -> None:
+    job.step, job.total_steps, job.trained_tokens = event.step, event.total_steps, event.trained_tokens
+    if event.seconds_left is not None:
+        job.estimated_finish = func.now() + timedelta(seconds=event.seconds_left)
+    data = {"step": event.step, "total_steps": event.total_steps, **event.data}
+    append_event(session, job, message=event.message, type="metrics", data=data)
+    session.execute(
+        insert(Metric)
+        .values(job_id=job.id, step=event.step, token=token, data=data)
+        .on_conflict_do_update(index_elements=["job_id", "step"], set_={"token": token, "data": data})
+    )
+
+
+def publish_checkpoint(session: Session, *, token: int, lease: float, event: CheckpointEvent, folder: Folder) -> None:
+    """Make a stored checkpoint visible, as the place to resume from and as a model that jobs may start from.
+
+    A step that is published already (its attempt was lost right after) stays as it is: the two are the same.
+    """
+    job = hold(session, token=token, lease=lease)
+    values = {
+        "id": new_id("ftckpt_"),
+        "job_id": job.id,
+        "token": token,
+        "step": event.step,
+        "created_at": func.now(),
+        "prefix": folder.prefix,
+        "manifest": [asdict(entry) for entry in folder.entries],
+        "metrics": {"step": event.step, **event.metrics},
+        "trained_tokens": event.trained_tokens,
+    }
+    inserted = session.execute(
+        insert(Checkpoint)
+        .values(**values)
+        .on_conflict_do_nothing(index_elements=["job_id", "step"])
+        .returning(Checkpoint.id)
+    ).scalar()
+    if inserted is None:
+        return
+    name = _add_model(session, job, folder=folder, step=event.step)
+    append_event(session, job, message=f"Checkpoint created at step {event.step}: {name}")
+
+
+def succeed(
+    session: Session, *, token: int, lease: float, result: RunResult, folder: Folder, results_name: str
+) -> None:
+    """Publish what the job yielded, all of it in this transaction, and end the job."""
+    job = hold(session, token=token, lease=lease)
+    for entry in folder.entries:
+        session.add(
+            Artifact(
+                id=new_id("ftartifact-"),
+                job_id=job.id,
+                created_at=func.now(),
+                name=entry.name,
+                bytes=entry.bytes,
+                sha256=entry.sha256,
+                object_key=f"{folder.prefix}{entry.name}",
+            )
+        )
+    results = next((entry for entry in folder.entries if entry.name == results_name), None)
+    if results is not None:
+        job.result_file_id = _add_result_file(session, job, folder=folder, entry=results)
+    job.fine_tuned_model = _add_model(session, job, folder=folder, step=None)
+    job.trained_tokens = result.trained_tokens
+    append_event(session, job, message=f"New fine-tuned model created: {job.fine_tuned_model}")
+    end_attempt(session, token=token, outcome="succeeded")
+    transition(session, job, SUCCEEDED, reason=None, message="The job has successfully completed")
+
+
+def _add_model(session: Session, job: Job, *, folder: Folder, step: int | None) -> str:
+    name = model_name(
+        base=job.base_model,
+        organization=organization_of_project(session, job.project_id).name,
+        suffix=job.spec["suffix"],
+        job_id=job.id,
+        step=step,
+    )
+    session.add(
+        Model(
+            id=new_id("ftmodel-"),
+            project_id=job.project_id,
+            name=name,
+            job_id=job.id,
+            base_model=job.base_model,
+            parent_model_id=job.parent_model_id,
+            checkpoint_step=step,
+            prefix=folder.prefix,
+            manifest=[asdict(entry) for entry in folder.entries],
+        )
+    )
+    return name
+
+
+def _add_result_file(session: Session, job: Job, *, folder: Folder, entry: Entry) -> str:
+    file = File(
+        id=new_id("file-"),
+        project_id=job.project_id,
+        filename="step_metrics.csv",
+        purpose="fine-tune-results",
+        bytes=entry.bytes,
+        sha256=entry.sha256,
+        object_key=f"{folder.prefix}{entry.name}",
+        status="processed",
+    )
+    session.add(file)
+    session.flush()
+    return file.id
+
+
+def stopped(session: Session, *, token: int, lease: float) -> None:
+    """The trainer stopped at a checkpoint: paused where that was asked for, else (its worker leaves) queued again."""
+    job = hold(session, token=token, lease=lease)
+    if job.status == PAUSING:
+        end_attempt(session, token=token, outcome="paused")
+        transition(session, job, PAUSED, reason="paused on request", message="The job is paused")
+    else:
+        end_attempt(session, token=token, outcome="drained")
+        message = "The worker is shutting down; queued again to go on from the last checkpoint"
+        transition(session, job, QUEUED, reason="its worker was shut down", message=message)
+        after_commit(session, lambda: ring("train"))
+
+
+def fail(session: Session, *, token: int, limits: Limits, error: RunError) -> None:
+    """The trainer failed: end the job, or, where another attempt may do better, count the fault and queue it again."""
+    job = hold(session, token=token, lease=limits.lease)
+    end_attempt(session, token=token, outcome="fault" if error.retryable else "failed", detail=error.message)
+    job.faults += error.retryable
+    if error.retryable and job.faults < limits.max_faults and job.status != PAUSING:
+        message = f"{error.message} (attempt {job.faults} of {limits.max_faults}; queued again)"
+        transition(session, job, QUEUED, reason=error.message, message=message, level="warn")
+        after_commit(session, lambda: ring("train"))
+    elif error.retryable and job.faults < limits.max_faults:
+        transition(session, job, PAUSED, reason="paused on request", message=error.message, level="warn")
+    else:
+        tried = f" ({job.faults} attempts)" if error.retryable else ""
+        public = {"code": error.code, "message": error.message + tried, "param": error.param}
+        transition(session, job, FAILED, reason=error.message, message=public["message"], level="error", error=public)
+
+
+def starting_point(session: Session, *, job_id: str) -> Folder | None:
+    """Where an attempt of this job begins: its last published checkpoint, if there is one."""
+    checkpoint = repository.latest_checkpoint(session, job_id=job_id)
+    return checkpoint and Folder(prefix=checkpoint.prefix, entries=Entry.many(checkpoint.manifest))

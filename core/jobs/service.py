@@ -1,0 +1,145 @@
+"""What clients ask of jobs."""
+
+import secrets
+
+from sqlalchemy.orm import Session
+
+from core.access.owner import Owner
+from core.access.service import require_project
+from core.db import after_commit
+from core.errors import InvalidRequest, InvalidState
+from core.files import repository as files
+from core.ids import new_id
+from core.jobs import repository
+from core.jobs.lifecycle import append_event, transition
+from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING, TERMINAL, VALIDATING_FILES
+from core.models import File, Job
+from core.queue import ring
+from core.registry.catalogue import Catalogue
+from core.registry.service import starting_model
+from core.specs.job import JobSpec
+
+
+def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec) -> Job:
+    """Insert a job with its first events; it is queued at once where its files are processed already.
+
+    Raises:
+        NotAllowed: an operator key.
+        UnknownModel: neither the catalogue nor the project has the model.
+        NotFound: a file is not the project's.
+        InvalidRequest: a file has another purpose, or training and validation file are the same.
+    """
+    project_id = require_project(owner)
+    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
+    training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
+    validation = spec.validation_file and _usable_file(
+        session, owner, param="validation_file", file_id=spec.validation_file
+    )
+    if validation and validation.id == training.id:
+        raise InvalidRequest(
+            "validation_file: is the training file; give rows that training never sees", param="validation_file"
+        )
+    job = Job(
+        id=new_id("ftjob-"),
+        project_id=project_id,
+        spec=spec.model_dump(mode="json", exclude={"hyperparameters", "integrations"}),
+        model=spec.model,
+        base_model=start.base.id,
+        parent_model_id=start.parent.id if start.parent else None,
+        training_file_id=training.id,
+        validation_file_id=validation.id if validation else None,
+        seed=spec.seed if spec.seed is not None else secrets.randbelow(2**31),
+        needed_devices=spec.resources.gpus or 0,
+        status=VALIDATING_FILES,
+        status_reason="waiting for its files to be processed",
+        event_seq=0,
+    )
+    session.add(job)
+    session.flush()
+    append_event(session, job, message=f"Created fine-tuning job: {job.id}")
+    append_event(session, job, message=f"Validating training file: {training.id}")
+    advance_validation(session, job)
+    return job
+
+
+def _usable_file(session: Session, owner: Owner, *, param: str, file_id: str) -> File:
+    # Shared lock: the transaction that finishes this file either saw this job or is seen by it.
+    file = files.get(session, owner=owner, file_id=file_id, param=param, share=True)
+    if file.purpose != "fine-tune":
+        raise InvalidRequest(f"{param}: file {file.id} has purpose {file.purpose!r}, not 'fine-tune'", param=param)
+    return file
+
+
+def advance_validation(session: Session, job: Job) -> None:
+    """Move a locked job out of `validating_files` when its files allow it: all processed, or one of them unusable."""
+    inputs = repository.files_of(session, job=job)
+    for param, file in inputs:
+        if file.status == "error":
+            message = f"{param}: file {file.id} can't be used: {file.status_details}"
+            error = {"code": "invalid_file", "message": message, "param": param}
+            transition(session, job, FAILED, reason=message, message=message, level="error", error=error)
+            return
+    if all(file.status == "processed" for _, file in inputs):
+        message = "Files validated, moving job to queued state"
+        transition(session, job, QUEUED, reason="waiting for a free slot", message=message)
+        after_commit(session, lambda: ring("train"))
+
+
+def file_finished(session: Session, *, file_id: str) -> None:
+    """Move the jobs that waited for a file; called in the transaction that finishes it."""
+    for job in repository.waiting_for(session, file_id=file_id):
+        advance_validation(session, job)
+
+
+def advance_waiting(session: Session) -> None:
+    """Look again at the jobs that wait for files: a net under `file_finished`, which should leave it nothing."""
+    for job in repository.waiting_with_finished_file(session):
+        advance_validation(session, job)
+
+
+def cancel(session: Session, *, owner: Owner, job_id: str) -> Job:
+    """Cancel at once, in every state that is not terminal; a running attempt loses its fence.
+
+    Raises:
+        InvalidState: the job has ended.
+    """
+    job = repository.get(session, owner=owner, job_id=job_id, lock=True)
+    if job.status in TERMINAL:
+        raise InvalidState(f"job {job.id} has {_ended(job)}: it can't be cancelled")
+    transition(session, job, CANCELLED, reason="cancelled on request", message="The job was cancelled on request")
+    return job
+
+
+def pause(session: Session, *, owner: Owner, job_id: str) -> Job:
+    """Pause a queued job at once, a running one after its next checkpoint.
+
+    Raises:
+        InvalidState: the job is neither queued nor running (nor pausing or paused already).
+    """
+    job = repository.get(session, owner=owner, job_id=job_id, lock=True)
+    if job.status == QUEUED:
+        transition(session, job, PAUSED, reason="paused on request", message="The job was paused on request")
+    elif job.status == RUNNING:
+        message = "The job will pause at its next step, after a checkpoint"
+        transition(session, job, PAUSING, reason="asked to pause", message=message)
+    elif job.status not in (PAUSING, PAUSED):
+        raise InvalidState(f"job {job.id} is {job.status}: only queued and running jobs can be paused")
+    return job
+
+
+def resume(session: Session, *, owner: Owner, job_id: str) -> Job:
+    """Queue a paused job again; it goes on from its last checkpoint.
+
+    Raises:
+        InvalidState: the job is not paused.
+    """
+    job = repository.get(session, owner=owner, job_id=job_id, lock=True)
+    if job.status != PAUSED:
+        raise InvalidState(f"job {job.id} is {job.status}: only paused jobs can be resumed")
+    transition(session, job, QUEUED, reason="waiting for a free slot", message="The job was resumed on request")
+    after_commit(session, lambda: ring("train"))
+    return job
+
+
+def _ended(job: Job) -> str:
+    return "been cancelled" if job.status == CANCELLED else job.status

@@ -1,0 +1,32 @@
+"""The tables, one a file. Importing this package registers all of them on `Base.metadata`."""
+
+from core.models.api_key import ApiKey
+from core.models.artifact import Artifact
+from core.models.attempt import Attempt, attempt_token
+from core.models.base import Base
+from core.models.checkpoint import Checkpoint
+from core.models.event import Event
+from core.models.file import File
+from core.models.job import Job
+from core.models.metric import Metric
+from core.models.model import Model
+from core.models.organization import Organization
+from core.models.project import Project
+from core.models.worker import Worker
+
+__all__ = [
+    "ApiKey",
+    "Artifact",
+    "Attempt",
+    "Base",
+    "Checkpoint",
+    "Event",
+    "File",
+    "Job",
+    "Metric",
+    "Model",
+    "Organization",
+    "Project",
+    "Worker",
+    "attempt_token",
+]

@@ -1,0 +1,24 @@
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Sequence
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models.base import Base
+
+# Fencing tokens: monotonic over all attempts of all jobs and files, issued by the claim.
+attempt_token = Sequence("attempt_token", metadata=Base.metadata)
+
+
+class Attempt(Base):
+    """One worker's try at one job; its token is its number in the world."""
+
+    __tablename__ = "attempts"
+
+    token: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    worker_id: Mapped[str]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    # succeeded | failed | cancelled | paused | drained | fault | lost
+    outcome: Mapped[str | None]
+    detail: Mapped[str | None]

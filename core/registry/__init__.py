@@ -1,0 +1,1 @@
+"""Models: the operator's catalogue of bases, and what jobs made of them."""

@@ -1,0 +1,61 @@
+"""What a model's name means to its reader."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from core.access.owner import Owner
+from core.db import Now
+from core.errors import InvalidRequest, NotFound
+from core.models import Model
+from core.registry import repository
+from core.registry.catalogue import Catalogue, CatalogueEntry
+
+
+class UnknownModel(InvalidRequest):
+    code = "model_not_found"
+
+
+@dataclass(frozen=True)
+class StartingModel:
+    """What a job starts from: a base of the catalogue and, where an earlier job made it, that job's model."""
+
+    base: CatalogueEntry
+    parent: Model | None
+
+
+def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name: str) -> StartingModel:
+    """Resolve the `model` of a job.
+
+    Raises:
+        UnknownModel: neither the catalogue nor this owner has a model of that name.
+    """
+    if base := catalogue.find(name):
+        return StartingModel(base=base, parent=None)
+    parent = repository.model_by_name(session, owner=owner, name=name)
+    base = catalogue.find(parent.base_model) if parent else None
+    if base is None:
+        known = ", ".join(entry.id for entry in catalogue.models)
+        raise UnknownModel(f"model: no model {name!r}; base models here are {known}", param="model")
+    return StartingModel(base=base, parent=parent)
+
+
+def get(session: Session, *, owner: Owner, name: str) -> Model:
+    """Raises NotFound."""
+    model = repository.model_by_name(session, owner=owner, name=name)
+    if model is None:
+        raise NotFound(f"no model {name!r}", param="model")
+    return model
+
+
+def delete(session: Session, *, owner: Owner, name: str) -> Model:
+    """Take a fine-tuned model out of use; jobs that already run from it go on."""
+    model = get(session, owner=owner, name=name)
+    model.deleted_at = Now()
+    return model
+
+
+def model_name(*, base: str, organization: str, suffix: str | None, job_id: str, step: int | None = None) -> str:
+    """`ft:{base}:{org}:{suffix}:{id}`, where the id is the random part of the job's; checkpoints append their step."""
+    name = f"ft:{base}:{organization}:{suffix or ''}:{job_id[-16:]}"
+    return name if step is None else f"{name}:ckpt-step-{step}"

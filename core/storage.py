@@ -1,0 +1,269 @@
+"""The object store: the only place that knows boto3.
+
+Nothing here trusts the server's checksums: each upload is read back and compared with our own SHA-256 before
+anybody is told of it, and each download is verified before it gets its name.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import boto3
+from botocore.client import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core.errors import TunesmithError, Unavailable
+from core.ids import new_id
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CHUNK = 1024 * 1024
+PART = 8 * 1024 * 1024  # the protocol asks for 5 MiB at least
+MANIFEST = "manifest.json"
+STORE_ERRORS = (ClientError, BotoCoreError)
+
+
+class IntegrityError(TunesmithError):
+    """Bytes are not what their SHA-256 says."""
+
+    code = "integrity_error"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a stored folder; `name` is relative to it, with '/' between parts."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def many(cls, manifest: Iterable[dict[str, Any]]) -> list["Entry"]:
+        return [cls(**entry) for entry in manifest]
+
+
+class Storage:
+    """One bucket. The clients inside are safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.bucket = settings.s3_bucket
+        self._client = _client(settings, settings.s3_endpoint_url)
+        # A signature covers the host, so that links are signed for the address that their readers use.
+        public = settings.s3_public_endpoint_url
+        self._public = _client(settings, public) if public else self._client
+
+    def ensure_bucket(self) -> None:
+        """Create the bucket where it does not exist yet."""
+        try:
+            self._client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in ("404", "NoSuchBucket"):
+                raise
+            self._client.create_bucket(Bucket=self.bucket)
+
+    def check(self) -> None:
+        """Raises one of STORE_ERRORS where the bucket does not answer."""
+        self._client.head_bucket(Bucket=self.bucket)
+
+    def writer(self, key: str) -> "MultipartWriter":
+        return MultipartWriter(self._client, bucket=self.bucket, key=key)
+
+    def stream(self, key: str, *, bucket: str | None = None) -> Iterator[bytes]:
+        """The object's bytes, in chunks; the request is made before the first one is asked for."""
+        body = self._client.get_object(Bucket=bucket or self.bucket, Key=key)["Body"]
+        return body.iter_chunks(CHUNK)
+
+    def open(self, key: str) -> BinaryIO:
+        return self._client.get_object(Bucket=self.bucket, Key=key)["Body"]  # pyright: ignore[reportReturnType]
+
+    def put_file(self, key: str, path: Path) -> Entry:
+        """Upload a file and read it back.
+
+        Raises:
+            IntegrityError: what the store answers is not what the file holds.
+        """
+        with self.writer(key) as writer, path.open("rb") as source:
+            while chunk := source.read(CHUNK):
+                writer.write(chunk)
+        entry = Entry(name=path.name, bytes=writer.bytes, sha256=writer.sha256)
+        self.verify(key, entry)
+        return entry
+
+    def verify(self, key: str, entry: Entry) -> None:
+        """Read the object and compare.
+
+        Raises:
+            IntegrityError: size or SHA-256 differ.
+        """
+        digest, size = hashlib.sha256(), 0
+        for chunk in self.stream(key):
+            digest.update(chunk)
+            size += len(chunk)
+        _compare(key, entry, size=size, sha256=digest.hexdigest())
+
+    def get_file(self, key: str, path: Path, *, entry: Entry) -> None:
+        """Download to `path`, which appears only when all bytes are there and right.
+
+        Raises:
+            IntegrityError: size or SHA-256 differ.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{new_id('part-')}")
+        digest, size = hashlib.sha256(), 0
+        try:
+            with partial.open("wb") as target:
+                for chunk in self.stream(key):
+                    target.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+            _compare(key, entry, size=size, sha256=digest.hexdigest())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def put_folder(self, prefix: str, folder: Path) -> list[Entry]:
+        """Upload every file below `folder` and, last of all, the manifest; answers the manifest's entries."""
+        entries: list[Entry] = []
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
+            name = path.relative_to(folder).as_posix()
+            stored = self.put_file(f"{prefix}{name}", path)
+            entries.append(Entry(name=name, bytes=stored.bytes, sha256=stored.sha256))
+        body = json.dumps([asdict(entry) for entry in entries], indent=1).encode()
+        self._client.put_object(Bucket=self.bucket, Key=f"{prefix}{MANIFEST}", Body=body)
+        return entries
+
+    def get_folder(self, prefix: str, entries: Iterable[Entry], folder: Path) -> None:
+        """Download the entries into `folder`, each verified.
+
+        Raises:
+            IntegrityError: a name leaves the folder, or bytes differ.
+        """
+        for entry in entries:
+            name = PurePosixPath(entry.name)
+            if name.is_absolute() or ".." in name.parts:
+                raise IntegrityError(f"a manifest names a file outside its folder: {entry.name!r}")
+            self.get_file(f"{prefix}{entry.name}", folder / name, entry=entry)
+
+    def get_prefix(self, bucket: str, prefix: str, folder: Path) -> None:
+        """Download all objects below a prefix of any bucket: a base model of the catalogue, which has no manifest."""
+        prefix = prefix.rstrip("/") + "/"
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                name = PurePosixPath(item.get("Key", "")[len(prefix) :])
+                if not name.name or ".." in name.parts:
+                    continue
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    for chunk in self.stream(prefix + str(name), bucket=bucket):
+                        file.write(chunk)
+
+    def presign(self, key: str, *, filename: str, seconds: int) -> str:
+        """A link that downloads the object without a key, for so many seconds."""
+        safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in PurePosixPath(filename).name)
+        return self._public.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self.bucket,
+                "Key": key,
+                "ResponseContentDisposition": f'attachment; filename="{safe}"',
+            },
+            ExpiresIn=seconds,
+        )
+
+    def delete(self, key: str) -> None:
+        self._client.delete_object(Bucket=self.bucket, Key=key)
+
+
+class MultipartWriter:
+    """Streams bytes of unknown length into one object, which becomes visible whole, at the end, or never.
+
+    After the `with` block `bytes` and `sha256` describe what was written; an exception inside it aborts the upload.
+    Memory: one part.
+    """
+
+    def __init__(self, client: "S3Client", *, bucket: str, key: str) -> None:
+        self._client = client
+        self._at: dict[str, str] = {"Bucket": bucket, "Key": key}
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+        self._buffer = bytearray()
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def write(self, chunk: bytes) -> None:
+        self._buffer += chunk
+        self._digest.update(chunk)
+        self.bytes += len(chunk)
+        while len(self._buffer) >= PART:
+            self._send(bytes(self._buffer[:PART]))
+            del self._buffer[:PART]
+
+    def _send(self, part: bytes) -> None:
+        if self._upload_id is None:
+            self._upload_id = self._client.create_multipart_upload(**self._at)["UploadId"]  # pyright: ignore[reportArgumentType]
+        number = len(self._parts) + 1
+        answer = self._client.upload_part(**self._at, UploadId=self._upload_id, PartNumber=number, Body=part)  # pyright: ignore[reportArgumentType]
+        self._parts.append({"ETag": answer["ETag"], "PartNumber": number})
+
+    def __enter__(self) -> "MultipartWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+        elif self._upload_id is None:
+            self._client.put_object(**self._at, Body=bytes(self._buffer))  # pyright: ignore[reportArgumentType]
+        else:
+            if self._buffer:
+                self._send(bytes(self._buffer))
+            parts: Any = {"Parts": self._parts}
+            self._client.complete_multipart_upload(**self._at, UploadId=self._upload_id, MultipartUpload=parts)  # pyright: ignore[reportArgumentType]
+
+    def abort(self) -> None:
+        if self._upload_id is not None:
+            self._client.abort_multipart_upload(**self._at, UploadId=self._upload_id)  # pyright: ignore[reportArgumentType]
+            self._upload_id = None
+
+
+def _client(settings: Settings, endpoint: str | None) -> "S3Client":
+    secret = settings.s3_secret_access_key
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if endpoint else "auto"},
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "total_max_attempts": 5},
+            max_pool_connections=32,
+            # Not every store knows the newer checksum trailers; our own SHA-256 is what counts.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+def _compare(key: str, entry: Entry, *, size: int, sha256: str) -> None:
+    if (size, sha256) != (entry.bytes, entry.sha256):
+        raise IntegrityError(
+            f"{os.path.basename(key)}: {size} bytes with SHA-256 {sha256}, expected {entry.bytes} with {entry.sha256}"
+        )
+
+
+def unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"the object store does not answer ({type(error).__name__}); try again")

@@ -1,0 +1,1 @@
+"""The workers as they report themselves."""
