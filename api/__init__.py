@@ -1,0 +1,1 @@
+"""The HTTP API: stateless, thin routes over the services of `core`."""

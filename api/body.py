@@ -1,0 +1,67 @@
+"""JSON bodies, read after the key has been checked and only up to a limit."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from api.deps import OwnerDep
+from api.validation import explain
+from core.errors import InvalidRequest, TooLarge
+
+LIMIT = 1024 * 1024
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def json_body(model: type[Body]) -> Callable[..., Awaitable[Body]]:
+    """A dependency that answers the request's body as `model`.
+
+    FastAPI itself would read and parse the body before it asks who is there.
+    """
+    schema = model.model_json_schema()
+
+    async def read(request: Request, _: OwnerDep) -> Body:
+        raw = await _read_limited(request)
+        try:
+            decoded = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+        if not isinstance(decoded, dict):
+            raise InvalidRequest(f"the body must be a JSON object, not {type(decoded).__name__}")
+        _refuse_nul(decoded, path="")
+        try:
+            return model.model_validate(decoded)
+        except ValidationError as error:
+            raise explain(error.errors(include_url=False), body=decoded, schema=schema) from None
+
+    return read
+
+
+async def _read_limited(request: Request) -> bytes:
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > LIMIT:
+            raise TooLarge(f"the body is larger than {LIMIT} bytes")
+    return bytes(raw)
+
+
+def _refuse_nul(value: Any, *, path: str) -> None:
+    """PostgreSQL's text cannot hold NUL, and no name of ours needs it."""
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidRequest(f"{path}: contains a NUL character", param=path)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_nul(key, path=path or "body")
+            _refuse_nul(item, path=f"{path}.{key}" if path else key)
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            _refuse_nul(item, path=f"{path}.{i}")
+
+
+def described_by(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a body that `json_body` reads."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,78 @@
+"""Every failure leaves as `{"error": {message, type, param, code}}`; the statuses are the domain errors' own."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from api.validation import explain
+from core.errors import InvalidRequest, NotFound, TunesmithError, Unavailable
+from core.storage import STORE_ERRORS, unavailable
+
+log = logging.getLogger(__name__)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(TunesmithError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _bad_parameters)
+    app.add_exception_handler(HTTPException, _http_error)
+    for kind in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(kind, _database_away)
+    app.add_exception_handler(DataError, _unstorable)
+    for kind in STORE_ERRORS:
+        app.add_exception_handler(kind, _store_away)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def envelope(error: TunesmithError, *, headers: dict[str, str] | None = None) -> JSONResponse:
+    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return JSONResponse({"error": body}, status_code=error.status, headers=headers)
+
+
+async def _domain_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TunesmithError)
+    return envelope(error)
+
+
+async def _bad_parameters(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # The first part of each location says whether it is the query, the path or a header.
+    errors: list[Any] = [{**e, "loc": e["loc"][1:]} for e in error.errors()]
+    return envelope(explain(errors))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return envelope(NotFound(f"no such route: {request.method} {request.url.path}"))
+    refused = InvalidRequest(f"{request.method} {request.url.path}: {error.detail}")
+    response = envelope(refused, headers=dict(error.headers or {}))
+    response.status_code = error.status_code
+    return response
+
+
+async def _database_away(request: Request, error: Exception) -> JSONResponse:
+    log.warning("%s: the database does not answer: %s", request.state.request_id, error)
+    return envelope(Unavailable("the database does not answer; try again"))
+
+
+async def _unstorable(_: Request, error: Exception) -> JSONResponse:
+    return envelope(InvalidRequest("a value holds characters that no id or name has, such as NUL"))
+
+
+async def _store_away(request: Request, error: Exception) -> JSONResponse:
+    log.warning("%s: the object store does not answer: %s", request.state.request_id, error)
+    return envelope(unavailable(error))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    request_id = request.state.request_id
+    log.error("%s: unexpected error", request_id, exc_info=error)
+    # Starlette answers outside of the middleware here, so that the id must be set by hand.
+    problem = TunesmithError(f"internal error; the server's log has more under {request_id}")
+    return envelope(problem, headers={"x-request-id": request_id})

@@ -1,0 +1,89 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from api.body import described_by, json_body
+from api.deps import After, CatalogueDep, OwnerDep, SessionDep
+from api.schemas.job import CheckpointObject, EventObject, JobObject
+from api.schemas.page import ListPage
+from core.access.repository import organization_of_project
+from core.jobs import repository, service
+from core.specs.job import JobSpec
+
+router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@router.post("", openapi_extra=described_by(JobSpec))
+def create_job(
+    spec: Annotated[JobSpec, Depends(json_body(JobSpec))],
+    owner: OwnerDep,
+    session: SessionDep,
+    catalogue: CatalogueDep,
+) -> JobObject:
+    """Create a fine-tuning job. It is persisted when this answers; a worker takes it up when a slot is free."""
+    return JobObject.of(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec))
+
+
+@router.get("")
+def list_jobs(
+    request: Request, owner: OwnerDep, session: SessionDep, after: After = None, limit: Limit = 20
+) -> ListPage[JobObject]:
+    """Jobs, newest first; `metadata[key]=value` narrows them down."""
+    metadata = {
+        name.removeprefix("metadata[").removesuffix("]"): value
+        for name, value in request.query_params.items()
+        if name.startswith("metadata[") and name.endswith("]")
+    }
+    page = repository.jobs(session, owner=owner, metadata=metadata, after=after, limit=limit)
+    return ListPage(data=[JobObject.of(session, job) for job in page.items], has_more=page.has_more)
+
+
+@router.get("/{job_id}")
+def retrieve_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+    return JobObject.of(session, repository.get(session, owner=owner, job_id=job_id))
+
+
+@router.post("/{job_id}/cancel")
+def cancel_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+    """Cancel the job at once, wherever it is; its trainer is stopped within a heartbeat."""
+    return JobObject.of(session, service.cancel(session, owner=owner, job_id=job_id))
+
+
+@router.post("/{job_id}/pause")
+def pause_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+    """Pause the job: at once where it is queued, after a checkpoint where it runs."""
+    return JobObject.of(session, service.pause(session, owner=owner, job_id=job_id))
+
+
+@router.post("/{job_id}/resume")
+def resume_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+    """Queue a paused job again; it goes on from its last checkpoint."""
+    return JobObject.of(session, service.resume(session, owner=owner, job_id=job_id))
+
+
+@router.get("/{job_id}/events")
+def list_events(
+    job_id: str, owner: OwnerDep, session: SessionDep, after: After = None, limit: Limit = 20
+) -> ListPage[EventObject]:
+    """What happened, newest first."""
+    job = repository.get(session, owner=owner, job_id=job_id)
+    page = repository.events(session, job=job, after=after, limit=limit)
+    return ListPage(data=[EventObject.of(event) for event in page.items], has_more=page.has_more)
+
+
+@router.get("/{job_id}/checkpoints")
+def list_checkpoints(
+    job_id: str, owner: OwnerDep, session: SessionDep, after: After = None, limit: Limit = 10
+) -> ListPage[CheckpointObject]:
+    """Checkpoints, latest first. Each is a model that jobs may start from."""
+    job = repository.get(session, owner=owner, job_id=job_id)
+    organization = organization_of_project(session, job.project_id).name
+    page = repository.checkpoints(session, job=job, after=after, limit=limit)
+    data = [CheckpointObject.of(item, job=job, organization=organization) for item in page.items]
+    return ListPage(
+        data=data,
+        has_more=page.has_more,
+        first_id=data[0].id if data else None,
+        last_id=data[-1].id if data else None,
+    )

@@ -1,0 +1,29 @@
+from fastapi import APIRouter
+
+from api.deps import CatalogueDep, OwnerDep, SessionDep
+from api.schemas.model import ModelDeleted, ModelObject
+from api.schemas.page import ListPage
+from core.registry import repository, service
+
+# Clients send ids with '/' raw or as %2F: a path parameter takes both.
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+@router.get("")
+def list_models(owner: OwnerDep, session: SessionDep, catalogue: CatalogueDep) -> ListPage[ModelObject]:
+    """The catalogue's base models, and what this project's jobs made of them."""
+    bases = [ModelObject.of_base(entry) for entry in catalogue.models]
+    return ListPage(data=[*bases, *(ModelObject.of(model) for model in repository.models(session, owner=owner))])
+
+
+@router.get("/{model:path}")
+def retrieve_model(model: str, owner: OwnerDep, session: SessionDep, catalogue: CatalogueDep) -> ModelObject:
+    if entry := catalogue.find(model):
+        return ModelObject.of_base(entry)
+    return ModelObject.of(service.get(session, owner=owner, name=model))
+
+
+@router.delete("/{model:path}")
+def delete_model(model: str, owner: OwnerDep, session: SessionDep) -> ModelDeleted:
+    """Take a fine-tuned model out of use."""
+    return ModelDeleted(id=service.delete(session, owner=owner, name=model).name)

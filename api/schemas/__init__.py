@@ -1,0 +1,1 @@
+"""The shapes of answers: the contract's fields, and after them ours."""

@@ -1,0 +1,41 @@
+from typing import Literal
+
+from pydantic import BaseModel
+
+from api.schemas.page import unix
+from core.models import File
+
+
+class FileObject(BaseModel):
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str
+    status: str
+    status_details: str | None = None
+    expires_at: int | None = None
+    # Ours: how many rows of data it holds, and the digest of its bytes.
+    rows: int | None = None
+    sha256: str
+
+    @classmethod
+    def of(cls, file: File) -> "FileObject":
+        return cls(
+            id=file.id,
+            bytes=file.bytes,
+            created_at=unix(file.created_at),
+            filename=file.filename,
+            purpose=file.purpose,
+            status=file.status,
+            status_details=file.status_details,
+            rows=file.rows,
+            sha256=file.sha256,
+        )
+
+
+class FileDeleted(BaseModel):
+    id: str
+    object: Literal["file"] = "file"
+    deleted: Literal[True] = True

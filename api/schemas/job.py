@@ -1,0 +1,159 @@
+import copy
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from api.schemas.page import unix, unix_or_none
+from core.models import Artifact, Checkpoint, Event, Job, Project
+from core.registry.service import model_name
+
+
+class JobError(BaseModel):
+    code: str
+    message: str
+    param: str | None = None
+
+
+class JobObject(BaseModel):
+    id: str
+    object: Literal["fine_tuning.job"] = "fine_tuning.job"
+    created_at: int
+    finished_at: int | None
+    estimated_finish: int | None
+    model: str
+    fine_tuned_model: str | None
+    organization_id: str
+    status: str
+    training_file: str
+    validation_file: str | None
+    result_files: list[str]
+    trained_tokens: int | None
+    hyperparameters: dict[str, Any]
+    method: dict[str, Any]
+    seed: int
+    integrations: list[Any] = []
+    metadata: dict[str, str] | None
+    error: JobError | None
+    # Ours. `status` says where the job is, `status_reason` why; `base_model` is what an alias or `ft:` name stands for.
+    status_reason: str | None
+    base_model: str
+    suffix: str | None
+    resources: dict[str, Any]
+    started_at: int | None
+    step: int | None
+    total_steps: int | None
+
+    @classmethod
+    def of(cls, session: Session, job: Job) -> "JobObject":
+        method = _method_as_run(job)
+        return cls(
+            id=job.id,
+            created_at=unix(job.created_at),
+            finished_at=unix_or_none(job.finished_at),
+            estimated_finish=unix_or_none(job.estimated_finish),
+            model=job.model,
+            fine_tuned_model=job.fine_tuned_model,
+            organization_id=session.get_one(Project, job.project_id).organization_id,
+            status=job.status,
+            training_file=job.training_file_id,
+            validation_file=job.validation_file_id,
+            result_files=[job.result_file_id] if job.result_file_id else [],
+            trained_tokens=job.trained_tokens,
+            hyperparameters=method[method["type"]]["hyperparameters"],
+            method=method,
+            seed=job.seed,
+            metadata=job.spec["metadata"],
+            error=JobError.model_validate(job.error) if job.error else None,
+            status_reason=job.status_reason,
+            base_model=job.base_model,
+            suffix=job.spec["suffix"],
+            resources=job.spec["resources"],
+            started_at=unix_or_none(job.started_at),
+            step=job.step,
+            total_steps=job.total_steps,
+        )
+
+
+def _method_as_run(job: Job) -> dict[str, Any]:
+    """The method as asked for, with what the trainer chose in the place of `auto`."""
+    method = copy.deepcopy(job.spec["method"])
+    method[method["type"]]["hyperparameters"].update(job.resolved or {})
+    return method
+
+
+class EventObject(BaseModel):
+    id: str
+    object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
+    created_at: int
+    level: str
+    message: str
+    data: dict[str, Any] | None
+    type: str
+    # Ours: the event's number in its job, from 1, without gaps.
+    seq: int
+
+    @classmethod
+    def of(cls, event: Event) -> "EventObject":
+        return cls(
+            id=event.id,
+            created_at=unix(event.created_at),
+            level=event.level,
+            message=event.message,
+            data=event.data,
+            type=event.type,
+            seq=event.seq,
+        )
+
+
+class CheckpointObject(BaseModel):
+    id: str
+    object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
+    created_at: int
+    fine_tuned_model_checkpoint: str
+    fine_tuning_job_id: str
+    step_number: int
+    metrics: dict[str, Any]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, *, job: Job, organization: str) -> "CheckpointObject":
+        name = model_name(
+            base=job.base_model,
+            organization=organization,
+            suffix=job.spec["suffix"],
+            job_id=job.id,
+            step=checkpoint.step,
+        )
+        return cls(
+            id=checkpoint.id,
+            created_at=unix(checkpoint.created_at),
+            fine_tuned_model_checkpoint=name,
+            fine_tuning_job_id=job.id,
+            step_number=checkpoint.step,
+            metrics=checkpoint.metrics,
+        )
+
+
+class ArtifactObject(BaseModel):
+    """One file that a job yielded; `url` downloads it without a key until `url_expires_at`."""
+
+    id: str
+    object: Literal["fine_tuning.job.artifact"] = "fine_tuning.job.artifact"
+    created_at: int
+    name: str
+    bytes: int
+    sha256: str
+    url: str
+    url_expires_at: int
+
+    @classmethod
+    def of(cls, artifact: Artifact, *, url: str, url_expires_at: int) -> "ArtifactObject":
+        return cls(
+            id=artifact.id,
+            created_at=unix(artifact.created_at),
+            name=artifact.name,
+            bytes=artifact.bytes,
+            sha256=artifact.sha256,
+            url=url,
+            url_expires_at=url_expires_at,
+        )

@@ -1,0 +1,95 @@
+"""Validation errors in words: which key, what was given, what is allowed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.errors import InvalidRequest
+
+MOST = 5  # errors that one message names
+
+
+class UnknownKey(InvalidRequest):
+    code = "unknown_parameter"
+
+
+class InvalidValue(InvalidRequest):
+    code = "invalid_value"
+
+
+def explain(errors: Sequence[Any], *, body: Any = None, schema: dict[str, Any] | None = None) -> InvalidRequest:
+    """One error for the client out of pydantic's list.
+
+    Args:
+        errors: as from `ValidationError.errors()`.
+        body: what was validated; it tells keys from the names of a union's branches.
+        schema: its JSON schema, from which the allowed keys are read.
+    """
+    by_path: dict[str, list[Any]] = {}
+    for error in errors:
+        by_path.setdefault(_path(error, body), []).append(error)
+    sentences = [_sentence(path, found, schema) for path, found in list(by_path.items())[:MOST]]
+    if len(by_path) > MOST:
+        sentences.append(f"and {len(by_path) - MOST} more")
+    param, first = next(iter(by_path.items()))
+    kind = UnknownKey if first[0]["type"] == "extra_forbidden" else InvalidValue
+    return kind("; ".join(sentences), param=param or None)
+
+
+def _path(error: Any, body: Any) -> str:
+    parts: list[str] = []
+    node = body
+    for i, part in enumerate(error["loc"]):
+        if body is None:
+            parts.append(str(part))
+        elif isinstance(node, dict) and (part in node or (i == len(error["loc"]) - 1 and error["type"] == "missing")):
+            parts.append(str(part))
+            node = node.get(part)
+        elif isinstance(node, list) and isinstance(part, int):
+            parts.append(str(part))
+            node = node[part] if part < len(node) else None
+        # Anything else names a branch of a union, which is no key of the client's.
+    return ".".join(parts)
+
+
+def _sentence(path: str, errors: list[Any], schema: dict[str, Any] | None) -> str:
+    first = errors[0]
+    if first["type"] == "extra_forbidden":
+        allowed = _allowed_keys(schema, path.split(".")[:-1]) if schema else []
+        hint = f"; allowed here: {', '.join(allowed)}" if allowed else ""
+        return f"{path}: unknown key{hint}"
+    if first["type"] == "missing":
+        return f"{path}: required"
+    reasons = ", or ".join(dict.fromkeys(_reason(error) for error in errors))
+    given = "" if first["type"] == "value_error" else f"; given {_shown(first.get('input'))}"
+    return f"{path}: {reasons}{given}" if path else f"{reasons}{given}"
+
+
+def _reason(error: Any) -> str:
+    message: str = error["msg"]
+    for noise in ("Input should be ", "Value error, ", "String should "):
+        message = message.removeprefix(noise)
+    return f"must be {message}" if error["msg"].startswith("Input should be ") else message
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _allowed_keys(schema: dict[str, Any], path: list[str]) -> list[str]:
+    nodes = [schema]
+    for part in path:
+        nodes = [child for node in nodes for child in _children(schema, node, part)]
+    return sorted({key for node in nodes for key in node.get("properties", {})})
+
+
+def _children(schema: dict[str, Any], node: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    child = node.get("properties", {}).get(part)
+    return _alternatives(schema, child) if child else []
+
+
+def _alternatives(schema: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in node:
+        return [schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]]
+    branches = node.get("anyOf") or node.get("oneOf")
+    return [found for branch in branches for found in _alternatives(schema, branch)] if branches else [node]
