@@ -35,7 +35,6 @@ class Settings(BaseSettings):
 
     # The workers.
     work_dir: Path = Path(".tunesmith/work")
-    worker_name: str | None = None
     cpu_slots: int = Field(default=1, ge=1)
     trainer_threads: int | None = Field(default=None, ge=1)
     cache_max_bytes: int = Field(default=50 * 1024**3, ge=1)

@@ -50,7 +50,13 @@ def claim(session: Session, *, worker_id: str, devices: int, lease: float) -> Jo
     job.worker_id = worker_id
     transition(session, job, RUNNING, reason=f"runs on {worker_id}", message=message)
     session.add(Attempt(token=token, job_id=job.id, worker_id=worker_id, started_at=func.now()))
+    after_commit(session, lambda: ring("train"))  # where one job waited there may be more, and other slots idle
     return job
+
+
+def live_attempts(session: Session) -> set[int]:
+    """The tokens that hold a job now."""
+    return {token for token in session.scalars(select(Job.token).where(Job.token.is_not(None))) if token is not None}
 
 
 def hold(session: Session, *, token: int, lease: float) -> Job:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from sqlalchemy import func
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,7 +16,7 @@ from core.jobs.claims import end_attempt, hold
 from core.jobs.lifecycle import append_event, transition
 from core.jobs.states import FAILED, PAUSED, PAUSING, QUEUED, SUCCEEDED
 from core.leases import Limits
-from core.models import Artifact, Checkpoint, File, Job, Metric, Model
+from core.models import Artifact, Attempt, Checkpoint, File, Job, Metric, Model
 from core.queue import ring
 from core.registry.service import model_name
 from core.specs.run import CheckpointEvent, MessageEvent, MetricsEvent, ResolvedEvent, RunError, RunResult
@@ -41,10 +41,28 @@ def heartbeat(session: Session, *, token: int, lease: float) -> bool:
 
 
 def record(
-    session: Session, *, token: int, lease: float, events: Sequence[MessageEvent | ResolvedEvent | MetricsEvent]
+    session: Session,
+    *,
+    token: int,
+    lease: float,
+    start: int,
+    events: Sequence[MessageEvent | ResolvedEvent | MetricsEvent],
 ) -> None:
-    """Append a batch of the trainer's events; metrics of a step that an earlier attempt also did are replaced."""
+    """Append a batch of the trainer's events; metrics of a step that an earlier attempt also did are replaced.
+
+    Args:
+        start: how many events this attempt has recorded before. A batch that is recorded already (its commit was
+            not heard of) changes nothing.
+    """
     job = hold(session, token=token, lease=lease)
+    counted = session.execute(
+        update(Attempt)
+        .where(Attempt.token == token, Attempt.recorded_events == start)
+        .values(recorded_events=start + len(events))
+        .returning(Attempt.token)
+    ).scalar()
+    if counted is None:
+        return
     for event in events:
         match event:
             case MessageEvent():

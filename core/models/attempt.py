@@ -18,6 +18,8 @@ class Attempt(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     worker_id: Mapped[str]
     started_at: Mapped[datetime]
+    # How many of the trainer's events are in the database.
+    recorded_events: Mapped[int] = mapped_column(default=0, server_default="0")
     ended_at: Mapped[datetime | None]
     # succeeded | failed | cancelled | paused | drained | fault | lost
     outcome: Mapped[str | None]

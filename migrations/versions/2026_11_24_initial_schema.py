@@ -123,7 +123,8 @@ def upgrade() -> None:
             "(token IS NOT NULL) = (status IN ('pausing', 'running'))", name="ck_jobs_token_while_active"
         ),
         sa.CheckConstraint(
-            "status IN ('cancelled', 'failed', 'paused', 'pausing', 'queued', 'running', 'succeeded', 'validating_files')",
+            "status IN ('cancelled', 'failed', 'paused', 'pausing', 'queued', 'running', 'succeeded', "
+            "'validating_files')",
             name="ck_jobs_status",
         ),
         sa.CheckConstraint("(token IS NULL) = (lease_expires_at IS NULL)", name="ck_jobs_lease_with_token"),
@@ -173,6 +174,7 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(), nullable=False),
         sa.Column("worker_id", sa.String(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_events", sa.Integer(), server_default="0", nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("detail", sa.String(), nullable=True),

@@ -1,0 +1,59 @@
+"""`celery -A worker.app worker -Q train --pool threads`: the Celery side of a worker, and nothing else.
+
+A message is a doorbell: it says that there may be work. What the work is stands in the database, and a thread of our
+own looks there too, so that a lost message costs one poll interval.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from celery import signals
+
+from core.queue import TASK, make_celery
+from core.settings import get_settings
+from worker.slots import Slots
+from worker.start import start_slots
+
+log = logging.getLogger(__name__)
+app = make_celery(get_settings())
+_slots: dict[str, Slots] = {}  # by queue
+_draining = threading.Event()
+
+
+@app.task(name=TASK, bind=True)
+def run_until_idle(task: Any) -> None:
+    """Work through what is waiting in the queue that rang."""
+    _slots[task.request.delivery_info["routing_key"]].work()
+
+
+@signals.setup_logging.connect
+def _log_to_stderr(loglevel: int, **_: Any) -> None:
+    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)  # a line for every ring
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+
+
+@signals.worker_init.connect
+def _start(sender: Any, **_: Any) -> None:
+    # In the main thread and before Celery starts threads of its own: the forkserver is started here.
+    queues = list(sender.app.amqp.queues.consume_from)
+    _slots.update(start_slots(get_settings(), queues=queues, worker_id=sender.hostname, draining=_draining))
+
+
+@signals.worker_ready.connect
+def _poll(**_: Any) -> None:
+    for queue, slots in _slots.items():
+        threading.Thread(target=slots.poll, name=f"poll-{queue}", daemon=True).start()
+
+
+@signals.worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    # Called inside of a signal handler: set the flag and no more.
+    _draining.set()
+
+
+@signals.worker_shutdown.connect
+def _leave(**_: Any) -> None:
+    for slots in _slots.values():
+        slots.join()

@@ -1,0 +1,135 @@
+"""Fetching what a trainer needs into its run directory."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core.errors import TunesmithError
+from core.jobs import publishing
+from core.models import File, Job, Model
+from core.registry.catalogue import CatalogueEntry, load_catalogue
+from core.specs.base_model import BaseModelSource
+from core.specs.job import JobSpec
+from core.specs.run import PrepareSpec, RunSpec
+from core.storage import Entry
+from worker import forkserver
+from worker.context import Context
+
+# Of a model's folder only these are needed to go on training it.
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+class UnpreparedModel(TunesmithError):
+    """The base model could not be made ready; the operator should look at the catalogue."""
+
+    code = "base_model_unavailable"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a claim read of its job: plain values, so that no transaction stays open while the job runs."""
+
+    job_id: str
+    token: int
+    spec: JobSpec
+    seed: int
+    base_model: str
+    object_prefix: str
+    training_file: tuple[str, Entry]
+    validation_file: tuple[str, Entry] | None
+    parent: publishing.Folder | None
+    checkpoint: publishing.Folder | None
+
+
+def read_assignment(session: Session, job: Job, *, organization_id: str) -> Assignment:
+    parent = session.get_one(Model, job.parent_model_id) if job.parent_model_id else None
+    return Assignment(
+        job_id=job.id,
+        token=job.token or 0,
+        spec=JobSpec.model_validate(job.spec),
+        seed=job.seed,
+        base_model=job.base_model,
+        object_prefix=f"orgs/{organization_id}/jobs/{job.id}/attempts/{job.token}/",
+        training_file=_object_of(session, job.training_file_id),
+        validation_file=_object_of(session, job.validation_file_id) if job.validation_file_id else None,
+        parent=publishing.Folder(parent.prefix, Entry.many(parent.manifest)) if parent else None,
+        checkpoint=publishing.starting_point(session, job_id=job.id),
+    )
+
+
+def _object_of(session: Session, file_id: str) -> tuple[str, Entry]:
+    file = session.get_one(File, file_id)
+    return file.object_key, Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
+
+
+def fetch(context: Context, assignment: Assignment, run_dir: Path, *, devices: list[int]) -> RunSpec:
+    """Fill `run_dir/inputs` and answer the spec for the trainer.
+
+    Raises:
+        UnpreparedModel: the catalogue no longer has the base model, or it can't be loaded.
+    """
+    inputs = run_dir / "inputs"
+    entry = load_catalogue(context.settings.catalogue).find(assignment.base_model)
+    if entry is None:
+        raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
+    base_model = inputs / "base_model"
+    key = hashlib.sha256(entry.source.model_dump_json().encode()).hexdigest()
+    context.cache.link_model(key, base_model, prepare=lambda folder: _prepare(context, entry, folder, run_dir))
+    validation = assignment.validation_file
+    return RunSpec(
+        job_id=assignment.job_id,
+        method=assignment.spec.method,
+        seed=assignment.seed,
+        base_model=str(base_model),
+        base_model_name=entry.public_id,
+        start_adapter=_folder(context, assignment.parent, inputs / "start_adapter", only=ADAPTER_FILES),
+        training_file=_file(context, *assignment.training_file, inputs / "training.jsonl"),
+        validation_file=_file(context, *validation, inputs / "validation.jsonl") if validation else None,
+        resume_from=_folder(context, assignment.checkpoint, inputs / "checkpoint"),
+        devices=devices,
+        threads=context.settings.trainer_threads,
+    )
+
+
+def _file(context: Context, key: str, entry: Entry, target: Path) -> str:
+    context.cache.link_file(entry, target, fetch=lambda path: context.storage.get_file(key, path, entry=entry))
+    return str(target)
+
+
+def _folder(
+    context: Context, folder: publishing.Folder | None, target: Path, *, only: tuple[str, ...] | None = None
+) -> str | None:
+    if folder is None:
+        return None
+    for entry in folder.entries:
+        if only is None or entry.name in only:
+            _file(context, f"{folder.prefix}{entry.name}", entry, target / entry.name)
+    return str(target)
+
+
+def _prepare(context: Context, entry: CatalogueEntry, folder: Path, run_dir: Path) -> None:
+    """Make the base model's folder, in a child: dequantising and checking weights needs torch."""
+    source = entry.source
+    downloaded = folder.with_suffix(".download")
+    if source.kind == "s3":
+        bucket, _, prefix = source.location.partition("/")
+        context.storage.get_prefix(bucket, prefix, downloaded)
+        source = BaseModelSource(kind="folder", location=str(downloaded))
+    spec = run_dir / "prepare.json"
+    spec.write_text(PrepareSpec(source=source, folder=str(folder)).model_dump_json())
+    log = run_dir / "prepare.log"
+    process = forkserver.spawn(
+        "trainers.prepare", "main", str(spec), devices=[], threads=context.settings.trainer_threads, log=str(log)
+    )
+    process.join()
+    if process.exitcode != 0 or not folder.is_dir():
+        raise UnpreparedModel(f"base model {entry.id!r} could not be prepared: {last_line(log)}")
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log, shortened: what a traceback ends with."""
+    lines: list[Any] = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    return lines[-1][:500] if lines else "no output"

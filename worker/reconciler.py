@@ -1,0 +1,62 @@
+"""`python -m worker.reconciler`: puts right what crashes have left, a little every few seconds.
+
+A process of its own, not a Celery task: it must work while the broker is away. Any number may run; an advisory lock
+lets one of them work at a time.
+"""
+
+import logging
+import signal
+import threading
+
+from sqlalchemy import Engine, func
+
+from core.db import make_engine, session_scope, try_lock
+from core.files import claims as file_claims
+from core.files.repository import purgeable
+from core.jobs import claims as job_claims
+from core.jobs.service import advance_waiting
+from core.leases import Limits
+from core.settings import get_settings
+from core.storage import Storage
+
+log = logging.getLogger(__name__)
+
+
+def reconcile(engine: Engine, storage: Storage, *, limits: Limits) -> None:
+    """One pass. Safe to run at any time, anywhere, twice."""
+    with session_scope(engine) as session:
+        if not try_lock(session, "reconciler"):
+            return
+        jobs = job_claims.reap(session, limits=limits)
+        files = file_claims.reap(session, limits=limits)
+        advance_waiting(session)
+        if jobs or files:
+            log.warning("leases expired: %d jobs and %d validations were given back", jobs, files)
+    purge_deleted_files(engine, storage)
+
+
+def purge_deleted_files(engine: Engine, storage: Storage) -> None:
+    """Remove the bytes of deleted files that no unfinished job needs."""
+    with session_scope(engine) as session:
+        for file in purgeable(session, limit=100):
+            storage.delete(file.object_key)
+            file.purged_at = func.now()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = get_settings()
+    engine, storage, limits = make_engine(settings), Storage(settings), Limits.of(settings)
+    leave = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leave.set())
+    log.info("reconciling every %s s", settings.poll_seconds)
+    while not leave.wait(settings.poll_seconds):
+        try:
+            reconcile(engine, storage, limits=limits)
+        except Exception as error:
+            log.warning("this pass failed, the next one tries again: %s", error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What a worker process sets up before it takes its first work."""
+
+import logging
+import os
+import threading
+from functools import partial
+
+from core.db import make_engine, session_scope
+from core.settings import Settings
+from core.storage import Storage
+from core.workers import repository as workers
+from worker import devices, forkserver, training, validation
+from worker.cache import Cache
+from worker.context import Context
+from worker.slots import Slot, Slots
+
+log = logging.getLogger(__name__)
+
+
+WORK = {"train": training.run_next, "cpu": validation.run_next}
+
+
+def start_slots(
+    settings: Settings, *, queues: list[str], worker_id: str, draining: threading.Event
+) -> dict[str, Slots]:
+    """The slots of this process by queue, each with a thread that reports them.
+
+    Raises:
+        ValueError: a queue that no worker serves.
+    """
+    work_dir = settings.work_dir.resolve()
+    context = Context(
+        settings=settings,
+        engine=make_engine(settings),
+        storage=Storage(settings),
+        cache=Cache(work_dir / "cache", max_bytes=settings.cache_max_bytes),
+        runs=work_dir / "runs",
+        worker_id=worker_id,
+        draining=draining,
+    )
+    started: dict[str, Slots] = {}
+    for queue in queues:
+        if queue not in WORK:
+            raise ValueError(f"queue {queue!r}: no worker serves it; there are {', '.join(WORK)}")
+        if queue == "train":
+            # From here on nothing needs the environment, and no trainer should find a secret in it.
+            forkserver.keep_only_allowed(os.environ)
+            forkserver.start()
+            training.clean_up(context)
+        slots = Slots(
+            _slots_of(queue, settings),
+            run_next=partial(WORK[queue], context),
+            draining=draining,
+            poll_seconds=settings.poll_seconds,
+        )
+        started[queue] = slots
+        threading.Thread(target=_report, args=(context, queue, slots), name=f"report-{queue}", daemon=True).start()
+    return started
+
+
+def _slots_of(queue: str, settings: Settings) -> list[Slot]:
+    """One slot per GPU; where there is none, as many on the CPU as the settings say. Validation takes one at a time."""
+    if queue != "train":
+        return [Slot()]
+    return [Slot(devices=[index]) for index in devices.gpus()] or [Slot() for _ in range(settings.cpu_slots)]
+
+
+def _report(context: Context, queue: str, slots: Slots) -> None:
+    """Keep this process's row in the workers table fresh."""
+    while True:
+        try:
+            with session_scope(context.engine) as session:
+                workers.report(
+                    session,
+                    worker_id=context.worker_id,
+                    queue=queue,
+                    slots=len(slots.slots),
+                    devices=[index for slot in slots.slots for index in slot.devices],
+                    current_attempts=slots.tokens(),
+                )
+        except Exception as error:
+            log.warning("worker %s could not report itself: %s", context.worker_id, error)
+        if context.draining.wait(context.settings.heartbeat_seconds):
+            return

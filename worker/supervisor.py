@@ -1,0 +1,219 @@
+"""One attempt at one job: start the trainer, relay what it says, publish what it makes, and never outlive the fence."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from core.db import session_scope
+from core.jobs import publishing
+from core.leases import Replaced
+from core.specs.run import RUN_EVENT, CheckpointEvent, RunError, RunEvent, RunResult, RunSpec
+from worker import forkserver
+from worker.context import Context
+from worker.heartbeat import heartbeat
+from worker.inputs import Assignment, UnpreparedModel, fetch, last_line
+from worker.patience import GivenUp, patiently
+
+log = logging.getLogger(__name__)
+RELAY_SECONDS = 0.25  # how long an event may wait for company
+RESULTS = "results.csv"
+
+
+class Attempt:
+    """Supervises one attempt, from the claim to its last write.
+
+    Args:
+        assignment: what the claim read.
+        run_dir: an empty folder; it is the caller's to remove.
+        devices: the GPUs of the slot.
+    """
+
+    def __init__(self, context: Context, assignment: Assignment, run_dir: Path, *, devices: list[int]) -> None:
+        self.context = context
+        self.assignment = assignment
+        self.run_dir = run_dir
+        self.devices = devices
+        self._process: ForkServerProcess | None = None
+        self._asked_to_stop_at: float | None = None
+        self._pausing = threading.Event()
+        self._stop = threading.Event()  # replaced: nothing is worth waiting for
+        self._offset = 0  # bytes of events.jsonl that were read
+        self._recorded = 0  # events of this attempt that are in the database
+
+    def run(self) -> None:
+        """Run the attempt to one of its ends. A replaced attempt kills its trainer and writes nothing."""
+        every = self.context.settings.heartbeat_seconds
+        with heartbeat(self._beat, every=every, on_replaced=self._replaced):
+            try:
+                spec = patiently(self._fetch, what=f"inputs of {self.assignment.job_id}", stop=self._stop)
+                if self.context.draining.is_set() or self._pausing.is_set():
+                    self._write(lambda s, **a: publishing.stopped(s, **a))
+                    return
+                self._train(spec)
+                self._finish()
+            except (Replaced, GivenUp) as error:
+                log.info("attempt %s leaves: %s", self.assignment.token, error)
+            except UnpreparedModel as error:
+                self._fail(RunError(code=error.code or "", message=error.message, retryable=True))
+            finally:
+                self._kill()
+
+    def _fetch(self) -> RunSpec:
+        return fetch(self.context, self.assignment, self.run_dir, devices=self.devices)
+
+    def _train(self, spec: RunSpec) -> None:
+        (self.run_dir / "spec.json").write_text(spec.model_dump_json(indent=1))
+        self._process = forkserver.spawn(
+            "trainers.run",
+            "run",
+            str(self.run_dir),
+            devices=self.devices,
+            threads=spec.threads,
+            log=str(self.run_dir / "log.txt"),
+        )
+        while not wait([self._process.sentinel], timeout=RELAY_SECONDS):
+            self._pass_on_requests()
+            self._relay()
+        self._process.join()
+        self._relay()
+
+    def _beat(self) -> None:
+        with session_scope(self.context.engine) as session:
+            token, lease = self.assignment.token, self.context.lease
+            if publishing.heartbeat(session, token=token, lease=lease):
+                self._pausing.set()
+
+    def _replaced(self) -> None:
+        self._stop.set()
+        self._kill()
+
+    def _pass_on_requests(self) -> None:
+        """Ask the trainer to checkpoint and stop where the job is to pause or the worker to leave."""
+        assert self._process is not None
+        if self._asked_to_stop_at is None:
+            if self._pausing.is_set() or self.context.draining.is_set():
+                self._asked_to_stop_at = time.monotonic()
+                self._signal(signal.SIGTERM)
+        elif self.context.draining.is_set() and time.monotonic() > self._drain_deadline():
+            self._kill()
+
+    def _drain_deadline(self) -> float:
+        return (self._asked_to_stop_at or 0) + self.context.settings.drain_seconds
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.pid is not None and self._process.exitcode is None:
+            os.kill(self._process.pid, number)
+
+    def _kill(self) -> None:
+        """Kill the trainer and whatever it has started; harmless when it has ended."""
+        process = self._process
+        if process is None or process.pid is None or process.exitcode is not None:
+            return
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has not become a group yet, or is gone
+            process.kill()
+        process.join()
+
+    def _relay(self) -> None:
+        """Hand on the events that the trainer has written since the last time, in their order."""
+        if self._stop.is_set():
+            raise Replaced(f"attempt {self.assignment.token} has been replaced")
+        batch: list[RunEvent] = []
+        for event in self._read_events():
+            if isinstance(event, CheckpointEvent):
+                self._record(batch)
+                batch = []
+                self._publish_checkpoint(event)
+            else:
+                batch.append(event)
+        self._record(batch)
+
+    def _read_events(self) -> list[RunEvent]:
+        path = self.run_dir / "events.jsonl"
+        if not path.exists():
+            return []
+        with path.open("rb") as file:
+            file.seek(self._offset)
+            # A last line without its newline is still being written.
+            complete, newline, _ = file.read().rpartition(b"\n")
+        self._offset += len(complete) + len(newline)
+        return [RUN_EVENT.validate_json(line) for line in complete.splitlines() if line]
+
+    def _record(self, events: list[RunEvent]) -> None:
+        relayed = [event for event in events if not isinstance(event, CheckpointEvent)]
+        if relayed:
+            start = self._recorded
+            self._write(lambda s, **a: publishing.record(s, events=relayed, start=start, **a))
+            self._recorded += len(relayed)
+
+    def _publish_checkpoint(self, event: CheckpointEvent) -> None:
+        prefix = f"{self.assignment.object_prefix}checkpoints/step-{event.step}/"
+        folder = self._upload(prefix, self.run_dir / event.path)
+        self._write(lambda s, **a: publishing.publish_checkpoint(s, event=event, folder=folder, **a))
+
+    def _upload(self, prefix: str, folder: Path) -> publishing.Folder:
+        put = self.context.storage.put_folder
+        entries = patiently(lambda: put(prefix, folder), what=f"upload of {prefix}", stop=self._stop)
+        return publishing.Folder(prefix=prefix, entries=entries)
+
+    def _finish(self) -> None:
+        result, error = self._read_outcome()
+        if error is not None:
+            self._fail(error)
+        elif result is not None and result.outcome == "succeeded":
+            folder = self._upload(f"{self.assignment.object_prefix}artifacts/", self.run_dir / "artifacts")
+            self._write(lambda s, **a: publishing.succeed(s, result=result, folder=folder, results_name=RESULTS, **a))
+        elif result is not None or self.context.draining.is_set():
+            self._write(lambda s, **a: publishing.stopped(s, **a))
+        else:
+            assert self._process is not None
+            ended = _ending(self._process.exitcode)
+            log.error("trainer of %s %s: %s", self.assignment.job_id, ended, last_line(self.run_dir / "log.txt"))
+            self._fail(RunError(code="trainer_crashed", message=f"The trainer {ended}", retryable=True))
+
+    def _read_outcome(self) -> tuple[RunResult | None, RunError | None]:
+        error, result = self.run_dir / "error.json", self.run_dir / "result.json"
+        try:
+            if error.exists():
+                return None, RunError.model_validate_json(error.read_bytes())
+            if result.exists():
+                return RunResult.model_validate_json(result.read_bytes()), None
+        except ValidationError as problem:
+            return None, RunError(code="trainer_crashed", message=f"Unreadable outcome: {problem}", retryable=True)
+        return None, None
+
+    def _fail(self, error: RunError) -> None:
+        token, limits = self.assignment.token, self.context.limits
+        self._transact(lambda s: publishing.fail(s, token=token, limits=limits, error=error))
+
+    def _write(self, write: Callable[..., None]) -> None:
+        token, lease = self.assignment.token, self.context.lease
+        self._transact(lambda session: write(session, token=token, lease=lease))
+
+    def _transact(self, write: Callable[[Session], None]) -> None:
+        """One transaction, tried until the database takes it.
+
+        When a commit's answer is lost, the second try finds that it was done: the token is gone, the batch is counted.
+        """
+
+        def attempt() -> None:
+            with session_scope(self.context.engine) as session:
+                write(session)
+
+        patiently(attempt, what=f"write of attempt {self.assignment.token}", stop=self._stop)
+
+
+def _ending(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        return f"was killed by signal {-exitcode} ({signal.Signals(-exitcode).name})"
+    return f"ended with status {exitcode} and without a result"
