@@ -1,0 +1,1 @@
+"""Rows of training data: read, checked and brought to one form, without torch."""

@@ -1,0 +1,102 @@
+"""Chats, the rows of supervised fine-tuning: `{"messages": […]}` or `{"prompt": …, "completion": …}`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from core.rows.fault import RowFault
+
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+NOT_YET = ("tools", "functions", "parallel_tool_calls")
+MESSAGE_NOT_YET = ("tool_calls", "function_call", "name")
+
+
+@dataclass(frozen=True)
+class Message:
+    """`trained`: the loss is taken on its tokens. Only assistants' messages are, unless their weight is 0."""
+
+    role: str
+    content: str
+    trained: bool = False
+
+
+def parse_chat(number: int, line: bytes) -> list[Message]:
+    """The messages of one line, whichever of the two forms it has.
+
+    Raises:
+        RowFault: the line is not such a row.
+    """
+    row = _object(number, line)
+    if "messages" in row:
+        _only_keys(number, row, allowed=("messages",))
+        return _messages(number, row["messages"])
+    if "prompt" in row or "completion" in row:
+        _only_keys(number, row, allowed=("prompt", "completion"))
+        prompt, completion = (_text(number, row.get(key), key) for key in ("prompt", "completion"))
+        return [Message("user", prompt), Message("assistant", completion, trained=True)]
+    raise RowFault(number, "", f"has neither 'messages' nor 'prompt' and 'completion', but {_keys(row)}")
+
+
+def _object(number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RowFault(number, "", f"not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise RowFault(number, "", f"a JSON object is needed, not {_kind(row)}")
+    return row
+
+
+def _only_keys(number: int, row: dict[str, Any], *, allowed: tuple[str, ...]) -> None:
+    for key in row:
+        if key in NOT_YET:
+            raise RowFault(number, key, "tools are not supported yet")
+        if key not in allowed:
+            raise RowFault(number, key, f"unknown key; allowed here: {', '.join(allowed)}")
+
+
+def _messages(number: int, value: Any) -> list[Message]:
+    if not isinstance(value, list) or not value:
+        raise RowFault(number, "messages", f"a list of at least one message is needed, not {_kind(value)}")
+    messages = [_message(number, item, f"messages[{i}]") for i, item in enumerate(value)]
+    if not any(message.trained for message in messages):
+        raise RowFault(number, "messages", "no assistant message to learn from (none, or all have weight 0)")
+    return messages
+
+
+def _message(number: int, value: Any, field: str) -> Message:
+    if not isinstance(value, dict):
+        raise RowFault(number, field, f"an object with role and content is needed, not {_kind(value)}")
+    for key in value:
+        if key in MESSAGE_NOT_YET and value[key] is not None:
+            raise RowFault(number, f"{field}.{key}", "is not supported yet")
+        if key not in ("role", "content", "weight", *MESSAGE_NOT_YET):
+            raise RowFault(number, f"{field}.{key}", "unknown key; allowed here: role, content, weight")
+    role = value.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        raise RowFault(number, f"{field}.role", f"{role!r} is none of {', '.join(ROLES)}")
+    weight = value.get("weight")
+    if weight is not None and (role != "assistant" or weight not in (0, 1)):
+        raise RowFault(number, f"{field}.weight", "0 or 1, and on assistant messages only")
+    content = _text(number, value.get("content"), f"{field}.content")
+    return Message(ROLES[role], content, trained=role == "assistant" and weight != 0)
+
+
+def _text(number: int, value: Any, field: str) -> str:
+    if not isinstance(value, str):
+        raise RowFault(number, field, f"a string is needed, not {_kind(value)}")
+    if not value.strip():
+        raise RowFault(number, field, "is empty")
+    return value
+
+
+def _keys(row: dict[str, Any]) -> str:
+    return ", ".join(repr(key) for key in list(row)[:5]) or "no keys at all"
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    if value == [] and isinstance(value, list):
+        return "an empty list"
+    return "nothing" if value is None else names[type(value)]

@@ -1,0 +1,73 @@
+"""Completions before and after training, greedily decoded: what people look at first."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.rows.chat import Message
+from trainers import adapters
+from trainers.tokenize import as_dicts, render
+
+BATCH = 16  # prompts that are decoded together
+
+
+def write_samples(
+    path: Path, model: Any, tokenizer: Any, rows: list[list[Message]], *, max_tokens: int, start_adapter: str | None
+) -> None:
+    """Write one line a row: `{row, prompt, expected, before, after}`.
+
+    `before` is what the job started from: the bare base, or the adapter that went on training. Its weights are put
+    back for that, so that this comes last.
+    """
+    cut = [_cut(row) for row in rows]
+    prompts = [render(tokenizer, as_dicts(prompt), prompt=True) for prompt, _ in cut]
+    after = complete(model, tokenizer, prompts, max_tokens=max_tokens)
+    if start_adapter is not None:
+        adapters.load_weights(model, start_adapter)
+    with nullcontext() if start_adapter is not None else model.disable_adapter():
+        before = complete(model, tokenizer, prompts, max_tokens=max_tokens)
+    with path.open("w") as file:
+        for i, (prompt, expected) in enumerate(cut):
+            line = {
+                "row": i,
+                "prompt": as_dicts(prompt),
+                "expected": expected,
+                "before": before[i],
+                "after": after[i],
+            }
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _cut(row: list[Message]) -> tuple[list[Message], str]:
+    """The prompt and the answer that belongs to it: the last one that is trained."""
+    last = max(i for i, message in enumerate(row) if message.trained)
+    return row[:last], row[last].content
+
+
+@torch.no_grad()
+def complete(model: Any, tokenizer: Any, prompts: list[str], *, max_tokens: int) -> list[str]:
+    """Greedy completions of the prompts, in their order. Prompts of like length share a batch, padded on the left."""
+    model.eval()
+    ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    texts = [""] * len(ids)
+    for at in range(0, len(order), BATCH):
+        batch = order[at : at + BATCH]
+        width = max(len(ids[i]) for i in batch)
+        input_ids = torch.tensor([[tokenizer.pad_token_id] * (width - len(ids[i])) + ids[i] for i in batch])
+        mask = torch.tensor([[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in batch])
+        output = model.generate(
+            input_ids=input_ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        for i, tokens in zip(batch, output[:, width:], strict=True):
+            texts[i] = tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    return texts
