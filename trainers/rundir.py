@@ -1,5 +1,6 @@
 """Writing a run directory: events line by line, outcomes whole."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,24 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.events = path / "events.jsonl"
         self.checkpoints = path / "checkpoints"
         self.artifacts = path / "artifacts"
+        self.working = path / "trainer"  # what has no name of its own yet
+
+    def begin(self) -> None:
+        """Remove what an attempt that was killed in the same folder has left halfway."""
+        shutil.rmtree(self.working, ignore_errors=True)
+        shutil.rmtree(self.artifacts, ignore_errors=True)
+        for name in ("result.json", "error.json"):
+            (self.path / name).unlink(missing_ok=True)
+        if self.events.exists():
+            written = self.events.read_bytes()
+            self.events.write_bytes(written[: written.rfind(b"\n") + 1])
 
     def emit(self, event: Event) -> None:
         """Append an event; one write of a whole line, so that a reader never sees two mixed."""
-        with (self.path / "events.jsonl").open("ab") as file:
+        with self.events.open("ab") as file:
             file.write(event.model_dump_json().encode() + b"\n")
 
     def say(self, message: str, *, level: Any = "info") -> None:
@@ -28,6 +41,7 @@ class RunDir:
         self._write("result.json", result.model_dump_json(indent=1))
 
     def fail(self, error: RunError) -> None:
+        shutil.rmtree(self.working, ignore_errors=True)  # where the disk is full, this is what makes room
         self._write("error.json", error.model_dump_json(indent=1))
 
     def _write(self, name: str, text: str) -> None:

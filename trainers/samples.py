@@ -9,7 +9,7 @@ import torch
 
 from core.rows.chat import Message
 from trainers import adapters
-from trainers.tokenize import as_dicts, render
+from trainers.tokenize import IGNORED, as_dicts, render, special_tokens, tokenize
 
 BATCH = 16  # prompts that are decoded together
 
@@ -24,12 +24,13 @@ def write_samples(
     """
     cut = [_cut(row) for row in rows]
     prompts = [render(tokenizer, as_dicts(prompt), prompt=True) for prompt, _ in cut]
-    after = complete(model, tokenizer, prompts, max_tokens=max_tokens)
+    ends = _ends(model, tokenizer, rows[0])
+    after = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
     if start_adapter is not None:
         adapters.load_weights(model, start_adapter)
     with nullcontext() if start_adapter is not None else model.disable_adapter():
-        before = complete(model, tokenizer, prompts, max_tokens=max_tokens)
-    with path.open("w") as file:
+        before = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
+    with path.open("w", encoding="utf-8") as file:
         for i, (prompt, expected) in enumerate(cut):
             line = {
                 "row": i,
@@ -48,8 +49,11 @@ def _cut(row: list[Message]) -> tuple[list[Message], str]:
 
 
 @torch.no_grad()
-def complete(model: Any, tokenizer: Any, prompts: list[str], *, max_tokens: int) -> list[str]:
-    """Greedy completions of the prompts, in their order. Prompts of like length share a batch, padded on the left."""
+def complete(model: Any, tokenizer: Any, prompts: list[str], *, ends: list[int], max_tokens: int) -> list[str]:
+    """Greedy completions of the prompts, in their order, up to the first token of `ends`.
+
+    Prompts of like length share a batch, padded on the left.
+    """
     model.eval()
     ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -66,8 +70,19 @@ def complete(model: Any, tokenizer: Any, prompts: list[str], *, max_tokens: int)
             do_sample=False,
             use_cache=True,
             pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            eos_token_id=ends,
         )
-        for i, tokens in zip(batch, output[:, width:], strict=True):
-            texts[i] = tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        for i, tokens in zip(batch, output[:, width:].tolist(), strict=True):
+            end = next((k for k, token in enumerate(tokens) if token in ends), len(tokens))
+            texts[i] = tokenizer.decode(tokens[:end], skip_special_tokens=True).strip()
     return texts
+
+
+def _ends(model: Any, tokenizer: Any, row: list[Message]) -> list[int]:
+    """Whatever ends a turn, by the tokenizer, by the model's generation config, and by what was trained."""
+    configured = model.generation_config.eos_token_id
+    ends = {tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])}
+    last = next(label for label in reversed(tokenize(tokenizer, row).labels) if label != IGNORED)
+    if tokenizer.convert_ids_to_tokens(last) in special_tokens(tokenizer):
+        ends.add(last)
+    return sorted(end for end in ends if end is not None)

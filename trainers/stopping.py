@@ -1,4 +1,4 @@
-"""SIGTERM: checkpoint at the next step edge and stop; before there is anything to keep, stop at once."""
+"""SIGTERM: checkpoint at the next step edge and stop; outside of the training loop, stop at once."""
 
 import signal
 import threading
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stopped(Exception):
-    """SIGTERM came while there was nothing to checkpoint."""
+class Stopped(BaseException):
+    """SIGTERM came where there is nothing to checkpoint. No Exception, so that no library takes it for a failure."""
 
 
 class StopRequest:
-    """Whether SIGTERM has come. Inside of `deferred` it is only noted; outside it interrupts, as Stopped."""
+    """Whether SIGTERM has come. Inside of `deferred` it is only noted; outside it interrupts, once, as Stopped."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -20,21 +20,30 @@ class StopRequest:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        self.check()
+        """Only note the signal; who is inside looks at `requested`.
+
+        Raises:
+            Stopped: it came before.
+        """
         self._deferred = True
         try:
+            self.check()
             yield
         finally:
             self._deferred = False
 
+    def ignore(self) -> None:
+        """The outcome is settled: from now on a signal changes nothing."""
+        self._deferred = True
+
     def check(self) -> None:
-        """Raises Stopped."""
+        """Raises Stopped where the signal has come: also where its exception got lost in a callback of C code."""
         if self.requested:
             raise Stopped
 
     def _received(self, _number: int, _frame: FrameType | None) -> None:
-        self.requested = True
-        if not self._deferred:
+        again, self.requested = self.requested, True
+        if not self._deferred and not again:
             raise Stopped
 
 

@@ -2,19 +2,20 @@
 
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
 from trl.data_utils import pack_dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from core.rows.chat import Message, parse_chat
-from core.rows.fault import RowFault
-from core.rows.jsonl import lines
+from core.rows.error import RowError
+from core.rows.jsonl import iterate
 from core.specs.method import Supervised
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
 from trainers import adapters, packing
@@ -23,10 +24,11 @@ from trainers.progress import Progress
 from trainers.results import write_results
 from trainers.rundir import RunDir
 from trainers.samples import write_samples
+from trainers.scoring import score
 from trainers.stopping import StopRequest
-from trainers.tokenize import IGNORED, Tokenized, tokenize
+from trainers.tokenize import Tokenized, tokenize
 
-MOST_AUTO_LENGTH = 4096
+MOST_AUTO_LENGTH = 4096  # tokens
 MOST_AUTO_SAMPLES = 16
 
 
@@ -35,73 +37,91 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
 
     Raises:
         SpecError: the job can't be done as asked for (a row is too long, the adapter has another shape).
-        Stopped: SIGTERM came before the first step or after the last.
+        NonFiniteLoss: training diverged.
+        Stopped: SIGTERM came outside of a step.
     """
     options = spec.method.supervised
     if spec.threads:
         torch.set_num_threads(spec.threads)
-    set_seed(spec.seed)
 
-    tokenizer = AutoTokenizer.from_pretrained(spec.base_model)
+    tokenizer = load_tokenizer(spec)
     model = load_base(spec)
     limit = max_length(options, model)
-    rows, tokenized = read_rows(spec.training_file, tokenizer, limit=limit, param="training_file")
-    valid_rows, valid_tokenized = (
-        read_rows(spec.validation_file, tokenizer, limit=limit, param="validation_file")
+    chats, rows = read_rows(spec.training_file, tokenizer, stop, limit=limit, param="training_file")
+    valid_chats, valid_rows = (
+        read_rows(spec.validation_file, tokenizer, stop, limit=limit, param="validation_file")
         if spec.validation_file
         else ([], [])
     )
+    set_seed(spec.seed)
     model = adapters.attach(model, lora=options.lora, start_adapter=spec.start_adapter)
 
-    epochs, batch_size, multiplier = resolve(options, rows=len(rows))
-    packed = packing.plan([len(row.input_ids) for row in tokenized], batch_size=batch_size, on_gpu=bool(spec.devices))
+    epochs, batch_size, multiplier = resolve(options, rows=len(chats))
+    packed = packing.plan([len(row.input_ids) for row in rows], batch_size=batch_size, on_gpu=bool(spec.devices))
     learning_rate = multiplier * base_learning_rate(model.config.hidden_size)
-    trainer = build_trainer(
-        spec, run_dir, model, tokenizer, tokenized, packed=packed, epochs=epochs, learning_rate=learning_rate
-    )
-    total_steps = epochs * math.ceil(len(trainer.get_train_dataloader()) / packed.sequences)
-    checkpoint_interval = interval(options.checkpoint_interval, total_steps)
-    trainer.args.save_steps = trainer.state.save_steps = checkpoint_interval
-    progress = Progress(
+    config = configure(spec, run_dir, packed, epochs=epochs, learning_rate=learning_rate)
+    trainer = Trainer(model=model, args=config, train_dataset=dataset(rows), processing_class=tokenizer)
+    trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
+    sequences = len(trainer.get_train_dataloader())
+    total_steps = epochs * math.ceil(sequences / packed.sequences)
+    every = max(1, total_steps // 10) if options.checkpoint_interval == "auto" else options.checkpoint_interval
+    trainer.progress = Progress(
         run_dir,
         stop,
-        validate=validation(trainer, valid_tokenized, packed) if valid_tokenized else None,
-        eval_interval=checkpoint_interval if options.eval_interval == "auto" else options.eval_interval,
+        validate=validation(trainer, valid_rows, packed) if valid_rows else None,
+        eval_interval=every if options.eval_interval == "auto" else options.eval_interval,
+        checkpoint_interval=every,
         base_model_name=spec.base_model_name,
     )
-    trainer.progress = progress
-    trainer.add_callback(progress)
+    trainer.add_callback(trainer.progress)
 
     chosen = {"n_epochs": epochs, "batch_size": batch_size, "learning_rate_multiplier": multiplier}
     run_dir.emit(ResolvedEvent(hyperparameters=chosen, total_steps=total_steps))
+    run_dir.say(
+        f"{len(rows)} rows of {sum(len(row.input_ids) for row in rows)} tokens, packed into {sequences} sequences "
+        f"of up to {packed.length}, {packed.sequences} a step; learning rate {learning_rate:.3g}"
+    )
     if spec.resume_from:
-        progress.load(Path(spec.resume_from))
+        trainer.progress.resume(Path(spec.resume_from))
     with stop.deferred():
         trainer.train(resume_from_checkpoint=spec.resume_from)
+    counters = trainer.progress.counters
     result = RunResult(
-        outcome="succeeded",
-        step=trainer.state.global_step,
-        trained_tokens=progress.trained_tokens,
-        metrics={k: v for k, v in progress.history[-1].items() if k not in ("step", "seconds")},
+        outcome="succeeded" if counters.step == total_steps else "stopped",
+        step=counters.step,
+        trained_tokens=counters.trained_tokens,
+        metrics=trainer.progress.metrics(),
     )
-    if trainer.state.global_step < total_steps:
-        return result.model_copy(update={"outcome": "stopped"})
+    if result.outcome == "stopped":
+        return result
+    stop.check()
 
-    write_artifacts(spec, run_dir, model, tokenizer, progress)
-    samples = options.samples
-    count = MOST_AUTO_SAMPLES if samples.rows == "auto" else samples.rows
-    if valid_rows[:count]:
-        run_dir.say(f"Writing samples of {len(valid_rows[:count])} validation rows, before and after")
+    model.save_pretrained(run_dir.artifacts, safe_serialization=True)
+    tokenizer.save_pretrained(run_dir.artifacts)
+    adapters.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
+    write_results(run_dir.artifacts / "results.csv", counters.history)
+    count = MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows
+    if valid_chats[:count]:
+        run_dir.say(f"Writing samples of {len(valid_chats[:count])} validation rows, before and after")
         write_samples(
             run_dir.artifacts / "samples.jsonl",
             model,
             tokenizer,
-            valid_rows[:count],
-            max_tokens=samples.max_tokens,
+            valid_chats[:count],
+            max_tokens=options.samples.max_tokens,
             start_adapter=spec.start_adapter,
         )
-    shutil.rmtree(run_dir.path / "trainer", ignore_errors=True)
+    stop.check()
+    shutil.rmtree(run_dir.working, ignore_errors=True)
     return result
+
+
+def load_tokenizer(spec: RunSpec) -> Any:
+    """The base model's, with something to pad with: padding is masked wherever it is used."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(spec.base_model, trust_remote_code=False)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def load_base(spec: RunSpec) -> Any:
@@ -113,6 +133,11 @@ def load_base(spec: RunSpec) -> Any:
 
 
 def max_length(options: Supervised, model: Any) -> int:
+    """Tokens of the longest row that is accepted.
+
+    Raises:
+        SpecError: more was asked for than the model's context.
+    """
     context = model.config.max_position_embeddings
     if options.max_length == "auto":
         return min(context, MOST_AUTO_LENGTH)
@@ -124,27 +149,32 @@ def max_length(options: Supervised, model: Any) -> int:
     return options.max_length
 
 
-def read_rows(path: str, tokenizer: Any, *, limit: int, param: str) -> tuple[list[list[Message]], list[Tokenized]]:
+def read_rows(
+    path: str, tokenizer: Any, stop: StopRequest, *, limit: int, param: str
+) -> tuple[list[list[Message]], list[Tokenized]]:
     """Parse and tokenise a file.
 
     Raises:
-        SpecError: a row has more than `limit` tokens, can't be parsed, or does not suit the chat template.
+        SpecError: there are no rows, or one has more than `limit` tokens, can't be parsed, or does not suit the chat
+            template.
     """
-    rows, tokenized, number = [], [], 0
+    chats, rows, number = [], [], 0
     try:
-        with open(path, "rb") as file:
-            for number, line in lines(file):
-                row = parse_chat(number, line)
-                tokens = tokenize(tokenizer, row)
-                if len(tokens.input_ids) > limit:
-                    raise RowFault(number, "", f"has {len(tokens.input_ids)} tokens; max_length is {limit}")
-                rows.append(row)
-                tokenized.append(tokens)
-    except RowFault as fault:
+        for number, line in iterate(path):
+            stop.check()
+            messages = parse_chat(number, line).messages
+            tokens = tokenize(tokenizer, messages)
+            if len(tokens.input_ids) > limit:
+                raise RowError(number, "", f"has {len(tokens.input_ids)} tokens, but max_length is {limit}")
+            chats.append(messages)
+            rows.append(tokens)
+    except RowError as fault:
         raise SpecError(f"{param}: {fault}", param=param, code="invalid_file") from None
     except ValueError as error:
         raise SpecError(f"{param}: line {number}: {error}", param=param, code="invalid_file") from None
-    return rows, tokenized
+    if not rows:
+        raise SpecError(f"{param}: the file has no rows", param=param, code="invalid_file")
+    return chats, rows
 
 
 def resolve(options: Supervised, *, rows: int) -> tuple[int, int, float]:
@@ -167,45 +197,32 @@ def base_learning_rate(hidden_size: int) -> float:
     return min(2e-3, 5e-4 * (2000 / hidden_size) ** 0.781)
 
 
-def interval(asked: Any, total_steps: int) -> int:
-    """Optimiser steps between checkpoints; auto: a tenth of the run."""
-    return max(1, total_steps // 10) if asked == "auto" else asked
-
-
 class Trainer(SFTTrainer):
-    """TRL's trainer, with the exact figures of each step handed to Progress."""
+    """TRL's trainer, with a loss of our own, whose exact figures go to Progress."""
 
     progress: Progress
+    # Divided by the step's tokens right below: nothing is left to divide by the number of sequences.
+    loss_is_scaled_for_ga = True
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        labels = inputs["labels"]
-        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        trained = int((labels[..., 1:] != IGNORED).sum())
-        self.progress.tokens += trained
-        self.progress.loss_sum += float(loss.detach())
-        self.progress.correct += round(self._metrics["train"]["mean_token_accuracy"][-1] * trained)
-        return loss
+        assert not return_outputs
+        assert num_items_in_batch is not None  # tokens that carry loss, in all sequences of the step
+        scored = score(model, inputs)
+        self.progress.add(scored, tokens=inputs["input_ids"].numel())
+        return scored.loss_sum / num_items_in_batch
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super(SFTTrainer, self)._save_checkpoint(model, trial)  # TRL's own would write a model card first
 
 
-def build_trainer(
-    spec: RunSpec,
-    run_dir: RunDir,
-    model: Any,
-    tokenizer: Any,
-    rows: list[Tokenized],
-    *,
-    packed: packing.Packing,
-    epochs: int,
-    learning_rate: float,
-) -> Trainer:
+def configure(
+    spec: RunSpec, run_dir: RunDir, packed: packing.Packing, *, epochs: int, learning_rate: float
+) -> SFTConfig:
     on_gpu = bool(spec.devices)
-    config = SFTConfig(
-        output_dir=str(run_dir.path / "trainer"),
+    return SFTConfig(
+        output_dir=str(run_dir.working),
         seed=spec.seed,
         data_seed=spec.seed,
         num_train_epochs=epochs,
@@ -216,7 +233,7 @@ def build_trainer(
         max_length=packed.length,
         learning_rate=learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=0.05,
+        warmup_steps=0.05,  # of all steps
         weight_decay=0.0,
         adam_beta2=0.95,
         max_grad_norm=1.0,
@@ -228,45 +245,31 @@ def build_trainer(
         logging_strategy="steps",
         logging_steps=1,
         logging_nan_inf_filter=False,
-        save_strategy="steps",
+        save_strategy="no",  # Progress says when
         report_to="none",
         disable_tqdm=True,
     )
-    return Trainer(model=model, args=config, train_dataset=dataset(rows), processing_class=tokenizer)
 
 
 def dataset(rows: list[Tokenized]) -> Dataset:
     return Dataset.from_dict({"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]})
 
 
-def validation(trainer: Trainer, rows: list[Tokenized], packed: packing.Packing) -> Any:
+def validation(trainer: Trainer, rows: list[Tokenized], packed: packing.Packing) -> Callable[[], tuple[float, float]]:
     """A function that answers (loss, token accuracy) over all trained tokens of the validation rows.
 
     The rows are packed as in training; the mean is over tokens, so that it does not depend on how they fall together.
     """
-    length = max(packed.length, *(len(row.input_ids) for row in rows), 0)
+    length = max(packed.length, *(len(row.input_ids) for row in rows))
     sequences: Any = pack_dataset(dataset(rows), length, "bfd")
 
     @torch.no_grad()
     def validate() -> tuple[float, float]:
         model: Any = trainer.model
         model.eval()
-        loss = correct = tokens = 0.0
-        for sequence in sequences:
-            inputs = trainer._prepare_inputs(trainer.data_collator([sequence]))
-            outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-            loss -= float(outputs.log_probs.sum())
-            correct += float(outputs.is_top1.sum())
-            tokens += float(outputs.label_mask.sum())
+        scored = [score(model, trainer._prepare_inputs(trainer.data_collator([sequence]))) for sequence in sequences]
         model.train()
-        return loss / max(1.0, tokens), correct / max(1.0, tokens)
+        tokens = sum(part.tokens for part in scored)
+        return sum(float(part.loss_sum) for part in scored) / tokens, sum(part.correct for part in scored) / tokens
 
     return validate
-
-
-def write_artifacts(spec: RunSpec, run_dir: RunDir, model: Any, tokenizer: Any, progress: Progress) -> None:
-    """The adapter, the tokenizer with its chat template (what was trained is what is served), and the result CSV."""
-    model.save_pretrained(run_dir.artifacts, safe_serialization=True)
-    adapters.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
-    tokenizer.save_pretrained(run_dir.artifacts)
-    write_results(run_dir.artifacts / "results.csv", progress.history)

@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from core.rows.fault import RowFault
+from core.rows.error import RowError
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 NOT_YET = ("tools", "functions", "parallel_tool_calls")
-MESSAGE_NOT_YET = ("tool_calls", "function_call", "name")
+MESSAGE_NOT_YET = ("tool_calls", "function_call", "tool_call_id", "name", "refusal", "audio")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -21,73 +22,87 @@ class Message:
     trained: bool = False
 
 
-def parse_chat(number: int, line: bytes) -> list[Message]:
-    """The messages of one line, whichever of the two forms it has.
+@dataclass(frozen=True)
+class Chat:
+    """At least one of the messages is trained."""
+
+    messages: list[Message]
+
+
+def parse_chat(number: int, line: bytes) -> Chat:
+    """One line, whichever of the two forms it has.
 
     Raises:
-        RowFault: the line is not such a row.
+        RowError: the line is not such a row.
     """
     row = _object(number, line)
     if "messages" in row:
         _only_keys(number, row, allowed=("messages",))
-        return _messages(number, row["messages"])
+        return Chat(_messages(number, row["messages"]))
     if "prompt" in row or "completion" in row:
         _only_keys(number, row, allowed=("prompt", "completion"))
         prompt, completion = (_text(number, row.get(key), key) for key in ("prompt", "completion"))
-        return [Message("user", prompt), Message("assistant", completion, trained=True)]
-    raise RowFault(number, "", f"has neither 'messages' nor 'prompt' and 'completion', but {_keys(row)}")
+        if not completion.strip():
+            raise RowError(number, "completion", "is empty: there is nothing to learn")
+        return Chat([Message("user", prompt), Message("assistant", completion, trained=True)])
+    raise RowError(number, "", f"has neither 'messages' nor 'prompt' and 'completion', but {_keys(row)}")
 
 
 def _object(number: int, line: bytes) -> dict[str, Any]:
     try:
-        row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RowFault(number, "", f"not valid JSON ({error})") from None
+        row = msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line)
+    except UnicodeDecodeError:
+        raise RowError(number, "", "not valid UTF-8") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            raise RowError(number, "", "the last line is cut off: it is no valid JSON and has no newline") from None
+        raise RowError(number, "", f"not valid JSON ({error})") from None
     if not isinstance(row, dict):
-        raise RowFault(number, "", f"a JSON object is needed, not {_kind(row)}")
+        raise RowError(number, "", f"a JSON object is needed, not {_kind(row)}")
     return row
 
 
 def _only_keys(number: int, row: dict[str, Any], *, allowed: tuple[str, ...]) -> None:
     for key in row:
         if key in NOT_YET:
-            raise RowFault(number, key, "tools are not supported yet")
+            raise RowError(number, key, "tools are not supported yet")
         if key not in allowed:
-            raise RowFault(number, key, f"unknown key; allowed here: {', '.join(allowed)}")
+            raise RowError(number, key, f"unknown key; allowed here: {', '.join(allowed)}")
 
 
 def _messages(number: int, value: Any) -> list[Message]:
     if not isinstance(value, list) or not value:
-        raise RowFault(number, "messages", f"a list of at least one message is needed, not {_kind(value)}")
+        raise RowError(number, "messages", f"a list of at least one message is needed, not {_kind(value)}")
     messages = [_message(number, item, f"messages[{i}]") for i, item in enumerate(value)]
     if not any(message.trained for message in messages):
-        raise RowFault(number, "messages", "no assistant message to learn from (none, or all have weight 0)")
+        raise RowError(number, "messages", "no assistant message to learn from (none, or all have weight 0)")
     return messages
 
 
 def _message(number: int, value: Any, field: str) -> Message:
     if not isinstance(value, dict):
-        raise RowFault(number, field, f"an object with role and content is needed, not {_kind(value)}")
+        raise RowError(number, field, f"an object with role and content is needed, not {_kind(value)}")
     for key in value:
         if key in MESSAGE_NOT_YET and value[key] is not None:
-            raise RowFault(number, f"{field}.{key}", "is not supported yet")
+            raise RowError(number, f"{field}.{key}", "is not supported yet")
         if key not in ("role", "content", "weight", *MESSAGE_NOT_YET):
-            raise RowFault(number, f"{field}.{key}", "unknown key; allowed here: role, content, weight")
+            raise RowError(number, f"{field}.{key}", "unknown key; allowed here: role, content, weight")
     role = value.get("role")
     if not isinstance(role, str) or role not in ROLES:
-        raise RowFault(number, f"{field}.role", f"{role!r} is none of {', '.join(ROLES)}")
+        raise RowError(number, f"{field}.role", f"{role!r} is not one of {', '.join(ROLES)}")
     weight = value.get("weight")
-    if weight is not None and (role != "assistant" or weight not in (0, 1)):
-        raise RowFault(number, f"{field}.weight", "0 or 1, and on assistant messages only")
+    if weight is not None and (role != "assistant" or isinstance(weight, bool) or weight not in (0, 1)):
+        raise RowError(number, f"{field}.weight", "0 or 1, and on assistant messages only")
     content = _text(number, value.get("content"), f"{field}.content")
-    return Message(ROLES[role], content, trained=role == "assistant" and weight != 0)
+    trained = role == "assistant" and weight != 0
+    if trained and not content.strip():
+        raise RowError(number, f"{field}.content", "is empty: give it weight 0, or leave the message out")
+    return Message(ROLES[role], content, trained)
 
 
 def _text(number: int, value: Any, field: str) -> str:
     if not isinstance(value, str):
-        raise RowFault(number, field, f"a string is needed, not {_kind(value)}")
-    if not value.strip():
-        raise RowFault(number, field, "is empty")
+        raise RowError(number, field, f"a string is needed, not {_kind(value)}")
     return value
 
 

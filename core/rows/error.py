@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 
 @dataclass(eq=False)
-class RowFault(Exception):
+class RowError(Exception):
     """What is wrong with one row, in words that its author can act on.
 
     line: counted from 1. field: the path of the offending key, such as `messages[1].role`; empty for the whole row.
