@@ -1,0 +1,144 @@
+"""`tunesmith-server`: the stack on one machine, and what operators do by hand."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from core.access import service as access
+from core.db import make_engine, session_scope
+from core.settings import get_settings
+from embedded import stack
+from embedded.process import StartFailed, end_tree, is_same
+from migrations import upgrade
+
+app = typer.Typer(help="Run and operate Tunesmith.", no_args_is_help=True, add_completion=False)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+DataDir = Annotated[Path, typer.Option("--data-dir", help="Everything the stack keeps.")]
+DEFAULT = Path(".tunesmith")
+
+
+@app.command()
+def up(
+    data_dir: DataDir = DEFAULT,
+    port: Annotated[int, typer.Option(help="Of the API; the next free one where it is taken.")] = 8000,
+    detach: Annotated[bool, typer.Option("--detach", help="Answer once it is ready, and leave it running.")] = False,
+) -> None:
+    """Start PostgreSQL, Valkey, SeaweedFS, the API, the workers and the reconciler on 127.0.0.1."""
+    state = stack.read_state(data_dir)
+    if state is not None:
+        typer.echo(f"already up at {state['url']} (data in {data_dir}); nothing changed")
+        return
+    if detach:
+        _up_detached(data_dir, port)
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        stack.up(data_dir, port=port, stop=stop, echo=sys.stdout.isatty())
+    except stack.AlreadyUp:
+        typer.echo(f"already starting or up (data in {data_dir}); nothing changed")
+    except StartFailed as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _up_detached(data_dir: Path, port: int) -> None:
+    logs = data_dir / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "embedded", "up", "--data-dir", str(data_dir), "--port", str(port)]
+    with (logs / "supervisor.log").open("ab") as log:
+        offset = log.tell()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    while (state := stack.read_state(data_dir)) is None or not state["ready"]:
+        if process.poll() is not None:
+            text = (logs / "supervisor.log").read_bytes()[offset:].decode(errors="replace")
+            typer.echo(f"the stack did not come up:\n{text[-3000:]}", err=True)
+            raise typer.Exit(1)
+        time.sleep(0.1)
+    typer.echo(f"up at {state['url']}")
+    typer.echo(f"keys: {data_dir / 'env'}   logs: {logs}   stop: tunesmith-server down --data-dir {data_dir}")
+
+
+@app.command()
+def down(data_dir: DataDir = DEFAULT) -> None:
+    """Stop exactly the stack of this data directory; its data stays."""
+    state = stack.read_state(data_dir)
+    if state is None:
+        stack.end_leftovers(data_dir)
+        typer.echo(f"nothing is up (data in {data_dir})")
+        return
+    os.kill(state["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + get_settings().drain_seconds + 90
+    while is_same(state["pid"], state["created"]) and _is_running(state["pid"]):
+        if time.monotonic() > deadline:
+            end_tree(state["pid"])
+        time.sleep(0.1)
+    stack.end_leftovers(data_dir)
+    typer.echo(f"down (data stays in {data_dir})")
+
+
+def _is_running(pid: int) -> bool:
+    """False for a zombie too, whose parent has not looked after it yet."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@app.command()
+def status(data_dir: DataDir = DEFAULT) -> None:
+    """Show the stack's processes. Exit status 3 where it is down."""
+    state = stack.read_state(data_dir)
+    if state is None:
+        typer.echo(f"down (data in {data_dir})")
+        raise typer.Exit(3)
+    typer.echo(f"{state['url']}   supervisor pid {state['pid']}")
+    for name, child in state["children"].items():
+        alive = "running" if is_same(child["pid"], child["created"]) else "restarting"
+        typer.echo(f"{name:<14}{alive:<12}pid {child['pid']:<9}restarts {child['restarts']}")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database of TUNESMITH_DATABASE_URL up to date."""
+    upgrade(get_settings().database_url)
+
+
+@keys.command("create")
+def create_key(
+    project: Annotated[str | None, typer.Option(help="Created where it does not exist yet.")] = None,
+    operator: Annotated[bool, typer.Option("--operator", help="A key that sees every project.")] = False,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    data_dir: DataDir = DEFAULT,
+) -> None:
+    """Create an API key and print it, this once. Uses TUNESMITH_DATABASE_URL, else the stack of the data directory."""
+    if operator == (project is not None):
+        typer.echo("give either --project NAME or --operator", err=True)
+        raise typer.Exit(2)
+    if "TUNESMITH_DATABASE_URL" not in os.environ:
+        os.environ["TUNESMITH_DATABASE_URL"] = stack.database_url(data_dir)
+    settings = get_settings()
+    with session_scope(make_engine(settings)) as session:
+        organization = settings.organization_name
+        owner = access.ensure_project(session, organization=organization, project=project) if project else None
+        key = access.create_key(session, project_id=owner.id if owner else None, name=name)
+    typer.echo(key)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,235 @@
+"""The whole stack in one data directory: start it in order, keep it alive, stop it in order."""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from core.access import service as access
+from core.db import make_engine, session_scope
+from core.errors import NotAuthenticated
+from core.settings import Settings, get_settings
+from embedded.ports import first_free, is_free
+from embedded.process import Child, created_at, end_tree, is_same
+from embedded.services import Services, postgres_url, prepare, write_private
+from migrations import upgrade
+
+log = logging.getLogger("tunesmith")
+READY_SECONDS = 120
+CALM_SECONDS = 60  # a child that has lived that long starts again without delay
+LONGEST_BACK_OFF = 30.0
+QUEUES = ("train", "cpu")
+
+
+class AlreadyUp(Exception):
+    """Another supervisor has this data directory."""
+
+
+@dataclass
+class Watch:
+    """A child under supervision: how often it was restarted, and when it may start again."""
+
+    child: Child
+    started: float = 0.0
+    restarts: int = 0
+    back_off: float = 1.0
+    not_before: float = 0.0
+
+
+def up(data_dir: Path, *, port: int, stop: threading.Event, echo: bool) -> None:
+    """Run the stack until `stop` is set.
+
+    Raises:
+        AlreadyUp: it runs already; nothing was changed.
+        StartFailed: something did not come up; everything was stopped again.
+    """
+    data_dir = data_dir.resolve()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with _lock(data_dir):
+        end_leftovers(data_dir)
+        services = prepare(data_dir, given=dict(os.environ))
+        port = _port(data_dir, wanted=port)
+        started: list[Child] = []
+        try:
+            _start(services.children, started, echo=echo)
+            own = _own_processes(data_dir, services, port)
+            os.environ.update(own[0].env)
+            get_settings.cache_clear()
+            settings = get_settings()
+            upgrade(settings.database_url)
+            _write_env(data_dir, settings, base_url=f"http://127.0.0.1:{port}/v1")
+            _start(own, started, echo=echo)
+            _record(data_dir, started, port=port, ready=True)
+            log.info("ready on http://127.0.0.1:%d", port)
+            _supervise(data_dir, started, port=port, stop=stop)
+        finally:
+            _stop(started)
+            (data_dir / "state.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(data_dir: Path) -> Iterator[None]:
+    with (data_dir / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyUp(str(data_dir)) from None
+        yield
+
+
+def read_state(data_dir: Path) -> dict[str, Any] | None:
+    """What the supervisor of this directory has recorded; None where it is not alive."""
+    try:
+        state = json.loads((data_dir / "state.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return state if is_same(state["pid"], state["created"]) else None
+
+
+def database_url(data_dir: Path) -> str:
+    """The URL of the directory's own PostgreSQL."""
+    kept = json.loads((data_dir / "secrets.json").read_text())
+    return postgres_url(kept)
+
+
+def end_leftovers(data_dir: Path) -> None:
+    """End what an earlier supervisor of this directory has left alive, by id and time of creation."""
+    try:
+        state = json.loads((data_dir / "state.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return
+    for name, child in state["children"].items():
+        if is_same(child["pid"], child["created"]):
+            log.warning("ending %s (pid %d), which an earlier stack has left", name, child["pid"])
+            end_tree(child["pid"])
+    (data_dir / "state.json").unlink(missing_ok=True)
+
+
+def _port(data_dir: Path, *, wanted: int) -> int:
+    """The port of the last time where it is free: clients have it in their settings."""
+    last = data_dir / "port"
+    if last.exists() and is_free(int(last.read_text())):
+        return int(last.read_text())
+    port = first_free(wanted)
+    last.write_text(str(port))
+    return port
+
+
+def _own_processes(data_dir: Path, services: Services, port: int) -> list[Child]:
+    work_dir = data_dir / "work"
+    env = {**os.environ, **services.env, "TUNESMITH_WORK_DIR": str(work_dir), "PYTHONUNBUFFERED": "1"}
+    python = sys.executable
+    settings = Settings(work_dir=work_dir)
+    celery = [python, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads", "--loglevel", "info"]
+    url = f"http://127.0.0.1:{port}/healthz"
+    uvicorn = ["uvicorn", "api.main:app", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    commands = {
+        "api": [python, "-m", *uvicorn],
+        "reconciler": [python, "-m", "worker.reconciler"],
+        "worker-cpu": [*celery, "-Q", "cpu", "--concurrency", "1", "-n", "cpu@%h"],
+        "worker-train": [*celery, "-Q", "train", "--concurrency", str(_slots(settings)), "-n", "train@%h"],
+    }
+    logs = data_dir / "logs"
+    children = [Child(name=name, command=command, logs=logs, env=env) for name, command in commands.items()]
+    children[0].ready = lambda: _responds(url)
+    return children
+
+
+def _slots(settings: Settings) -> int:
+    from worker.devices import gpus
+
+    return len(gpus()) or settings.cpu_slots
+
+
+def _responds(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _start(children: list[Child], started: list[Child], *, echo: bool) -> None:
+    for child in children:
+        child.echo = echo
+        child.start()
+        started.append(child)
+    for child in children:
+        child.wait_ready(READY_SECONDS)
+
+
+def _write_env(data_dir: Path, settings: Settings, *, base_url: str) -> None:
+    """Write D/env: where the API is, and keys for it. Keys are made once; only their hashes are in the database."""
+    path = data_dir / "env"
+    known = dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
+    engine = make_engine(settings)
+    with session_scope(engine) as session:
+        project = access.ensure_project(session, organization=settings.organization_name, project="default")
+        for name, project_id in (("TUNESMITH_API_KEY", project.id), ("TUNESMITH_OPERATOR_KEY", None)):
+            try:
+                access.authenticate(session, key=known.get(name))
+            except NotAuthenticated:
+                known[name] = access.create_key(session, project_id=project_id, name="tunesmith-server up")
+    engine.dispose()
+    known["TUNESMITH_BASE_URL"] = base_url
+    write_private(path, "".join(f"{key}={value}\n" for key, value in sorted(known.items())))
+
+
+def _record(data_dir: Path, children: list[Child], *, port: int, ready: bool, restarts: Any = None) -> None:
+    alive = {child.name: child.pid for child in children if child.pid is not None}
+    state = {
+        "pid": os.getpid(),
+        "created": created_at(os.getpid()),
+        "ready": ready,
+        "url": f"http://127.0.0.1:{port}",
+        "children": {
+            name: {"pid": pid, "created": created_at(pid), "restarts": (restarts or {}).get(name, 0)}
+            for name, pid in alive.items()
+        },
+    }
+    write_private(data_dir / "state.json", json.dumps(state, indent=1))
+
+
+def _supervise(data_dir: Path, children: list[Child], *, port: int, stop: threading.Event) -> None:
+    """Restart what dies, after 1 s, 2 s, 4 s … as long as it goes on dying."""
+    watches = [Watch(child, started=time.monotonic()) for child in children]
+    while not stop.wait(0.25):
+        now = time.monotonic()
+        changed = False
+        for watch in watches:
+            if watch.child.pid is not None:
+                continue
+            if watch.not_before == 0.0:
+                if now - watch.started > CALM_SECONDS:
+                    watch.back_off = 1.0
+                watch.not_before = now + watch.back_off
+                log.warning("%s has died; it starts again in %.0f s", watch.child.name, watch.back_off)
+                watch.back_off = min(watch.back_off * 2, LONGEST_BACK_OFF)
+            elif now >= watch.not_before:
+                watch.child.start()
+                watch.started, watch.not_before = now, 0.0
+                watch.restarts += 1
+                changed = True
+        if changed:
+            restarts = {watch.child.name: watch.restarts for watch in watches}
+            _record(data_dir, children, port=port, ready=True, restarts=restarts)
+
+
+def _stop(children: list[Child]) -> None:
+    """Workers first, which drain; then the API; last the services that all of them need."""
+    for child in children:
+        if child.name.startswith("worker") and child.pid is not None and child.process is not None:
+            child.process.send_signal(signal.SIGTERM)
+    drain = get_settings().drain_seconds + 15
+    for child in reversed(children):
+        child.stop(drain if child.name.startswith("worker") else 15)
