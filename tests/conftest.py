@@ -1,0 +1,96 @@
+"""Real services for the whole suite: PostgreSQL, Valkey and SeaweedFS, started once and stopped at its end."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from core.access.owner import Owner
+from core.access.service import create_key, ensure_project
+from core.db import make_engine, session_scope
+from core.models import Base
+from core.settings import Settings, get_settings
+from core.storage import Storage
+from embedded.services import Services, run_services
+from migrations import upgrade
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    folder = tmp_path_factory.mktemp("services")
+    with run_services(folder, durable=False) as running:
+        os.environ.update(running.env)
+        get_settings.cache_clear()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = Settings(work_dir=tmp_path_factory.mktemp("work"), lease_seconds=5, poll_seconds=0.5)
+    upgrade(settings.database_url)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def _engine(settings: Settings) -> Iterator[Engine]:
+    engine = make_engine(settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(_engine: Engine) -> Engine:
+    """The database, emptied."""
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with _engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names} CASCADE"))
+    return _engine
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    with session_scope(engine) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def storage(settings: Settings) -> Storage:
+    return Storage(settings)
+
+
+@dataclass(frozen=True)
+class ProjectKey:
+    project_id: str
+    key: str
+    owner: Owner
+
+
+@pytest.fixture
+def make_project(engine: Engine) -> Callable[[str], ProjectKey]:
+    def make(name: str) -> ProjectKey:
+        with session_scope(engine) as session:
+            project = ensure_project(session, organization="tunesmith", project=name)
+            key = create_key(session, project_id=project.id, name="test")
+            return ProjectKey(project.id, key, Owner(key_id="key_test", project_id=project.id))
+
+    return make
+
+
+@pytest.fixture
+def project(make_project: Callable[[str], ProjectKey]) -> ProjectKey:
+    return make_project("default")
+
+
+@pytest.fixture
+def operator_key(engine: Engine) -> str:
+    with session_scope(engine) as session:
+        return create_key(session, project_id=None, name="operator")
+
+
+@pytest.fixture
+def repository_root() -> Path:
+    return Path(__file__).parent.parent
