@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg
 import redis
 
 from core.settings import Settings
@@ -131,7 +130,7 @@ def _postgres(folder: Path, logs: Path, kept: dict, *, durable: bool) -> Child:
     }
     if not durable:
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-    url = postgres_url(kept).replace("+psycopg", "")
+    ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(kept["ports"]["postgres"])]
     return Child(
         name="postgres",
         command=[str(binaries / "postgres"), "-D", str(folder)]
@@ -140,7 +139,7 @@ def _postgres(folder: Path, logs: Path, kept: dict, *, durable: bool) -> Child:
         stop_signal=signal.SIGINT,  # "fast": ends sessions, checkpoints, leaves
         death_signal=signal.SIGINT,
         user=user,
-        ready=lambda: _answers(lambda: psycopg.connect(url, connect_timeout=2).close(), psycopg.Error),
+        ready=lambda: subprocess.run(ready, check=False).returncode == 0,
     )
 
 

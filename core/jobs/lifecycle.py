@@ -47,6 +47,7 @@ def transition(
         job.finished_at = func.now()
         job.error = error
     append_event(session, job, message=message, level=level)
+    session.flush()  # the times set above are the database's; whoever reads them next gets them from there
 
 
 def append_event(

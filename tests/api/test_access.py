@@ -1,0 +1,51 @@
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from tests.api.conftest import Served
+from tests.conftest import ProjectKey
+
+
+def routes(served: Served) -> list[tuple[str, str]]:
+    """(method, path) of everything that the router can match, hidden routes too."""
+    found: list[tuple[str, str]] = []
+    for entry in served.app.router.routes:
+        if isinstance(entry, APIRoute):
+            found += [(method, entry.path) for method in entry.methods]
+        else:
+            # FastAPI keeps included routers as they are; anything else (a mounted app) has no such method and fails.
+            contexts = entry.effective_route_contexts()  # pyright: ignore[reportAttributeAccessIssue]
+            found += [(method, context.path) for context in contexts for method in context.methods]
+    assert len(found) >= 20
+    return found
+
+
+def test_without_a_key_every_route_but_health_answers_401(served: Served, anonymous: httpx.Client) -> None:
+    for method, path in routes(served):
+        url = path.replace("{model:path}", "x/y").replace("{job_id}", "ftjob-x").replace("{file_id}", "file-x")
+        answer = anonymous.request(method, url, content=b"{not json")
+        if path in ("/healthz", "/readyz"):
+            assert answer.status_code == 200
+        else:
+            assert answer.status_code == 401, (method, path)
+            assert answer.json()["error"]["code"] == "invalid_api_key"
+            assert answer.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("key", ["tsk-", "tsk-" + "0" * 36, "sk-abc", "tsk-\u00e4"])
+def test_malformed_keys_are_refused(anonymous: httpx.Client, key: str) -> None:
+    answer = anonymous.get("/v1/files", headers={b"authorization": f"Bearer {key}".encode()})
+    assert answer.status_code == 401
+
+
+def test_an_operator_sees_every_project_and_creates_nothing(
+    http: httpx.Client, project: ProjectKey, operator_key: str
+) -> None:
+    file = http.post("/v1/files", data={"purpose": "fine-tune"}, files={"file": ("a.jsonl", b"{}")}).json()
+    operator = {"authorization": f"Bearer {operator_key}"}
+    assert http.get(f"/v1/files/{file['id']}", headers=operator).status_code == 200
+    refused = http.post(
+        "/v1/files", headers=operator, data={"purpose": "fine-tune"}, files={"file": ("a.jsonl", b"{}")}
+    )
+    assert refused.status_code == 403
+    assert "project key" in refused.json()["error"]["message"]

@@ -1,0 +1,85 @@
+import hashlib
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.conftest import ProjectKey
+
+ROW = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}\n'
+
+
+def upload(
+    http: httpx.Client, content: bytes = ROW, name: str = "rows.jsonl", purpose: str = "fine-tune"
+) -> httpx.Response:
+    return http.post("/v1/files", data={"purpose": purpose}, files={"file": (name, content)})
+
+
+def test_a_file_is_stored_listed_downloaded_and_deleted(http: httpx.Client) -> None:
+    content = ROW * 200_000  # more than one part of a multipart upload
+    made = upload(http, content).json()
+    assert (made["bytes"], made["status"]) == (len(content), "uploaded")
+    assert made["sha256"] == hashlib.sha256(content).hexdigest()
+    assert http.get(f"/v1/files/{made['id']}/content").content == content
+    assert [f["id"] for f in http.get("/v1/files").json()["data"]] == [made["id"]]
+    assert http.delete(f"/v1/files/{made['id']}").json() == {"id": made["id"], "object": "file", "deleted": True}
+    assert http.get(f"/v1/files/{made['id']}").status_code == 404
+    assert http.get("/v1/files").json()["data"] == []
+
+
+def test_pages_hold_every_file_once(http: httpx.Client) -> None:
+    ids = [upload(http).json()["id"] for _ in range(5)]
+    seen, after = [], None
+    while True:
+        page = http.get("/v1/files", params={"limit": 2, "order": "asc"} | ({"after": after} if after else {})).json()
+        seen += [file["id"] for file in page["data"]]
+        assert page["last_id"] == seen[-1]
+        if not page["has_more"]:
+            break
+        after = page["last_id"]
+    assert seen == ids
+
+
+@pytest.mark.parametrize("name", ["a/b.jsonl", "../x", "..", "a\\b", "a\0b", "a\nb", "x" * 300])
+def test_names_that_are_no_file_names_are_refused(http: httpx.Client, name: str) -> None:
+    boundary = "b"
+    quoted = name.replace('"', '\\"')
+    body = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n\r\nx\r\n'
+        f"--{boundary}--\r\n"
+    ).encode()
+    answer = http.post("/v1/files", content=body, headers={"content-type": f"multipart/form-data; boundary={boundary}"})
+    assert answer.status_code == 400, answer.text
+    assert http.get("/v1/files").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [({}, "purpose"), ({"purpose": "nonsense"}, "purpose"), ({"purpose": "fine-tune", "x": "1"}, "x")],
+)
+def test_bad_forms_name_the_field(http: httpx.Client, fields: dict[str, str], param: str) -> None:
+    answer = http.post("/v1/files", data=fields, files={"file": ("a.jsonl", ROW)})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_endless_fields_headers_and_parts_are_refused(http: httpx.Client) -> None:
+    for data in ({"purpose": "x" * 10_000}, {f"f{i}": "x" for i in range(50)}):
+        assert http.post("/v1/files", data=data, files={"file": ("a", ROW)}).status_code == 413
+
+
+def test_an_upload_that_ends_early_leaves_nothing(http: httpx.Client) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\nhalf a'
+    answer = http.post("/v1/files", content=body, headers={"content-type": "multipart/form-data; boundary=b"})
+    assert answer.status_code == 400
+    assert http.get("/v1/files").json()["data"] == []
+
+
+def test_another_projects_file_does_not_exist(http: httpx.Client, make_project: Callable[[str], ProjectKey]) -> None:
+    file_id = upload(http).json()["id"]
+    other = {"authorization": f"Bearer {make_project('other').key}"}
+    for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
+        assert http.request(method, f"/v1/files/{file_id}{path}", headers=other).status_code == 404
+    assert http.get("/v1/files", headers=other).json()["data"] == []
+    assert http.get("/v1/files", headers=other, params={"after": file_id}).status_code == 400
+    assert http.get(f"/v1/files/{file_id}").status_code == 200

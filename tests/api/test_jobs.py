@@ -1,0 +1,157 @@
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine, update
+
+from core.db import session_scope
+from core.models import File, Job
+from tests.api.test_files import upload
+from tests.conftest import ProjectKey
+
+MODEL = "tiny-random-llama"
+
+
+@pytest.fixture
+def file_id(http: httpx.Client, engine: Engine) -> str:
+    made = upload(http).json()["id"]
+    with session_scope(engine) as session:
+        session.execute(update(File).values(status="processed"))
+    return made
+
+
+def create(http: httpx.Client, **body: Any) -> httpx.Response:
+    return http.post("/v1/fine_tuning/jobs", json={"model": MODEL, **body})
+
+
+def test_a_job_is_created_with_its_first_events(http: httpx.Client, file_id: str) -> None:
+    job = create(http, training_file=file_id, suffix="mine", seed=7, metadata={"team": "a"}).json()
+    assert (job["object"], job["status"], job["seed"]) == ("fine_tuning.job", "queued", 7)
+    assert job["hyperparameters"]["n_epochs"] == "auto"
+    events = http.get(f"/v1/fine_tuning/jobs/{job['id']}/events").json()["data"]
+    assert [event["message"] for event in reversed(events)] == [
+        f"Created fine-tuning job: {job['id']}",
+        f"Validating training file: {file_id}",
+        "Files validated, moving job to queued state",
+    ]
+    assert [event["seq"] for event in events] == [3, 2, 1]
+
+
+def test_jobs_are_listed_newest_first_by_page_and_metadata(http: httpx.Client, file_id: str) -> None:
+    ids = [create(http, training_file=file_id, metadata={"n": str(i % 2)}).json()["id"] for i in range(5)]
+    first = http.get("/v1/fine_tuning/jobs", params={"limit": 3}).json()
+    rest = http.get("/v1/fine_tuning/jobs", params={"limit": 3, "after": first["data"][-1]["id"]}).json()
+    assert [job["id"] for job in first["data"] + rest["data"]] == ids[::-1]
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+    odd = http.get("/v1/fine_tuning/jobs", params={"metadata[n]": "1"}).json()["data"]
+    assert [job["id"] for job in odd] == [ids[3], ids[1]]
+
+
+def supervised(**options: Any) -> dict[str, Any]:
+    return {"method": {"type": "supervised", "supervised": options}}
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "says"),
+    [
+        ({"model": "gpt-unknown"}, "model", "tiny-random-llama"),
+        ({"model": "../../etc"}, "model", "no model"),
+        ({"model": "a\0b"}, "model", "NUL"),
+        ({"x": 1}, "x", "allowed here: hyperparameters, integrations"),
+        ({"method": {"type": "supervised", "y": 1}}, "method.y", "allowed here: supervised, type"),
+        ({"method": {"type": "magic"}}, "method.type", "supervised"),
+        (supervised(z=1), "method.supervised.z", "unknown key"),
+        (supervised(lora={"rank": 1}), "method.supervised.lora.rank", "allowed here: alpha, dropout, r"),
+        (supervised(hyperparameters={"lr": 1}), "method.supervised.hyperparameters.lr", "batch_size"),
+        (supervised(hyperparameters={"n_epochs": 0}), "method.supervised.hyperparameters.n_epochs", "given 0"),
+        (supervised(hyperparameters={"n_epochs": "x"}), "method.supervised.hyperparameters.n_epochs", "'auto'"),
+        (supervised(hyperparameters={"batch_size": 257}), "method.supervised.hyperparameters.batch_size", "256"),
+        ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs", "50"),
+        ({"seed": -1}, "seed", "given -1"),
+        ({"seed": 2**31}, "seed", "given 2147483648"),
+        ({"suffix": "a/b"}, "suffix", "a/b"),
+        ({"suffix": "../x"}, "suffix", "../x"),
+        ({"suffix": "x" * 65}, "suffix", "given"),
+        ({"metadata": {"k" * 65: "v"}}, "metadata", "64"),
+        ({"integrations": [{"type": "wandb"}]}, "integrations", "at most 0"),
+        ({"resources": {"gpus": 9}}, "resources.gpus", "given 9"),
+    ],
+)
+def test_bad_specs_are_refused_by_the_path_of_the_key(
+    http: httpx.Client, file_id: str, body: dict[str, Any], param: str, says: str
+) -> None:
+    answer = create(http, training_file=file_id, **body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
+    assert error["param"].startswith(param)
+    assert says in error["message"], error["message"]
+    assert http.get("/v1/fine_tuning/jobs").json()["data"] == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"[" * 100_000])
+def test_bodies_that_are_no_object_are_refused(http: httpx.Client, body: bytes) -> None:
+    assert http.post("/v1/fine_tuning/jobs", content=body).status_code == 400
+
+
+def test_what_belongs_to_another_project_does_not_exist(
+    http: httpx.Client, file_id: str, make_project: Callable[[str], ProjectKey]
+) -> None:
+    job_id = create(http, training_file=file_id).json()["id"]
+    other = {"authorization": f"Bearer {make_project('other').key}"}
+    answer = http.post("/v1/fine_tuning/jobs", json={"model": MODEL, "training_file": file_id}, headers=other)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (404, "training_file")
+    for method, path in (
+        ("GET", ""), ("GET", "/events"), ("GET", "/checkpoints"), ("GET", "/artifacts"),
+        ("POST", "/cancel"), ("POST", "/pause"), ("POST", "/resume"),
+    ):  # fmt: skip
+        assert http.request(method, f"/v1/fine_tuning/jobs/{job_id}{path}", headers=other).status_code == 404
+    assert http.get("/v1/fine_tuning/jobs", headers=other).json()["data"] == []
+    assert http.get(f"/v1/fine_tuning/jobs/{job_id}").json()["status"] == "queued"
+
+
+def test_cancel_pause_and_resume_answer_400_in_the_wrong_state(http: httpx.Client, file_id: str) -> None:
+    url = f"/v1/fine_tuning/jobs/{create(http, training_file=file_id).json()['id']}"
+    assert http.post(f"{url}/resume").status_code == 400
+    assert http.post(f"{url}/pause").json()["status"] == "paused"
+    assert http.post(f"{url}/resume").json()["status"] == "queued"
+    assert http.post(f"{url}/cancel").json()["status"] == "cancelled"
+    for action in ("cancel", "pause", "resume"):
+        answer = http.post(f"{url}/{action}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_state")
+
+
+def test_a_job_waits_for_its_file_and_fails_with_it(http: httpx.Client, engine: Engine) -> None:
+    waiting = create(http, training_file=upload(http).json()["id"]).json()
+    assert waiting["status"] == "validating_files"
+    with session_scope(engine) as session:
+        session.execute(update(File).values(status="error", status_details="line 1: not valid JSON"))
+    failed = create(http, training_file=waiting["training_file"]).json()
+    assert failed["status"] == "failed"
+    assert failed["error"]["param"] == "training_file"
+    assert "line 1: not valid JSON" in failed["error"]["message"]
+
+
+def test_the_same_file_is_no_validation_file(http: httpx.Client, file_id: str) -> None:
+    answer = create(http, training_file=file_id, validation_file=file_id)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "validation_file")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/files/%00", "/v1/fine_tuning/jobs/%00", "/v1/models/a%00b", "/v1/models/..%2f..%2fx"]
+)
+def test_ids_with_nul_or_dots_do_no_harm(http: httpx.Client, path: str) -> None:
+    assert http.get(path).status_code in (400, 404)
+
+
+def test_models_are_those_of_the_catalogue(http: httpx.Client) -> None:
+    ids = [model["id"] for model in http.get("/v1/models").json()["data"]]
+    assert ids == ["smollm2-135m-instruct", MODEL]
+    assert http.get(f"/v1/models/{MODEL}").json()["id"] == MODEL
+    assert http.get("/v1/models/smollm2").json()["id"] == "smollm2-135m-instruct"
+
+
+def test_a_job_without_gpu_runs_nowhere_else(http: httpx.Client, file_id: str, engine: Engine) -> None:
+    job_id = create(http, training_file=file_id, resources={"gpus": 1}).json()["id"]
+    with session_scope(engine) as session:
+        assert session.get_one(Job, job_id).needed_devices == 1

@@ -1,0 +1,139 @@
+"""Killed, stopped and resumed: the result is that of an undisturbed run, to the last bit."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trainer_runs import (
+    adapter_digest,
+    error,
+    events,
+    last_checkpoint,
+    outcome,
+    results,
+    samples,
+    start,
+    wait_until,
+    write_spec,
+)
+
+from trainers.run import run
+
+SUPERVISED: dict[str, Any] = {
+    "hyperparameters": {"n_epochs": 3, "batch_size": 1},
+    "lora": {"r": 8, "alpha": 16, "dropout": 0.1},
+    "checkpoint_interval": 5,
+    "samples": {"max_tokens": 8},
+}
+
+
+@pytest.fixture
+def files(tiny: Path, few_rows: Path, valid_rows: Path) -> dict[str, Any]:
+    return {"base": tiny, "training_file": few_rows, "validation_file": valid_rows, "supervised": SUPERVISED}
+
+
+def reached(run_dir: Path, step: int) -> bool:
+    return any(event["step"] >= step for event in events(run_dir, "checkpoint"))
+
+
+def assert_same(run_dir: Path, undisturbed: Path) -> None:
+    assert adapter_digest(run_dir) == adapter_digest(undisturbed)
+    assert results(run_dir) == results(undisturbed)
+    assert samples(run_dir) == samples(undisturbed)
+    figures = ("outcome", "step", "trained_tokens")
+    assert [outcome(run_dir)[key] for key in figures] == [outcome(undisturbed)[key] for key in figures]
+
+
+def test_killed_twice_and_resumed(tmp_path: Path, files: dict[str, Any]) -> None:
+    undisturbed = write_spec(tmp_path / "undisturbed", **files)
+    assert run(undisturbed) == 0
+    epoch = events(undisturbed, "resolved")[0]["total_steps"] // 3
+
+    first = write_spec(tmp_path / "first", **files)
+    process = subprocess.Popen([sys.executable, "-m", "trainers", first], stderr=subprocess.DEVNULL)
+    wait_until(lambda: reached(first, epoch + 1), process)
+    process.kill()
+    process.wait()
+    assert not (first / "result.json").exists()
+
+    second = write_spec(tmp_path / "second", resume_from=last_checkpoint(first), **files)
+    child = start(second)
+    wait_until(lambda: reached(second, 2 * epoch + 1), child)
+    child.kill()
+    child.join()
+
+    third = write_spec(tmp_path / "third", resume_from=last_checkpoint(second), **files)
+    assert run(third) == 0
+    assert events(third, "metrics")[0]["step"] == events(second, "checkpoint")[-1]["step"] + 1
+    assert_same(third, undisturbed)
+
+    # Killed after the last step: nothing is left to train, everything is left to write.
+    fourth = write_spec(tmp_path / "fourth", resume_from=last_checkpoint(third), **files)
+    assert run(fourth) == 0
+    assert events(fourth, "metrics") == []
+    assert_same(fourth, undisturbed)
+
+
+def test_sigterm_in_training_keeps_the_step(tmp_path: Path, files: dict[str, Any]) -> None:
+    undisturbed, stopped = write_spec(tmp_path / "undisturbed", **files), write_spec(tmp_path / "stopped", **files)
+    assert run(undisturbed) == 0
+    process = start(stopped)
+    wait_until(lambda: events(stopped, "metrics"), process)
+    os.kill(process.pid or 0, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 0
+    last, result = events(stopped, "checkpoint")[-1], outcome(stopped)
+    assert result["outcome"] == "stopped"
+    assert result["step"] == last["step"] == events(stopped, "metrics")[-1]["step"]
+    assert result["step"] < events(stopped, "resolved")[0]["total_steps"]
+    assert result["trained_tokens"] == last["trained_tokens"] > 0
+    resumed = write_spec(tmp_path / "resumed", resume_from=last_checkpoint(stopped), **files)
+    assert run(resumed) == 0
+    assert_same(resumed, undisturbed)
+
+
+def test_sigterm_while_loading(tmp_path: Path, files: dict[str, Any]) -> None:
+    """The training file is a pipe: once it opens, the trainer is reading rows, and will be until we write some."""
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    folder = write_spec(tmp_path / "run", **{**files, "training_file": pipe})
+    process = start(folder)
+    with pipe.open("wb"):
+        os.kill(process.pid or 0, signal.SIGTERM)
+        process.join()
+    assert process.exitcode == 0
+    assert outcome(folder) == {"outcome": "stopped", "step": 0, "trained_tokens": 0, "metrics": {}}
+
+
+def test_sigterm_while_sampling(tmp_path: Path, files: dict[str, Any]) -> None:
+    files["supervised"] = {**SUPERVISED, "hyperparameters": {"n_epochs": 1}, "samples": {"max_tokens": 1900}}
+    folder = write_spec(tmp_path / "run", **files)
+    process = start(folder)
+    wait_until(lambda: any("samples" in event["message"] for event in events(folder, "message")), process)
+    os.kill(process.pid or 0, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 0
+    assert outcome(folder)["outcome"] == "stopped"
+    assert outcome(folder)["step"] == events(folder, "checkpoint")[-1]["step"]
+    # A resumed attempt that is stopped before it has done anything is where it was.
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    again = write_spec(tmp_path / "again", resume_from=last_checkpoint(folder), **{**files, "training_file": pipe})
+    process = start(again)
+    with pipe.open("wb"):
+        os.kill(process.pid or 0, signal.SIGTERM)
+        process.join()
+    keys = ("step", "trained_tokens")
+    assert [outcome(again)[key] for key in keys] == [outcome(folder)[key] for key in keys]
+
+
+def test_the_module_fails_with_status_1(tmp_path: Path, files: dict[str, Any]) -> None:
+    folder = write_spec(tmp_path / "run", **{**files, "training_file": tmp_path / "missing.jsonl"})
+    process = start(folder)
+    process.join()
+    assert process.exitcode == 1
+    assert error(folder)["code"] == "trainer_error"
