@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from openai import OpenAI
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,7 @@ from core.settings import Settings, get_settings
 from core.storage import Storage
 from embedded.services import Services, run_services
 from migrations import upgrade
+from tests.stack import Stack, run_stack
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +96,22 @@ def operator_key(engine: Engine) -> str:
 @pytest.fixture
 def repository_root() -> Path:
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def _stack(services: Services, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with run_stack(services, tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(_stack: Stack, engine: Engine) -> Stack:
+    """API, workers and reconciler as processes, on an emptied database."""
+    return _stack
+
+
+@pytest.fixture
+def openai(stack: Stack, project: ProjectKey) -> Iterator[OpenAI]:
+    """The newest client of the contract, with the key of the project `default`."""
+    with OpenAI(base_url=f"{stack.url}/v1", api_key=project.key) as client:
+        yield client
