@@ -20,6 +20,7 @@ from core.access import service as access
 from core.db import make_engine, session_scope
 from core.errors import NotAuthenticated
 from core.settings import Settings, get_settings
+from core.storage import Storage
 from embedded.ports import first_free, is_free
 from embedded.process import Child, created_at, end_tree, is_same
 from embedded.services import Services, postgres_url, prepare, write_private
@@ -29,7 +30,6 @@ log = logging.getLogger("tunesmith")
 READY_SECONDS = 120
 CALM_SECONDS = 60  # a child that has lived that long starts again without delay
 LONGEST_BACK_OFF = 30.0
-QUEUES = ("train", "cpu")
 
 
 class AlreadyUp(Exception):
@@ -68,6 +68,7 @@ def up(data_dir: Path, *, port: int, stop: threading.Event, echo: bool) -> None:
             get_settings.cache_clear()
             settings = get_settings()
             upgrade(settings.database_url)
+            Storage(settings).ensure_bucket()
             _write_env(data_dir, settings, base_url=f"http://127.0.0.1:{port}/v1")
             _start(own, started, echo=echo)
             _record(data_dir, started, port=port, ready=True)

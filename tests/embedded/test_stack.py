@@ -1,0 +1,132 @@
+"""`tunesmith-server` as its users know it: commands, files, processes."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import psutil
+import pytest
+import redis
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from embedded.services import Services
+from tests.stack import eventually
+
+pytestmark = pytest.mark.chaos
+
+
+def server(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with no TUNESMITH_ variable set."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")}
+    command = [sys.executable, "-m", "embedded", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "data"
+    yield folder
+    server("down", "--data-dir", str(folder))
+
+
+def state(data_dir: Path) -> dict[str, Any]:
+    return json.loads((data_dir / "state.json").read_text())
+
+
+def env(data_dir: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in (data_dir / "env").read_text().splitlines())
+
+
+def family(data_dir: Path) -> list[psutil.Process]:
+    root = psutil.Process(state(data_dir)["pid"])
+    return [root, *root.children(recursive=True)]
+
+
+def get(data_dir: Path, path: str) -> httpx.Response:
+    known = env(data_dir)
+    url = f"{known['TUNESMITH_BASE_URL']}{path}"
+    return httpx.get(url, headers={"authorization": f"Bearer {known['TUNESMITH_API_KEY']}"}, timeout=10)
+
+
+def test_up_kill_9_of_everything_up_and_down(data_dir: Path) -> None:
+    up = ("up", "--detach", "--data-dir", str(data_dir), "--port", "18000")
+    first = server(*up)
+    assert first.returncode == 0, first.stdout + first.stderr
+    for name in ("env", "secrets.json", "state.json"):
+        assert stat.S_IMODE((data_dir / name).stat().st_mode) == 0o600
+    known = env(data_dir)
+    key = {"authorization": f"Bearer {known['TUNESMITH_API_KEY']}"}
+    row = b'{"prompt": "a", "completion": "b"}\n'
+    form: dict[str, Any] = {"data": {"purpose": "fine-tune"}, "files": {"file": ("a.jsonl", row)}}
+    made = httpx.post(f"{known['TUNESMITH_BASE_URL']}/files", headers=key, timeout=30, **form).json()
+
+    before = state(data_dir)
+    again = server(*up)
+    assert (again.returncode, "already up" in again.stdout) == (0, True)
+    assert state(data_dir) == before
+    assert server("status", "--data-dir", str(data_dir)).returncode == 0
+
+    killed = family(data_dir)
+    for process in killed:
+        process.kill()
+    eventually(lambda: not any(alive(p) for p in killed), seconds=20, what="the end of everything")
+    assert server("status", "--data-dir", str(data_dir)).returncode == 3
+
+    second = server(*up)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert env(data_dir) == known
+    assert get(data_dir, f"/files/{made['id']}/content").content == row
+    processed = lambda: get(data_dir, f"/files/{made['id']}").json()["status"] == "processed"  # noqa: E731
+    eventually(processed, seconds=60, what="validation by the recovered worker")
+
+    running = family(data_dir)
+    assert server("down", "--data-dir", str(data_dir)).returncode == 0
+    assert not any(alive(process) for process in running)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_dead_child_is_started_again(data_dir: Path) -> None:
+    assert server("up", "--detach", "--data-dir", str(data_dir), "--port", "18100").returncode == 0
+    api = state(data_dir)["children"]["api"]["pid"]
+    psutil.Process(api).kill()
+    restarted = lambda: state(data_dir)["children"].get("api", {}).get("restarts") == 1  # noqa: E731
+    eventually(restarted, seconds=20, what="the API's restart")
+
+    def answers() -> bool:
+        try:
+            return get(data_dir, "/models").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    eventually(answers, seconds=30, what="the restarted API")
+
+
+def test_services_ask_for_secrets_and_listen_on_loopback_only(services: Services) -> None:
+    port = int(services.env["TUNESMITH_REDIS_URL"].rpartition(":")[2].partition("/")[0])
+    with pytest.raises(redis.AuthenticationError), redis.Redis(port=port) as anonymous:
+        anonymous.ping()
+    url = services.env["TUNESMITH_S3_ENDPOINT_URL"]
+    anonymous = boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=Config(signature_version=UNSIGNED))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        anonymous.list_objects_v2(Bucket="tunesmith")
+    for child in services.children:
+        root = psutil.Process(child.pid)
+        for process in (root, *root.children(recursive=True)):
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    assert connection.laddr.ip in ("127.0.0.1", "::1"), (child.name, connection)
