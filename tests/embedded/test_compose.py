@@ -15,13 +15,13 @@ OWN = {"migrate", "api", "reconciler", "worker-cpu", "worker-train"}
 
 
 @pytest.fixture
-def services(repository_root: Path) -> dict[str, Any]:
+def compose(repository_root: Path) -> dict[str, Any]:
     return yaml.safe_load((repository_root / "docker-compose.yml").read_text())["services"]
 
 
-def test_every_variable_is_a_setting(services: dict[str, Any]) -> None:
+def test_every_variable_is_a_setting(compose: dict[str, Any]) -> None:
     for name in OWN:
-        for variable in services[name]["environment"]:
+        for variable in compose[name]["environment"]:
             assert variable.removeprefix("TUNESMITH_").lower() in Settings.model_fields
 
 
@@ -31,27 +31,27 @@ def test_every_setting_is_documented(repository_root: Path) -> None:
     assert documented == set(Settings.model_fields)
 
 
-def test_commands_name_modules_and_queues_that_exist(services: dict[str, Any]) -> None:
-    assert set(services) == OWN | {"postgres", "valkey", "seaweedfs"}
-    commands = {name: services[name]["command"] for name in OWN}
+def test_commands_name_modules_and_queues_that_exist(compose: dict[str, Any]) -> None:
+    assert set(compose) == OWN | {"postgres", "valkey", "seaweedfs"}
+    commands = {name: compose[name]["command"] for name in OWN}
     for module in re.findall(r"(?:-m|-A|uvicorn) ([a-z.]+)", " ".join(commands.values())):
         assert importlib.util.find_spec(module), module
     queues = [queue for command in commands.values() for queue in re.findall(r"-Q (\w+)", command)]
     assert sorted(queues) == sorted(WORK)
 
 
-def test_images_are_pinned_and_services_are_waited_for(services: dict[str, Any]) -> None:
-    images = [service["image"] for service in services.values() if "image" in service]
+def test_images_are_pinned_and_services_are_waited_for(compose: dict[str, Any]) -> None:
+    images = [service["image"] for service in compose.values() if "image" in service]
     assert images == ["postgres:18", "valkey/valkey:9", "chrislusf/seaweedfs:4.48"]
-    assert all("healthcheck" in services[name] for name in ("postgres", "valkey", "seaweedfs", "api"))
+    assert all("healthcheck" in compose[name] for name in ("postgres", "valkey", "seaweedfs", "api"))
     for name in OWN - {"migrate"}:
-        assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+        assert compose[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
 
 
-def test_the_health_check_asks_a_route_that_exists(services: dict[str, Any], settings: Settings) -> None:
+def test_the_health_check_asks_a_route_that_exists(compose: dict[str, Any], settings: Settings) -> None:
     from api.main import create_app
 
-    paths = re.findall(r"127\.0\.0\.1:8000(/\w+)", str(services["api"]["healthcheck"]))
+    paths = re.findall(r"127\.0\.0\.1:8000(/\w+)", str(compose["api"]["healthcheck"]))
     assert paths
     assert set(paths) <= set(create_app(settings).openapi()["paths"])
 

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def test_up_kill_9_of_everything_up_and_down(data_dir: Path) -> None:
 
     killed = family(data_dir)
     for process in killed:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the kernel ends the children of a killed supervisor
+            process.kill()
     eventually(lambda: not any(alive(p) for p in killed), seconds=20, what="the end of everything")
     assert server("status", "--data-dir", str(data_dir)).returncode == 3
 
