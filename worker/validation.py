@@ -2,11 +2,10 @@
 
 import logging
 
-from core.rows.validate import validate
-
 from core.db import session_scope
 from core.files import claims
 from core.leases import Replaced
+from core.rows.validate import validate
 from core.storage import Storage
 from worker.context import Context
 from worker.heartbeat import heartbeat
