@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 
 from core.access import service as access
@@ -84,20 +83,12 @@ def down(data_dir: DataDir = DEFAULT) -> None:
         return
     os.kill(state["pid"], signal.SIGTERM)
     deadline = time.monotonic() + get_settings().drain_seconds + 90
-    while is_same(state["pid"], state["created"]) and _is_running(state["pid"]):
+    while is_same(state["pid"], state["created"]):
         if time.monotonic() > deadline:
             end_tree(state["pid"])
         time.sleep(0.1)
     stack.end_leftovers(data_dir)
     typer.echo(f"down (data stays in {data_dir})")
-
-
-def _is_running(pid: int) -> bool:
-    """False for a zombie too, whose parent has not looked after it yet."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """A child process: started with its output relayed, tied to our life, stopped with the signal that it understands."""
 
 import ctypes
-import os
 import signal
 import subprocess
 import sys
@@ -125,13 +124,18 @@ def end_tree(pid: int) -> None:
 
 
 def created_at(pid: int) -> float | None:
-    """When that process was created (seconds since the epoch): with its id it names a process for ever."""
+    """When that process was created (seconds since the epoch): with its id it names a process for ever.
+
+    None for a zombie too: it has ended, and only its parent has not looked yet.
+    """
     try:
-        return psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.NoSuchProcess:
         return None
 
 
 def is_same(pid: int, created: float) -> bool:
+    """Whether the process that was created then still runs."""
     found = created_at(pid)
-    return found is not None and abs(found - created) < 1 and os.path.exists(f"/proc/{pid}")
+    return found is not None and abs(found - created) < 1

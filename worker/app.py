@@ -12,6 +12,7 @@ from celery import signals
 
 from core.queue import TASK, make_celery
 from core.settings import get_settings
+from worker import forkserver
 from worker.slots import Slots
 from worker.start import start_slots
 
@@ -57,3 +58,4 @@ def _drain(**_: Any) -> None:
 def _leave(**_: Any) -> None:
     for slots in _slots.values():
         slots.join()
+    forkserver.stop()

@@ -10,6 +10,8 @@ from collections.abc import MutableMapping
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
+import psutil
+
 from worker import child
 
 PRELOAD = ["trainers.preload"]
@@ -47,6 +49,12 @@ def start() -> None:
     """Start the server and let it import; call it before the process has threads that could be forked halfway."""
     _context().set_forkserver_preload(PRELOAD)
     multiprocessing.forkserver.ensure_running()
+
+
+def stop() -> None:
+    """End the server and whatever it runs; left to itself it would notice our end only after its imports."""
+    for process in psutil.Process().children():
+        process.kill()
 
 
 def spawn(
