@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import threading
 import time
@@ -48,6 +49,7 @@ class Attempt:
         self._stop = threading.Event()  # replaced: nothing is worth waiting for
         self._offset = 0  # bytes of events.jsonl that were read
         self._recorded = 0  # events of this attempt that are in the database
+        self._published: Path | None = None  # the local folder of the last checkpoint in the store
 
     def run(self) -> None:
         """Run the attempt to one of its ends. A replaced attempt kills its trainer and writes nothing."""
@@ -160,6 +162,9 @@ class Attempt:
         prefix = f"{self.assignment.object_prefix}checkpoints/step-{event.step}/"
         folder = self._upload(prefix, self.run_dir / event.path)
         self._write(lambda s, **a: publishing.publish_checkpoint(s, event=event, folder=folder, **a))
+        if self._published is not None:  # the newest stays: a stopping trainer reads its counters
+            shutil.rmtree(self._published, ignore_errors=True)
+        self._published = self.run_dir / event.path
 
     def _upload(self, prefix: str, folder: Path) -> publishing.Folder:
         put = self.context.storage.put_folder

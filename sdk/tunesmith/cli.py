@@ -84,6 +84,13 @@ def download_file(file_id: str, path: Path) -> None:
     path.write_bytes(Tunesmith().files.content(file_id))
 
 
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"no JSON: {error}") from None
+
+
 @jobs.command("create")
 def create_job(
     model: Annotated[str, typer.Option()],
@@ -91,11 +98,11 @@ def create_job(
     validation_file: Annotated[str | None, typer.Option(help="A file id, or a path.")] = None,
     suffix: str | None = None,
     seed: int | None = None,
-    method: Annotated[str | None, typer.Option(help='JSON, {"type": "supervised", …}')] = None,
+    method: Annotated[Any, typer.Option(parser=_json, help='JSON, {"type": "supervised", …}')] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until it ends.")] = False,
 ) -> None:
     client = Tunesmith()
-    spec: dict[str, Any] = {"suffix": suffix, "seed": seed, "method": json.loads(method) if method else None}
+    spec: dict[str, Any] = {"suffix": suffix, "seed": seed, "method": method}
     spec["validation_file"] = _file_id(client, validation_file) if validation_file else None
     given = {key: value for key, value in spec.items() if value is not None}
     job = client.fine_tuning.jobs.create(model=model, training_file=_file_id(client, training_file), **given)
@@ -190,6 +197,6 @@ def main(run: Callable[[], Any] = app) -> None:
     except APIStatusError as error:
         errors.print(f"{error.message} (status {error.status_code}, request {error.request_id})", markup=False)
         sys.exit(1)
-    except (TunesmithError, OSError, json.JSONDecodeError) as error:
+    except (TunesmithError, OSError) as error:
         errors.print(str(error), markup=False)
         sys.exit(1)

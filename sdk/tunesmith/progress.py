@@ -6,11 +6,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from tunesmith import polling
 from tunesmith.client import Tunesmith
 from tunesmith.text import printable
 from tunesmith.types import Event, Job
 
-POLL = 0.5  # seconds
 PLAIN_SECONDS = 10  # between two lines about steps where no bar can be drawn
 
 
@@ -18,14 +18,18 @@ def watch(client: Tunesmith, job_id: str, console: Console | None = None) -> Job
     """Show the job until it ends, and answer its last state. Ctrl-C stops watching; the job goes on."""
     console = console or Console()
     view = _View(console)
+
+    def look() -> Job:
+        job = client.fine_tuning.jobs.retrieve(job_id)
+        view.show(job, client)
+        return job
+
     try:
         with view.bar:
-            while True:
-                job = client.fine_tuning.jobs.retrieve(job_id)
-                view.show(job, client)
+            for job in polling.states(look, what=f"job {job_id}", timeout=None):
                 if job.ended:
                     return job
-                time.sleep(POLL)
+        raise AssertionError("unreachable")
     except KeyboardInterrupt:
         console.print(f"\nThe job goes on. Watch it again with: tunesmith jobs wait {job_id}")
         raise

@@ -1,0 +1,80 @@
+"""Validation of files: claimed once, fenced, and given back when its worker is lost."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from core.files import claims
+from core.leases import Limits, Replaced
+from core.models import File
+from tests.conftest import ProjectKey
+from tests.core.factories import make_file, make_job
+
+LIMITS = Limits(lease=0, max_losses=2, max_faults=9)
+
+
+@pytest.fixture
+def file(session: Session, project: ProjectKey) -> File:
+    return make_file(session, project.owner, status="uploaded")
+
+
+def claim(session: Session) -> int:
+    file = claims.claim(session, lease=60)
+    assert file is not None
+    session.flush()
+    session.refresh(file)
+    return file.token or 0
+
+
+def lose(session: Session, file: File) -> None:
+    file.lease_expires_at = func.now() - timedelta(seconds=1)
+    session.flush()
+    assert claims.reap(session, limits=LIMITS) == 1
+    session.flush()
+
+
+def test_a_file_is_claimed_once(session: Session, file: File) -> None:
+    claim(session)
+    assert claims.claim(session, lease=60) is None
+    assert claims.reap(session, limits=LIMITS) == 0
+
+
+def test_a_stale_verdict_is_refused(session: Session, file: File) -> None:
+    stale = claim(session)
+    lose(session, file)
+    current = claim(session)
+    assert current > stale
+    for write in (
+        lambda: claims.heartbeat(session, token=stale, lease=60),
+        lambda: claims.finish(session, token=stale, lease=60, rows=None, fault="wrong"),
+        lambda: claims.release(session, token=stale, lease=60, limits=LIMITS, reason="store"),
+    ):
+        with pytest.raises(Replaced):
+            write()
+    claims.finish(session, token=current, lease=60, rows=3, fault=None)
+    assert (file.status, file.rows, file.status_details) == ("processed", 3, None)
+
+
+def test_a_file_that_kills_its_validators_is_refused_in_the_end(session: Session, file: File) -> None:
+    for _ in range(LIMITS.max_losses):
+        claim(session)
+        lose(session, file)
+    assert file.status == "error"
+    assert "validation failed 2 times, most recently: its worker was lost" in (file.status_details or "")
+
+
+@pytest.mark.parametrize(("fault", "status"), [(None, "queued"), ("line 1: no JSON", "failed")])
+def test_the_verdict_moves_the_jobs_that_waited(
+    session: Session, project: ProjectKey, fault: str | None, status: str
+) -> None:
+    job = make_job(session, project.owner, file_status="uploaded")
+    assert job.status == "validating_files"
+    claims.finish(session, token=claim(session), lease=60, rows=1, fault=fault)
+    session.flush()
+    session.refresh(job)
+    assert job.status == status
+    if fault:
+        assert (job.error or {})["param"] == "training_file"
+        assert fault in (job.error or {})["message"]

@@ -1,0 +1,91 @@
+"""An HTTP server that answers what a test has scripted: for refusals and broken answers that ours would not give."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from tunesmith import Tunesmith, polling, transport
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`cut`: announce more bytes than come."""
+
+    status: int = 200
+    body: Any = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Received:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Script:
+    """Answers are given in their order; the last one is repeated."""
+
+    url: str
+    answers: list[Answer] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+
+    def say(self, *answers: Answer) -> None:
+        self.answers[:] = answers
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            headers = {key.lower(): value for key, value in self.headers.items()}
+            script.received.append(Received(self.command, self.path, headers, body))
+            answer = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
+            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            for key, value in answer.headers.items():
+                self.send_header(key, value)
+            self.send_header("content-length", str(len(content) + (10 if answer.cut else 0)))
+            self.end_headers()
+            self.wfile.write(content)
+            self.close_connection = answer.cut
+
+        do_GET = do_POST = do_DELETE = answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    script = Script(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield script
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the SDK would have slept; it does not."""
+    slept: list[float] = []
+    monkeypatch.setattr(transport, "sleep", slept.append)
+    monkeypatch.setattr(polling, "sleep", slept.append)
+    return slept
+
+
+@pytest.fixture
+def client(script: Script, waits: list[float]) -> Iterator[Tunesmith]:
+    with Tunesmith(base_url=f"{script.url}/v1", api_key="tsk-secret") as client:
+        yield client
