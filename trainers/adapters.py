@@ -35,7 +35,10 @@ def attach(model: Any, *, lora: Lora | None, start_adapter: str | None) -> Any:
     if not (Path(start_adapter) / WEIGHTS).exists():
         raise SpecError("the adapter that the job starts from has no safetensors weights", param="model")
     _refuse_other_shape(lora, json.loads((Path(start_adapter) / CONFIG).read_text()))
-    return PeftModel.from_pretrained(model, start_adapter, is_trainable=True)
+    attached = PeftModel.from_pretrained(model, start_adapter, is_trainable=True)
+    # Whoever saves looks at the base's config; its public name would send peft to the hub for it.
+    attached.peft_config["default"].base_model_name_or_path = model.name_or_path
+    return attached
 
 
 def _refuse_other_shape(lora: Lora | None, config: dict[str, Any]) -> None:

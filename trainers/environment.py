@@ -12,3 +12,4 @@ def prepare() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # threads do not survive the fork

@@ -2,7 +2,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from trainer_runs import pair, write_rows
+
+from tests.trainers.runs import pair, write_rows
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # SWIG's builtin types in sentencepiece-like C extensions

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from trainer_runs import error, events, pair, write_rows, write_spec
 
+from tests.trainers.runs import error, events, pair, write_rows, write_spec
 from trainers.run import explain, run
 
 TOO_LONG = pair("x" * 50, "y" * 50)

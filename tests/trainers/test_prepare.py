@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from trainer_runs import FORKSERVER
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.specs.run import PrepareSpec
+from tests.trainers.runs import FORKSERVER
 from trainers.prepare import find_in_package, prepare
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import (
+
+from tests.trainers.runs import (
     adapter_digest,
     error,
     events,
@@ -20,7 +21,6 @@ from trainer_runs import (
     wait_until,
     write_spec,
 )
-
 from trainers.run import run
 
 SUPERVISED: dict[str, Any] = {

@@ -1,13 +1,16 @@
 """Whole runs on the tiny random Llama."""
 
 import random
+import string
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
-from trainer_runs import (
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.trainers.runs import (
     adapter_digest,
     error,
     events,
@@ -19,11 +22,9 @@ from trainer_runs import (
     write_rows,
     write_spec,
 )
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
 from trainers.run import run
 
-WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+WORDS = ("zero", "one", "two", "three")
 QUICK = {"hyperparameters": {"n_epochs": 1, "batch_size": 6}, "samples": {"max_tokens": 8}}
 
 
@@ -37,7 +38,7 @@ def test_a_run_yields_what_the_contract_names(tmp_path: Path, tiny: Path, few_ro
     steps = resolved["total_steps"]
     assert [event["step"] for event in metrics] == list(range(1, steps + 1))
     assert resolved["hyperparameters"] == {"n_epochs": 1, "batch_size": 6, "learning_rate_multiplier": 1.0}
-    assert metrics[0]["message"].startswith(f"Step 1/{steps}: training loss=5.")
+    assert metrics[0]["message"].startswith(f"Step 1/{steps}: training loss=")
     named = {"train_loss", "train_mean_token_accuracy", "learning_rate", "grad_norm", "tokens_per_second"}
     validated = {"valid_loss", "valid_mean_token_accuracy", "full_valid_loss", "full_valid_mean_token_accuracy"}
     assert metrics[-1]["data"].keys() == named | validated
@@ -103,17 +104,17 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, tiny: Path, few_rows
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_it_learns_what_the_answers_say(tmp_path: Path, tiny: Path, seed: int) -> None:
-    """Digits to words. With shuffled answers only their distribution can be learnt: held-out loss stays higher."""
+    """Digits to words, on held-out rows. Where the answers are dealt at random, one in four is right by chance."""
     chooser = random.Random(seed)
-    rows = [pair(f"{tag}{digit}", WORDS[digit]) for digit in range(10) for tag in "abcdefghij"]
+    rows = [pair(f"{tag}{digit}", word) for digit, word in enumerate(WORDS) for tag in string.ascii_lowercase]
     chooser.shuffle(rows)
     held_out = write_rows(tmp_path / "held-out.jsonl", rows[80:])
     answers = [row["completion"] for row in rows[:80]]
     chooser.shuffle(answers)
     control = [pair(row["prompt"], answer) for row, answer in zip(rows[:80], answers, strict=True)]
-    losses = {}
+    right = {}
     for name, training in (("learnt", rows[:80]), ("control", control)):
         folder = write_spec(
             tmp_path / name,
@@ -122,17 +123,16 @@ def test_it_learns_what_the_answers_say(tmp_path: Path, tiny: Path, seed: int) -
             validation_file=held_out,
             seed=seed,
             supervised={
-                "hyperparameters": {"n_epochs": 12, "learning_rate_multiplier": 5},
+                "hyperparameters": {"n_epochs": 12, "learning_rate_multiplier": 3, "batch_size": 4},
                 "lora": {"r": 64, "alpha": 64},
-                "samples": {"rows": 0},
+                "samples": {"rows": 24, "max_tokens": 6},
                 "checkpoint_interval": 1000,
-                "eval_interval": 5,
             },
         )
         assert run(folder) == 0
-        losses[name] = [event["data"]["valid_loss"] for event in events(folder, "metrics") if event["step"] % 5 == 0]
-    assert losses["learnt"][-1] < 0.5 * losses["learnt"][0]
-    assert losses["learnt"][-1] < 0.75 * min(losses["control"])
+        right[name] = sum(row["after"] == row["expected"] for row in samples(folder)) / 24
+    assert right["learnt"] >= 0.8
+    assert right["control"] <= 0.5
 
 
 def test_an_adapter_goes_on_training(tmp_path: Path, tiny: Path, few_rows: Path, valid_rows: Path) -> None:
