@@ -3,10 +3,13 @@
     python examples/demo.py --env-file .tunesmith/env
 
 Exit status 0 only if exact match on the validation rows, which training never sees, has risen by 25 points.
+With --control the answers of the training rows are dealt out at random: the form can be learnt, the task can't.
 """
 
 import argparse
+import json
 import os
+import random
 import sys
 from pathlib import Path
 
@@ -33,12 +36,16 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--env-file", type=Path, default=Path(".tunesmith/env"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--control", action="store_true", help="train on wrong answers; must fail")
     arguments = parser.parse_args()
     load_env(arguments.env_file)
     console = Console()
     client = Tunesmith()
 
-    uploaded = {name: client.files.create(file=DATA / f"{name}.jsonl") for name in ("train", "validation")}
+    paths = {name: DATA / f"{name}.jsonl" for name in ("train", "validation")}
+    if arguments.control:
+        paths["train"] = shuffled(paths["train"], arguments.env_file.parent / "demo", seed=arguments.seed)
+    uploaded = {name: client.files.create(file=path) for name, path in paths.items()}
     job = client.fine_tuning.jobs.create(
         model=MODEL,
         training_file=uploaded["train"].id,
@@ -54,8 +61,8 @@ def main() -> int:
         return 1
 
     folder = arguments.env_file.parent / "demo" / job.id
-    paths = client.fine_tuning.jobs.download(job.id, folder)
-    console.print(f"{len(paths)} files in {folder}, each with the SHA-256 that the server announced")
+    files = client.fine_tuning.jobs.download(job.id, folder)
+    console.print(f"{len(files)} files in {folder}, each with the SHA-256 that the server announced")
     rows = samples.load(folder / "samples.jsonl")
     console.print(samples.table(rows))
     before, after = samples.exact_match(rows)
@@ -78,6 +85,19 @@ Stop it with: make down""",
         console.print(f"exact match rose by less than {MINIMUM_GAIN:.0%}")
         return 1
     return 0
+
+
+def shuffled(path: Path, folder: Path, *, seed: int) -> Path:
+    """A copy of the file in which each e-mail has the answer to another one."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    answers = [row["messages"].pop() for row in rows]
+    random.Random(seed).shuffle(answers)
+    for row, answer in zip(rows, answers, strict=True):
+        row["messages"].append(answer)
+    folder.mkdir(exist_ok=True)
+    copy = folder / f"control-{seed}.jsonl"
+    copy.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return copy
 
 
 if __name__ == "__main__":

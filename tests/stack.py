@@ -12,7 +12,9 @@ from typing import TypeVar
 
 import httpx
 import psutil
+import yaml
 
+from core.settings import PACKAGED_CATALOGUE
 from embedded.ports import free_ports
 from embedded.process import Child
 from embedded.services import Services
@@ -63,12 +65,28 @@ class Stack:
         return found
 
 
+def write_catalogue(folder: Path) -> Path:
+    """Ours, and the tiny model from other places, which a test has to fill first."""
+    entries = yaml.safe_load(PACKAGED_CATALOGUE.read_text())
+    for name, source in (
+        ("tiny-from-folder", f"{folder}/models/tiny"),
+        ("tiny-from-store", "s3://tunesmith/models/tiny"),
+    ):
+        entries["models"].append(
+            {"id": name, "public_id": f"tests/{name}", "source": source, "aliases": [f"{name}-alias"]}
+        )
+    path = folder / "catalogue.yaml"
+    path.write_text(yaml.safe_dump(entries))
+    return path
+
+
 @contextmanager
 def run_stack(services: Services, folder: Path) -> Iterator[Stack]:
     port = free_ports(1)[0]
     env = {
         **{key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")},
         **services.env,
+        "TUNESMITH_CATALOGUE": str(write_catalogue(folder)),
         "TUNESMITH_WORK_DIR": str(folder / "work"),
         "TUNESMITH_LEASE_SECONDS": str(LEASE),
         "TUNESMITH_POLL_SECONDS": "0.5",

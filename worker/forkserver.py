@@ -19,6 +19,7 @@ PRELOAD = ["trainers.preload"]
 ALLOWED = (
     "CUDA_HOME",
     "CUDA_VISIBLE_DEVICES",
+    "HF_ENDPOINT",
     "HF_HOME",
     "HOME",
     "LANG",
@@ -29,6 +30,7 @@ ALLOWED = (
     "PATH",
     "PYTHONPATH",
     "PYTORCH_CUDA_ALLOC_CONF",
+    "SSL_CERT_FILE",
     "TMPDIR",
     "TZ",
     "VIRTUAL_ENV",

@@ -113,9 +113,9 @@ def _folder(
 def _prepare(context: Context, entry: CatalogueEntry, folder: Path, run_dir: Path) -> None:
     """Make the base model's folder, in a child: dequantising and checking weights needs torch."""
     source = entry.source
-    downloaded = folder.with_suffix(".download")
     if source.kind == "s3":
         bucket, _, prefix = source.location.partition("/")
+        downloaded = run_dir / "base_model"
         context.storage.get_prefix(bucket, prefix, downloaded)
         source = BaseModelSource(kind="folder", location=str(downloaded))
     spec = run_dir / "prepare.json"

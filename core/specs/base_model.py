@@ -25,7 +25,7 @@ class BaseModelSource(Strict):
 
 
 _FORMS = (
-    (re.compile(r"wheel:(?P<location>[A-Za-z0-9._-]+/[A-Za-z0-9._-]+\.gguf)"), "wheel"),
+    (re.compile(r"wheel:(?P<location>[A-Za-z_]\w*/[A-Za-z0-9._-]+\.gguf)"), "wheel"),
     (re.compile(r"hf:(?P<location>[\w.-]+/[\w.-]+)@(?P<revision>[\w.-]+)"), "hf"),
     (re.compile(r"s3://(?P<location>[a-z0-9.-]{3,63}/[^\s]+)"), "s3"),
     (re.compile(r"random:(?P<location>tiny-llama)"), "random"),

@@ -174,7 +174,7 @@ def deck(draw: random.Random, values: list[str], count: int) -> list[str]:
     return drawn[:count]
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     train, validation = fields(TRAIN), fields(VALIDATION)
     for key in train:
         assert not set(train[key]) & set(validation[key]), key
@@ -182,7 +182,6 @@ def main() -> None:
     quantities = random.Random(1).sample(range(2, 400), 398)
     held_out = quantities[:60]
 
-    folder = Path(__file__).parent
     train_rows = rows(
         random.Random(2),
         160,
@@ -207,4 +206,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(__file__).parent)

