@@ -25,9 +25,9 @@ from tests.stack import eventually
 pytestmark = pytest.mark.chaos
 
 
-def server(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with no TUNESMITH_ variable set."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")}
+def server(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with no other TUNESMITH_ variable than those settings."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")} | settings
     command = [sys.executable, "-m", "embedded", *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
 
@@ -132,3 +132,11 @@ def test_services_ask_for_secrets_and_listen_on_loopback_only(services: Services
             for connection in process.net_connections("inet"):
                 if connection.status == psutil.CONN_LISTEN:
                     assert connection.laddr.ip in ("127.0.0.1", "::1"), (child.name, connection)
+
+
+def test_services_of_the_environment_are_used_instead_of_ours(data_dir: Path, services: Services) -> None:
+    done = server("up", "--detach", "--data-dir", str(data_dir), "--port", "18200", **services.env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert state(data_dir)["children"].keys() == {"api", "reconciler", "worker-cpu", "worker-train"}
+    ready = httpx.get(f"{state(data_dir)['url']}/readyz", timeout=10)
+    assert (ready.status_code, get(data_dir, "/models").status_code) == (200, 200)
