@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from openai import OpenAI
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
@@ -18,7 +20,12 @@ from core.settings import Settings, get_settings
 from core.storage import Storage
 from embedded.services import Services, run_services
 from migrations import upgrade
-from tests.stack import Stack, run_stack
+from tests.stack import Stack, eventually, run_stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the running stack come last: its workers and its reconciler must see no other test's rows."""
+    items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
@@ -47,10 +54,22 @@ def _engine(settings: Settings) -> Iterator[Engine]:
 @pytest.fixture
 def engine(_engine: Engine) -> Engine:
     """The database, emptied."""
-    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
-    with _engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {names} CASCADE"))
+    eventually(lambda: _emptied(_engine), seconds=60, what="a moment at which nobody uses the database")
     return _engine
+
+
+def _emptied(engine: Engine) -> bool:
+    """Empty every table, or nothing where a process of the stack is in one: waiting for it could be a deadlock."""
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE NOWAIT"))
+            connection.execute(text(f"TRUNCATE {names}"))
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            return False
+        raise
+    return True
 
 
 @pytest.fixture
