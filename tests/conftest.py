@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
-from core.access.service import create_key, ensure_project
+from core.access.service import authenticate, create_key, ensure_project
 from core.db import make_engine, session_scope
 from core.models import Base
 from core.settings import Settings, get_settings
@@ -96,7 +96,8 @@ def make_project(engine: Engine) -> Callable[[str], ProjectKey]:
         with session_scope(engine) as session:
             project = ensure_project(session, organization="tunesmith", project=name)
             key = create_key(session, project_id=project.id, name="test")
-            return ProjectKey(project.id, key, Owner(key_id="key_test", project_id=project.id))
+            session.flush()
+            return ProjectKey(project.id, key, authenticate(session, key=key))
 
     return make
 

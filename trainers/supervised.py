@@ -13,9 +13,9 @@ from trl.data_utils import pack_dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from core.rows.chat import Message, parse_chat
+from core.rows import read
+from core.rows.chat import Message
 from core.rows.error import RowError
-from core.rows.jsonl import iterate
 from core.specs.method import Supervised
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
 from trainers import adapters, packing
@@ -160,9 +160,9 @@ def read_rows(
     """
     chats, rows, number = [], [], 0
     try:
-        for number, line in iterate(path):
+        for number, chat in read.chats(path):
             stop.check()
-            messages = parse_chat(number, line).messages
+            messages = chat.messages
             tokens = tokenize(tokenizer, messages)
             if len(tokens.input_ids) > limit:
                 raise RowError(number, "", f"has {len(tokens.input_ids)} tokens, but max_length is {limit}")

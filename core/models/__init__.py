@@ -5,13 +5,18 @@ from core.models.artifact import Artifact
 from core.models.attempt import Attempt, attempt_token
 from core.models.base import Base
 from core.models.checkpoint import Checkpoint
+from core.models.checkpoint_permission import CheckpointPermission
 from core.models.event import Event
 from core.models.file import File
+from core.models.idempotency_key import IdempotencyKey
 from core.models.job import Job
+from core.models.log_chunk import LogChunk
 from core.models.metric import Metric
 from core.models.model import Model
 from core.models.organization import Organization
 from core.models.project import Project
+from core.models.upload import Upload
+from core.models.upload_part import UploadPart
 from core.models.worker import Worker
 
 __all__ = [
@@ -20,13 +25,18 @@ __all__ = [
     "Attempt",
     "Base",
     "Checkpoint",
+    "CheckpointPermission",
     "Event",
     "File",
+    "IdempotencyKey",
     "Job",
+    "LogChunk",
     "Metric",
     "Model",
     "Organization",
     "Project",
+    "Upload",
+    "UploadPart",
     "Worker",
     "attempt_token",
 ]

@@ -20,6 +20,10 @@ class Attempt(Base):
     started_at: Mapped[datetime]
     # How many of the trainer's events are in the database.
     recorded_events: Mapped[int] = mapped_column(default=0, server_default="0")
+    # What the job has been charged for this attempt so far, and the bytes of its log that are in the database.
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    gpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    recorded_log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     ended_at: Mapped[datetime | None]
     # succeeded | failed | cancelled | paused | drained | fault | lost
     outcome: Mapped[str | None]

@@ -1,4 +1,5 @@
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -16,6 +17,9 @@ class File(Owned, Base):
     __table_args__ = (
         CheckConstraint("status IN ('uploaded', 'processed', 'error')", name="status"),
         Index("ix_files_project_id_created_at_id", "project_id", "created_at", "id"),
+        Index(
+            "ix_files_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")
+        ),
         Index("ix_files_waiting", "created_at", postgresql_where=text("status = 'uploaded'")),
     )
 
@@ -29,6 +33,10 @@ class File(Owned, Base):
     status: Mapped[str]
     status_details: Mapped[str | None]
     rows: Mapped[int | None] = mapped_column(BigInteger)
+    # What its validation found out about it; the faults of a file that can't be used too.
+    report: Mapped[dict[str, Any] | None]
+    # From then on it counts as deleted; null: never.
+    expires_at: Mapped[datetime | None]
     # A deleted file keeps its bytes until no unfinished job needs them; then they are purged.
     deleted_at: Mapped[datetime | None]
     purged_at: Mapped[datetime | None]

@@ -41,6 +41,8 @@ class Job(Owned, Base):
     training_file_id: Mapped[str] = mapped_column(ForeignKey("files.id"), index=True)
     validation_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
     seed: Mapped[int] = mapped_column(BigInteger)
+    # The key that created it.
+    api_key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
     priority: Mapped[int] = mapped_column(default=0, server_default="0")
     needed_devices: Mapped[int] = mapped_column(default=0, server_default="0")
 
@@ -51,12 +53,19 @@ class Job(Owned, Base):
     finished_at: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None]
     event_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    log_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     step: Mapped[int | None]
     total_steps: Mapped[int | None]
     trained_tokens: Mapped[int | None] = mapped_column(BigInteger)
     estimated_finish: Mapped[datetime | None]
     # What the trainer chose where the spec says auto.
     resolved: Mapped[dict[str, Any] | None]
+
+    # What it cost, over all attempts, lost ones too. GPU-seconds: devices held x wall time.
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    gpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    input_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    output_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     # What it yielded.
     fine_tuned_model: Mapped[str | None]

@@ -18,3 +18,5 @@ class Project(Created, Base):
     name: Mapped[str]
     # The quota that the claim respects; null: no limit.
     max_running_jobs: Mapped[int | None]
+    # Requests a minute over all keys of the project; null: TUNESMITH_RATE_LIMIT_PER_MINUTE.
+    rate_limit_per_minute: Mapped[int | None]

@@ -15,18 +15,25 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Message:
-    """`trained`: the loss is taken on its tokens. Only assistants' messages are, unless their weight is 0."""
+    """`trained`: the loss is taken on its tokens. Only assistants' messages are, unless their weight is 0.
+
+    tool_calls: as in the contract, of an assistant that calls functions; its content may then be empty.
+    tool_call_id: of a message with the role `tool`, the call that it answers.
+    """
 
     role: str
     content: str
     trained: bool = False
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Chat:
-    """At least one of the messages is trained."""
+    """At least one of the messages is trained. tools: the functions on offer, as in the contract."""
 
     messages: list[Message]
+    tools: list[dict[str, Any]] | None = None
 
 
 def parse_chat(number: int, line: bytes) -> Chat:
