@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint help
+.PHONY: setup demo up down test lint bench help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -35,6 +35,9 @@ lint: setup  ## format, lint, types and import contracts
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself
 	$(BIN)/python -m pytest
+
+bench: setup  ## measure things side by side and print ratios
+	$(BIN)/python -m benchmarks.api
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
