@@ -29,7 +29,7 @@ def owner_of_key(session: Session, *, sha256: str) -> Owner | None:
             or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
         )
     ).one_or_none()
-    return found and Owner(*found)
+    return Owner(*found) if found else None
 
 
 def projects_of_organization(session: Session, *, of_project: str, ids: list[str]) -> set[str]:
