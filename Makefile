@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint help
+.PHONY: setup demo up down test fuzz lint help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -37,6 +37,9 @@ lint: setup  ## format, lint, types and import contracts
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself
 	$(BIN)/python -m pytest
+
+fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/api/test_fuzz.py --timeout 0
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

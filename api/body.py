@@ -69,6 +69,9 @@ def _refuse_nul(value: Any, *, path: str) -> None:
 
 
 def described_by(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a body that `json_body` reads."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
+    """The OpenAPI description of a body that `json_body` reads; `api.openapi` moves its `$defs` to where refs point."""
+    place = "#/components/schemas/{model}"
+    schema = model.model_json_schema(ref_template=place)
+    defs = {**schema.pop("$defs", {}), model.__name__: schema}
+    content = {"application/json": {"schema": {"$ref": place.format(model=model.__name__), "$defs": defs}}}
     return {"requestBody": {"required": True, "content": content}}

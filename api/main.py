@@ -31,7 +31,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     # The schema is served below, behind a key like everything else.
     app = FastAPI(
-        title="Tunesmith", version="0.1.0", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
+        title="Tunesmith",
+        version="0.1.0",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
     app.state.engine = make_engine(settings)

@@ -6,14 +6,19 @@ from fastapi import FastAPI
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """What FastAPI derives from the routes, put right: how to authenticate, and no 422, which never is answered."""
+    """What FastAPI derives from the routes, put right: how to authenticate, bodies that we read by ourselves, and no
+    422, which is never answered.
+    """
     schema = app.openapi()
-    schema["components"].setdefault("securitySchemes", {})["key"] = {"type": "http", "scheme": "bearer"}
+    components = schema["components"]
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for unused in ("HTTPValidationError", "ValidationError"):
-        schema["components"]["schemas"].pop(unused, None)
+        components["schemas"].pop(unused, None)
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             operation["responses"].pop("422", None)
             if path.startswith("/v1/"):
                 operation["security"] = [{"key": []}]
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                components["schemas"].update(content["schema"].pop("$defs", {}))
     return schema
