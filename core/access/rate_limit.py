@@ -77,9 +77,9 @@ class RateLimiter:
     def take(self, owner: Owner) -> Rate | None:
         """Count one request of the owner's project; None where there is no limit, or no counter."""
         limit = self._limit if owner.rate_limit_per_minute is None else owner.rate_limit_per_minute
-        if limit == 0 or time.monotonic() < self._asks_again_at:
+        if limit <= 0 or time.monotonic() < self._asks_again_at:
             return None
-        interval = 60_000_000 // limit
+        interval = max(60_000_000 // limit, 1)
         try:
             answer = self._script(keys=[f"tunesmith:rate:{owner.project_id or owner.key_id}"], args=[limit, interval])
         except RedisError as error:
