@@ -51,3 +51,18 @@ def test_an_operator_sees_every_project_and_creates_nothing(
     )
     assert refused.status_code == 403
     assert "project key" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "%2e%2e%2f" * 50, "%2Fetc%2Fpasswd", "file:%2F%2F%2Fetc", "%F0%9F%92%A5", "%00"]
+)
+def test_names_of_any_kind_and_length_name_nothing(served: Served, http: httpx.Client, name: str) -> None:
+    for method, path in routes(served):
+        if "{" in path:
+            answer = http.request(method, re.sub(r"\{\w+(:path)?\}", lambda _: name, path), json={})
+            assert answer.status_code in (400, 404), (method, path, answer.text)
+            assert answer.json()["error"]["message"]
+
+
+def test_a_key_of_any_length_is_no_key(anonymous: httpx.Client) -> None:
+    assert anonymous.get("/v1/files", headers={"authorization": "Bearer " + "x" * 20_000}).status_code == 401
