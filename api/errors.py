@@ -36,7 +36,7 @@ def envelope(error: TunesmithError, *, headers: dict[str, str] | None = None) ->
 
 async def _domain_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TunesmithError)
-    return envelope(error)
+    return envelope(error, headers={"retry-after": str(error.retry_after)} if error.retry_after else None)
 
 
 async def _bad_parameters(_: Request, error: Exception) -> JSONResponse:

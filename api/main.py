@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse
 from api.deps import authenticated
 from api.errors import install_error_handlers
 from api.request_id import RequestIdMiddleware
-from api.routes import artifacts, files, health, jobs, models
+from api.routes import artifacts, estimate, files, health, jobs, models, preview
 from core.db import make_engine
+from core.registry.cards import Cards
 from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
 from core.storage import Storage
@@ -24,6 +25,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         app.state.engine.dispose()
+        app.state.cards.close()
 
     # The schema is served below, behind a key like everything else.
     app = FastAPI(
@@ -32,12 +34,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = make_engine(settings)
     app.state.storage = Storage(settings)
+    app.state.cards = Cards(app.state.storage)
     app.state.catalogue = load_catalogue(settings.catalogue)
 
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
-    for router in (files.router, jobs.router, artifacts.router, models.router):
+    for router in (files.router, preview.router, jobs.router, estimate.router, artifacts.router, models.router):
         app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated)])
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])

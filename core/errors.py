@@ -14,6 +14,7 @@ class TunesmithError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
+    retry_after: ClassVar[int | None] = None  # seconds; sent as a header
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     organization_name: str = "tunesmith"
     file_max_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
     presign_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
+    cost_per_cpu_hour: float | None = Field(default=None, ge=0)
+    cost_per_gpu_hour: float | None = Field(default=None, ge=0)
+    cost_currency: str = "USD"
 
     # Base models that may be trained.
     catalogue: Path = PACKAGED_CATALOGUE

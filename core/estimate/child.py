@@ -7,11 +7,11 @@ anybody. It has no secrets, no more memory and time than `limits` allow, and is 
 import resource
 import sys
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from core.estimate.measure import measure
 from core.estimate.preview import preview
-from core.estimate.task import MeasureTask, Refused, Task
+from core.estimate.task import Answer, MeasureTask, Refused, Task
 from core.rows.error import RowError
 
 MEMORY = 3 * 1024**3  # bytes of address space
@@ -22,12 +22,11 @@ TASK: TypeAdapter[Task] = TypeAdapter(Task)
 def main() -> int:
     task = TASK.validate_json(sys.stdin.buffer.read())
     limit()
-    answer: BaseModel
     try:
-        answer = measure(task) if isinstance(task, MeasureTask) else preview(task)
+        answer = Answer(measured=measure(task)) if isinstance(task, MeasureTask) else Answer(previewed=preview(task))
     except (ValueError, RowError) as error:
-        answer = Refused(message=str(error)[:2000])
-    sys.stdout.write(f'{{"{type(answer).__name__}": {answer.model_dump_json()}}}')
+        answer = Answer(refused=Refused(message=str(error)[:2000]))
+    sys.stdout.write(answer.model_dump_json())
     return 0
 
 

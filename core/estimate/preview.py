@@ -25,9 +25,12 @@ def preview(task: PreviewTask) -> Previewed:
 
 def _row(tokenizer: ChatTokenizer, number: int, chat: Chat, *, max_length: int) -> PreviewRow:
     try:
-        tokens = tokenizer.tokenize(chat)
+        tokens = tokenizer.tokenize(chat, offsets=True)
     except ValueError as error:
-        return PreviewRow(row=number, text="", tokens=[], trained_tokens=0, total_tokens=0, error=str(error)[:500])
+        reason = str(error)[:500]
+        return PreviewRow(
+            row=number, text="", tokens=[], trained_tokens=0, total_tokens=0, truncated=False, error=reason
+        )
     total = len(tokens.input_ids)
     shown = min(total, MOST_TOKENS)
     return PreviewRow(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from core.rows.chat import Chat
 
-KEPT = 16_000_000  # characters that each of the two collections holds at most
+KEPT = 8_000_000  # characters of all sampled rows, at most; smaller files are tokenised whole
+KEPT_LONG = 4_000_000  # and of rows that may be too long
 MESSAGE_TOKENS = 64  # more than templates write around a message
 
 
@@ -50,7 +51,7 @@ class Sample:
             return
         heapq.heappush(self.long, (characters, index, row))
         self._long_characters += characters
-        while self._long_characters > KEPT and len(self.long) > 1:
+        while self._long_characters > KEPT_LONG and len(self.long) > 1:
             _, _, shortest = heapq.heappop(self.long)
             self._long_characters -= shortest.characters
             self.long_is_whole = False

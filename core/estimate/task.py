@@ -103,3 +103,11 @@ class Refused(Strict):
     """The task can't be done, for a reason that its author can mend."""
 
     message: str
+
+
+class Answer(Strict):
+    """One of the three."""
+
+    measured: Measured | None = None
+    previewed: Previewed | None = None
+    refused: Refused | None = None

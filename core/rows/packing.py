@@ -36,7 +36,7 @@ def plan(lengths: list[int], *, batch_size: int, on_gpu: bool) -> Packing:
 
 
 def count_sequences(lengths: list[int], packing: Packing) -> int:
-    """How many sequences TRL's `bfd` packing makes of these rows: longest first, each into the fullest that has room."""
+    """How many sequences TRL's `bfd` packing makes: the longest row first, each into the fullest that has room."""
     return sum(_bins(lengths[at : at + TOGETHER], packing.length) for at in range(0, len(lengths), TOGETHER))
 
 

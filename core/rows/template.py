@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from jinja2 import TemplateError, ext, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from core.rows.chat import Chat, Message
@@ -77,7 +78,7 @@ def _as_dict(message: Message) -> Rendered:
 
 
 def _with_object_arguments(call: Rendered) -> Rendered:
-    """The contract has a function's arguments as JSON text; templates write them with `tojson`, as the object they are."""
+    """The contract has a function's arguments as JSON text; templates write them by `tojson`, as an object."""
     function = call.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
         return call
@@ -142,7 +143,7 @@ class _Generation(ext.Extension):
 
     tags = {"generation"}  # noqa: RUF012
 
-    def parse(self, parser: Parser) -> nodes.CallBlock:
+    def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return nodes.CallBlock(self.call_method("_written"), [], [], body).set_lineno(line)

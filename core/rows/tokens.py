@@ -5,10 +5,8 @@ with the end-of-turn token that the template puts behind the content. Nothing el
 """
 
 import json
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +28,8 @@ Span = tuple[int, int]
 class Tokenized:
     """input_ids, labels: [tokens]; labels are the ids themselves or IGNORED.
 
-    offsets: [tokens], where in `text` each token lies, [start, end) in characters. A character of several tokens
-    appears with each of them.
+    offsets: [tokens], where in `text` each token lies, [start, end) in characters, where asked for. A character of
+    several tokens appears with each of them.
     """
 
     text: str
@@ -82,7 +80,7 @@ class ChatTokenizer:
         """A token as the vocabulary writes it; None for an unknown id."""
         return self._tokenizer.id_to_token(token_id)
 
-    def tokenize(self, chat: Chat) -> Tokenized:
+    def tokenize(self, chat: Chat, *, offsets: bool = False) -> Tokenized:
         """Tokens of a whole chat.
 
         Raises:
@@ -92,7 +90,7 @@ class ChatTokenizer:
         text = self.template.render(messages, tools=chat.tools)
         places = self._places(chat, messages, text)
         spans = [self._span(chat, messages, i, text, places) for i, m in enumerate(chat.messages) if m.trained]
-        tokens = self._whole(text, spans) or self._in_pieces(text, spans)
+        tokens = self._whole(text, spans, offsets=offsets) or self._in_pieces(text, spans)
         if all(label == IGNORED for label in tokens.labels):
             raise ValueError("the model's chat template leaves no token to learn from")
         return tokens
@@ -154,7 +152,7 @@ class ChatTokenizer:
         changed = self.template.render(
             [*messages[:i], {**messages[i], "content": other}, *messages[i + 1 :]], tools=chat.tools
         )
-        start = len(commonprefix([text, changed]))
+        start = _common(text, changed)
         tail = len(changed) - changed.index(other) - 1 if other in changed else len(text)
         return start, len(text) - tail
 
@@ -172,7 +170,7 @@ class ChatTokenizer:
         changed = self.template.render(
             [*messages[:i], {"role": "assistant", "content": other}, *messages[i + 1 :]], tools=chat.tools
         )
-        start, tail = len(commonprefix([text, changed])), len(commonprefix([text[::-1], changed[::-1]]))
+        start, tail = _common(text, changed), _common(text[::-1], changed[::-1])
         if other not in changed or start + tail >= len(text):
             raise ValueError(f"the model's chat template does not show the tool calls of messages[{i}]")
         return start, self._end_of_turn(text, len(text) - tail)
@@ -185,32 +183,33 @@ class ChatTokenizer:
         found = [len(token) for token in self.special if text.startswith(token, at)]
         return at + max(found) if found else content_end
 
-    def _whole(self, text: str, spans: list[Span]) -> Tokenized | None:
-        """The text in one go; None where a token reaches across the start of a span, which serving would not produce."""
+    def _whole(self, text: str, spans: list[Span], *, offsets: bool) -> Tokenized | None:
+        """The text in one go; None where a token reaches across the start of a span, as in no prompt that is served."""
         encoded = self._tokenizer.encode(text, add_special_tokens=False)
-        ids, offsets = encoded.ids, encoded.offsets
+        ids = encoded.ids
         labels = [IGNORED] * len(ids)
         for start, end in spans:
-            first = bisect_right(offsets, start, key=_right)
-            if not self._is_seam(text, ids, offsets, start=start, first=first):
+            first, last = _first_token(encoded, start, text), _first_token(encoded, end, text)
+            if not self._is_seam(text, encoded, ids, start=start, first=first):
                 return None
-            last = bisect_left(offsets, end, lo=first, key=_left)
+            if last < len(ids) and _place_of(encoded, last)[0] < end:
+                last += 1  # it begins inside of the span
             labels[first:last] = ids[first:last]
-        return Tokenized(text, ids, labels, offsets)
+        return Tokenized(text, ids, labels, encoded.offsets if offsets else [])
 
-    def _is_seam(self, text: str, ids: list[int], offsets: list[Span], *, start: int, first: int) -> bool:
+    def _is_seam(self, text: str, encoded: Encoding, ids: list[int], *, start: int, first: int) -> bool:
         """Whether the tokens before `first` are those of the prompt text[:start] alone.
 
         A special token cuts the text before anything else looks at it, so that only what follows the last one counts.
         """
-        if first < len(ids) and offsets[first][0] < start:
+        if first < len(ids) and _place_of(encoded, first)[0] < start:
             return False
         k = first
         while k > 0:
             k -= 1
             if ids[k] in self._special_ids:
                 break
-        tail = text[offsets[k][0] if k else 0 : start]
+        tail = text[_place_of(encoded, k)[0] if k else 0 : start]
         return (self._seams(tail) if len(tail) <= LONGEST_KEPT_SEAM else self.encode(tail)) == ids[k:first]
 
     def _in_pieces(self, text: str, spans: list[Span]) -> Tokenized:
@@ -231,12 +230,25 @@ def _unused_mark(text: str) -> str:
     return next(mark for mark in map(chr, range(MARKS, MARKS + MOST_MARKS)) if mark not in text)
 
 
-def _left(offset: Span) -> int:
-    return offset[0]
+def _common(a: str, b: str) -> int:
+    """Characters that both begin with."""
+    return next((k for k, (left, right) in enumerate(zip(a, b, strict=False)) if left != right), min(len(a), len(b)))
 
 
-def _right(offset: Span) -> int:
-    return offset[1]
+def _first_token(encoded: Encoding, at: int, text: str) -> int:
+    """The first token with a character at or behind `at`; the number of tokens where there is none."""
+    while at < len(text):
+        token = encoded.char_to_token(at)
+        if token is not None:
+            return token
+        at += 1
+    return len(encoded.ids)
+
+
+def _place_of(encoded: Encoding, token: int) -> Span:
+    place = encoded.token_to_chars(token)
+    assert place is not None
+    return place
 
 
 def _content(token: Any) -> str:

@@ -1,6 +1,5 @@
 """Which tokens carry loss, token by token; and that text and tokens are those of transformers."""
 
-import json
 import random
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,7 @@ def templated(tokenizer: Any, template: str) -> ChatTokenizer:
 
 def learnt(tokens: Any, chat: Chat) -> list[str]:
     """The runs of labels, as text."""
-    row = tokens.tokenize(chat)
+    row = tokens.tokenize(chat, offsets=True)
     assert len(row.input_ids) == len(row.labels) == len(row.offsets)
     runs: list[list[int]] = [[]]
     for token, label in zip(row.input_ids, row.labels, strict=True):
