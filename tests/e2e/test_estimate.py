@@ -65,6 +65,6 @@ def test_the_estimate_is_what_the_job_reports(stack: Stack, openai: OpenAI) -> N
         assert measured["seconds"] > 0
 
 
-def _ended(openai: OpenAI, job_id: str):  # noqa: ANN202
+def _ended(openai: OpenAI, job_id: str):
     job = openai.fine_tuning.jobs.retrieve(job_id)
     return job if job.status in ("succeeded", "failed", "cancelled") else None
