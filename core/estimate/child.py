@@ -15,7 +15,7 @@ from core.estimate.task import Answer, MeasureTask, Refused, Task
 from core.rows.error import RowError
 
 MEMORY = 3 * 1024**3  # bytes of address space
-SECONDS = 60  # of processor time
+SECONDS = 120  # of processor time
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
 
 

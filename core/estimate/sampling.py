@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from core.rows.chat import Chat
 
-KEPT = 8_000_000  # characters of all sampled rows, at most; smaller files are tokenised whole
-KEPT_LONG = 4_000_000  # and of rows that may be too long
+# Characters: files up to WHOLE are tokenised whole, of larger ones at most SAMPLED, and as much of long rows.
+WHOLE = 8_000_000
+SAMPLED = 3_000_000
 MESSAGE_TOKENS = 64  # more than templates write around a message
 
 
@@ -28,8 +29,8 @@ class Sample:
     """Takes rows as they come, in bounded memory.
 
     `long`: rows that may have more than `max_length` tokens, the longest of them if they are too many.
-    `others`: a uniform sample of the rest: all rows whose lot is below `rate`, which is halved whenever they become
-    more than KEPT characters.
+    `others`: a uniform sample of the rest: all rows whose lot is below `rate`, which is halved when they are
+    too many characters.
     """
 
     max_length: int
@@ -51,7 +52,7 @@ class Sample:
             return
         heapq.heappush(self.long, (characters, index, row))
         self._long_characters += characters
-        while self._long_characters > KEPT_LONG and len(self.long) > 1:
+        while self._long_characters > SAMPLED and len(self.long) > 1:
             _, _, shortest = heapq.heappop(self.long)
             self._long_characters -= shortest.characters
             self.long_is_whole = False
@@ -64,7 +65,7 @@ class Sample:
             return
         self.others.append(row)
         self._kept_characters += row.characters
-        while self._kept_characters > KEPT and len(self.others) > 1:
+        while self._kept_characters > (WHOLE if self.rate == 1 else SAMPLED) and len(self.others) > 1:
             self.rate /= 2
             self.others = [kept for kept in self.others if kept.draw < self.rate]
             self._kept_characters = sum(kept.characters for kept in self.others)

@@ -1,8 +1,10 @@
 """A base model's card in the object store: its tokenizer, chat template, config and figures, without weights.
 
 Train workers publish cards, since making one needs transformers; API and cpu workers, which have neither torch nor base
-models, read them. A card is named by its model's source and never changes; its manifest comes last, so that it is whole
-or not there.
+models, read them. A card is named by its model's source and never changes:
+
+    base_models/<SHA-256 of the source>/manifest.json        written last: the card is whole, or not there
+    base_models/<SHA-256 of the source>/<publication>/…      the files that the manifest names
 """
 
 import shutil
@@ -58,7 +60,9 @@ class Cards:
             partial = card.with_name(f"{card.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             self._storage.get_folder(prefix(entry), entries, partial)
-            partial.rename(card)
+            (published,) = partial.iterdir()  # the folder of the worker that published it
+            published.rename(card)
+            partial.rmdir()
             return card
 
     def facts(self, entry: CatalogueEntry) -> Facts:

@@ -33,7 +33,7 @@ FACTS = {"parameters": 98_624, "hidden_size": 64, "layers": 2, "vocab_size": 259
 
 def write_card(folder: Path, template: str = CHATML) -> Path:
     """A card with a tokenizer of single bytes, made without transformers."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     vocabulary = SPECIAL + sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(vocabulary)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)  # pyright: ignore[reportAttributeAccessIssue]
@@ -57,7 +57,8 @@ def publish(http: httpx.Client, served: Any, storage: Storage, tmp_path: Path) -
         storage.delete(f"{cards.prefix(ENTRY)}manifest.json")
 
     def put(template: str = CHATML) -> None:
-        storage.put_folder(cards.prefix(ENTRY), write_card(tmp_path / "card", template))
+        write_card(tmp_path / "published" / "card", template)
+        storage.put_folder(cards.prefix(ENTRY), tmp_path / "published")
 
     remove()
     yield put
