@@ -9,41 +9,20 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Engine, func, update
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from core.db import session_scope
+from core.estimate import process
 from core.models import File, Job, Metric, Worker
 from core.registry import cards
 from core.registry.catalogue import load_catalogue
 from core.settings import PACKAGED_CATALOGUE
 from core.storage import Storage
 from tests.api.test_files import upload
+from tests.cards import ADAPTER_PARAMETERS, CHATML, FACTS, write_card
 from tests.conftest import ProjectKey
 
 MODEL = "tiny-random-llama"
 ENTRY = next(entry for entry in load_catalogue(PACKAGED_CATALOGUE).models if entry.id == MODEL)
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-FACTS = {"parameters": 98_624, "hidden_size": 64, "layers": 2, "vocab_size": 259, "context": 2048}
-
-
-def write_card(folder: Path, template: str = CHATML) -> Path:
-    """A card with a tokenizer of single bytes, made without transformers."""
-    folder.mkdir(parents=True)
-    vocabulary = SPECIAL + sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(vocabulary)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)  # pyright: ignore[reportAttributeAccessIssue]
-    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
-    tokenizer.add_special_tokens(SPECIAL)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|im_end|>"}))
-    (folder / "chat_template.jinja").write_text(template)
-    (folder / "facts.json").write_text(json.dumps({**FACTS, "adapter_parameters": 1664}))
-    return folder
 
 
 @pytest.fixture
@@ -153,7 +132,7 @@ def test_memory_is_compared_with_the_workers_that_are_there(
     assert "memory" in codes(answer)
     memory = answer.json()["memory"]
     assert memory["weights_bytes"] == FACTS["parameters"] * 4
-    assert memory["adapter_bytes"] == 1664 * 16 * 16
+    assert memory["adapter_bytes"] == ADAPTER_PARAMETERS * 16 * 16
     parts = ("weights_bytes", "adapter_bytes", "activations_bytes", "logits_bytes")
     assert memory["total_bytes"] == sum(memory[part] for part in parts)
     with session_scope(engine) as session:
@@ -235,6 +214,21 @@ def test_a_hostile_template_ends_with_its_child(
     else:
         assert (preview.status_code, preview.json()["error"]["code"]) == (400, "not_measurable")
     assert http.get("/healthz").status_code == 200
+
+
+def test_no_more_children_than_places_and_no_secret_in_them(
+    http: httpx.Client, engine: Engine, publish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    file_id = processed(http, engine, [chat("a", "b")])
+    monkeypatch.setattr("core.estimate.process.PATIENCE", 0.1)
+    with process.turn(), process.turn():
+        answer = estimate(http, file_id)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "estimates_busy")
+    assert estimate(http, file_id).status_code == 200
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert "secret" not in process._environment().values()
+    assert not [name for name in process._environment() if name.startswith("TUNESMITH_")]
 
 
 def test_a_preview_shows_what_is_trained_masked_and_cut_off(
