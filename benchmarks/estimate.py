@@ -54,14 +54,14 @@ def main() -> int:
     cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
     report = {
         "megabytes": options.megabytes,
-        "rows": found.rows,
+        "rows": found.rows.total,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu, 1),
         "bare_msgspec_seconds": round(bare, 1),
         "exact": found.exact,
-        "tokenized_rows": found.tokenized_rows,
-        "total_tokens": found.total_tokens,
-        "interval": found.total_interval,
+        "tokenized_rows": found.rows.tokenized,
+        "total_tokens": found.tokens.total,
+        "interval": found.tokens.total_interval,
         "peak_mib": after.ru_maxrss // 1024,
     }
     sys.stdout.write(json.dumps(report) + "\n")

@@ -59,32 +59,31 @@ class EstimateObject(BaseModel):
 
     @classmethod
     def of(cls, question: Question, estimate: Estimate) -> "EstimateObject":
-        found = estimate.measured
+        tokens, rows, plan = estimate.measured.tokens, estimate.measured.rows, estimate.measured.plan
+        exact = estimate.measured.exact
         return cls(
             model=question.spec.model,
             base_model=question.base.id,
-            exact=found.exact,
-            sampled_rows=None if found.exact else found.tokenized_rows,
-            interval=None if found.exact else Interval(total=found.total_interval, trained=found.trained_interval),
+            exact=exact,
+            sampled_rows=None if exact else rows.tokenized,
+            interval=None if exact else Interval(total=tokens.total_interval, trained=tokens.trained_interval),
             tokens=Tokens(
-                total=found.total_tokens,
-                trained=found.trained_tokens,
-                padding_saved=max(0, found.padded_tokens - found.total_tokens),
+                total=tokens.total, trained=tokens.trained, padding_saved=max(0, tokens.padded - tokens.total)
             ),
             rows=Rows(
-                total=found.rows,
-                too_long=found.too_long,
-                too_long_is_exact=found.too_long_is_exact,
-                unusable=found.unusable,
-                median_tokens=found.median,
-                longest_tokens=found.longest,
-                examples=found.examples,
+                total=rows.total,
+                too_long=rows.too_long,
+                too_long_is_exact=rows.too_long_is_exact,
+                unusable=rows.unusable,
+                median_tokens=rows.median,
+                longest_tokens=rows.longest,
+                examples=rows.examples,
             ),
-            steps=found.steps,
-            epochs=found.epochs,
-            batch_size=found.batch_size,
-            max_length=found.max_length,
-            sequence_length=found.packing.length if found.packing else None,
+            steps=plan.steps,
+            epochs=plan.epochs,
+            batch_size=plan.batch_size,
+            max_length=plan.max_length,
+            sequence_length=plan.packing.length if plan.packing else None,
             memory=estimate.memory,
             time=estimate.time,
             cost=estimate.cost,

@@ -1,17 +1,18 @@
 """One pass over a training file: its tokens, its rows that don't fit, and the steps that they make."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
 from core.estimate.sampling import Row, Sample
-from core.estimate.task import Example, Measured, MeasureTask
+from core.estimate.task import Example, Measured, MeasureTask, Notes, Plan, RowFigures, TokenFigures
 from core.rows import packing, read
 from core.rows.chat import Chat
 from core.rows.template import ignores_system, ignores_tools
 from core.rows.tokens import IGNORED, ChatTokenizer
-from core.specs.choices import max_length, resolve
+from core.specs.choices import Chosen, max_length, resolve
 
 MOST_EXAMPLES = 20
 MOST_COMPARED = 1_000_000  # rows whose digests are kept, of either file
@@ -52,6 +53,16 @@ class Survey:
         self.has_system = self.has_system or chat.messages[0].role == "system"
         self.with_tools = self.with_tools or (chat if chat.tools else None)
 
+    def notes(self, tokenizer: ChatTokenizer) -> Notes:
+        template, with_tools = tokenizer.template, self.with_tools
+        return Notes(
+            duplicates=self.duplicates,
+            leaked=self.leaked,
+            leaked_count=self.leaked_count,
+            ignores_system=self.has_system and ignores_system(template),
+            ignores_tools=with_tools is not None and ignores_tools(template, with_tools),
+        )
+
 
 def measure(task: MeasureTask) -> Measured:
     """Read the files of a job as its trainer would.
@@ -67,60 +78,93 @@ def measure(task: MeasureTask) -> Measured:
         survey.look(number, chat)
         characters, size = _sizes(chat)
         sample.add(rows - 1, number, chat, characters=characters, bytes=size)
-    long = [_length(tokenizer, row) for _, _, row in sample.long]
-    others = [_length(tokenizer, row) for row in sample.others]
-    return _measured(task, survey, sample, long, others, rows=rows, limit=limit, template=tokenizer)
-
-
-def _measured(
-    task: MeasureTask,
-    survey: Survey,
-    sample: Sample,
-    long: list[Length],
-    others: list[Length],
-    *,
-    rows: int,
-    limit: int,
-    template: ChatTokenizer,
-) -> Measured:
-    fits = [length for length in long if _fits(length, limit)]
-    other_fits = [length if _fits(length, limit) else None for length in others]
-    total, total_interval = sample.total([length.tokens or 0 if length else 0 for length in other_fits])
-    trained, trained_interval = sample.total([length.trained if length else 0 for length in other_fits])
-    scale = sample.other_rows / max(1, len(others))
-    too_long = [length for length in (*long, *others) if length.tokens is not None and length.tokens > limit]
-    unusable = [length for length in (*long, *others) if length.tokens is None]
-    lengths = _lengths(sample, fits, [length for length in other_fits if length])
+    lengths = Lengths(
+        sample,
+        limit,
+        long=[_length(tokenizer, row) for _, _, row in sample.long],
+        others=[_length(tokenizer, row) for row in sample.others],
+    )
+    known = lengths.of_rows()
     chosen = resolve(task.options, rows=rows)
-    packed = packing.plan(lengths, batch_size=chosen.batch_size, on_gpu=task.on_gpu) if lengths else None
-    sequences = packing.count_sequences(lengths, packed) if packed else 0
-    bad = sorted((*too_long, *unusable), key=lambda length: length.row.index)
     return Measured(
         exact=sample.is_whole,
-        rows=rows,
-        tokenized_rows=len(long) + len(others),
-        total_tokens=round(total) + sum(length.tokens or 0 for length in fits),
-        trained_tokens=round(trained) + sum(length.trained for length in fits),
-        total_interval=round(total_interval),
-        trained_interval=round(trained_interval),
-        padded_tokens=_padded(lengths, chosen.batch_size),
+        tokens=lengths.tokens(padded=_padded(known, chosen.batch_size)),
+        rows=lengths.rows(total=rows, known=known),
+        plan=_plan(known, chosen, limit=limit, on_gpu=task.on_gpu),
+        notes=survey.notes(tokenizer),
+    )
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """What the rows came to: `long` counts as it is, `others` for all rows that it was drawn from."""
+
+    sample: Sample
+    limit: int
+    long: list[Length]
+    others: list[Length]
+
+    def tokens(self, *, padded: int) -> TokenFigures:
+        long = [length for length in self.long if self._fits(length)]
+        others = [length if self._fits(length) else None for length in self.others]
+        total, total_interval = self.sample.total([length.tokens or 0 if length else 0 for length in others])
+        trained, trained_interval = self.sample.total([length.trained if length else 0 for length in others])
+        return TokenFigures(
+            total=round(total) + sum(length.tokens or 0 for length in long),
+            trained=round(trained) + sum(length.trained for length in long),
+            total_interval=round(total_interval),
+            trained_interval=round(trained_interval),
+            padded=padded,
+        )
+
+    def rows(self, *, total: int, known: list[int]) -> RowFigures:
+        bad = [length for length in (*self.long, *self.others) if not self._fits(length)]
+        return RowFigures(
+            total=total,
+            tokenized=len(self.long) + len(self.others),
+            too_long=self._count(lambda length: length.tokens is not None and length.tokens > self.limit),
+            too_long_is_exact=self.sample.long_is_whole or self.sample.is_whole,
+            unusable=self._count(lambda length: length.tokens is None),
+            examples=[self._example(length) for length in sorted(bad, key=_index)[:MOST_EXAMPLES]],
+            median=sorted(known)[len(known) // 2] if known else 0,
+            longest=max(known, default=0),
+        )
+
+    def of_rows(self) -> list[int]:
+        """Tokens of every row that fits, in the file's order; of a sample, as many as there are, drawn from it."""
+        fit = [length for length in self.others if self._fits(length)]
+        long = [length for length in self.long if self._fits(length)]
+        if self.sample.is_whole:
+            return [length.tokens or 0 for length in sorted((*long, *fit), key=_index)]
+        draw = random.Random(0)
+        count = round(len(fit) / len(self.others) * self.sample.other_rows)
+        lengths = [length.tokens or 0 for length in long]
+        lengths += draw.choices([length.tokens or 0 for length in fit], k=count) if fit else []
+        draw.shuffle(lengths)
+        return lengths
+
+    def _fits(self, length: Length) -> bool:
+        return length.tokens is not None and length.tokens <= self.limit
+
+    def _count(self, counts: Callable[[Length], bool]) -> int:
+        scale = self.sample.other_rows / max(1, len(self.others))
+        return sum(map(counts, self.long)) + round(scale * sum(map(counts, self.others)))
+
+    def _example(self, length: Length) -> Example:
+        reason = length.reason or f"has {length.tokens} tokens, but max_length is {self.limit}"
+        return Example(row=length.row.number, tokens=length.tokens, reason=reason[:500])
+
+
+def _plan(lengths: list[int], chosen: Chosen, *, limit: int, on_gpu: bool) -> Plan:
+    packed = packing.plan(lengths, batch_size=chosen.batch_size, on_gpu=on_gpu) if lengths else None
+    sequences = packing.count_sequences(lengths, packed) if packed else 0
+    return Plan(
         max_length=limit,
-        too_long=_count(too_long, long, scale),
-        too_long_is_exact=sample.long_is_whole or sample.is_whole,
-        unusable=_count(unusable, long, scale),
-        examples=[_example(length, limit) for length in bad[:MOST_EXAMPLES]],
-        median=sorted(lengths)[len(lengths) // 2] if lengths else 0,
-        longest=max(lengths, default=0),
         epochs=chosen.n_epochs,
         batch_size=chosen.batch_size,
         packing=packed,
         sequences=sequences,
         steps=packing.total_steps(sequences, packed, epochs=chosen.n_epochs) if packed else 0,
-        duplicates=survey.duplicates,
-        leaked=survey.leaked,
-        leaked_count=survey.leaked_count,
-        ignores_system=survey.has_system and ignores_system(template.template),
-        ignores_tools=survey.with_tools is not None and ignores_tools(template.template, survey.with_tools),
     )
 
 
@@ -132,29 +176,6 @@ def _length(tokenizer: ChatTokenizer, row: Row) -> Length:
     return Length(row, len(tokens.input_ids), len(tokens.labels) - tokens.labels.count(IGNORED))
 
 
-def _fits(length: Length, limit: int) -> bool:
-    return length.tokens is not None and length.tokens <= limit
-
-
-def _count(found: list[Length], long: list[Length], scale: float) -> int:
-    """How many there are in the file: the long rows count as they are, the sampled ones for what they stand for."""
-    certain = {id(length) for length in long}
-    return round(sum(1 if id(length) in certain else scale for length in found))
-
-
-def _lengths(sample: Sample, fits: list[Length], others: list[Length]) -> list[int]:
-    """Tokens of every row that fits, in the file's order; of a sample, as many as there are rows, drawn from it."""
-    if sample.is_whole:
-        return [length.tokens or 0 for length in sorted((*fits, *others), key=lambda length: length.row.index)]
-    draw = random.Random(0)
-    share = len(others) / max(1, len(sample.others))
-    known = [length.tokens or 0 for length in others]
-    drawn = draw.choices(known, k=round(share * sample.other_rows)) if known else []
-    lengths = [length.tokens or 0 for length in fits] + drawn
-    draw.shuffle(lengths)
-    return lengths
-
-
 def _padded(lengths: list[int], batch_size: int) -> int:
     shuffled = lengths.copy()
     random.Random(0).shuffle(shuffled)
@@ -162,9 +183,8 @@ def _padded(lengths: list[int], batch_size: int) -> int:
     return sum(max(batch) * len(batch) for batch in batches)
 
 
-def _example(length: Length, limit: int) -> Example:
-    reason = length.reason or f"has {length.tokens} tokens, but max_length is {limit}"
-    return Example(row=length.row.number, tokens=length.tokens, reason=reason[:500])
+def _index(length: Length) -> int:
+    return length.row.index
 
 
 def _sizes(chat: Chat) -> tuple[int, int]:

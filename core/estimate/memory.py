@@ -38,13 +38,14 @@ class Memory:
 def memory(facts: Facts, measured: Measured, *, rank: int, on_gpu: bool, workers: list[Worker]) -> Memory:
     """The peak of a step: weights in bf16 on a GPU and fp32 on a CPU, the adapter in fp32 with its optimiser."""
     number = 2 if on_gpu else 4
-    length = measured.packing.length if measured.packing else 0
+    plan = measured.plan
+    length = plan.packing.length if plan.packing else 0
     weights = facts.parameters * number
     adapter = facts.adapter_parameters * rank * ADAM_BYTES
     mask = length * length * number
     activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2 + mask
     # fp32, once as they are and once as their gradient; on a GPU the fused head never has them all.
-    scored = 0 if on_gpu else measured.trained_tokens // max(1, measured.sequences)
+    scored = 0 if on_gpu else measured.tokens.trained // max(1, plan.sequences)
     logits = scored * facts.vocab_size * 4 * 2
     total = weights + adapter + activations + logits
     return Memory(weights, adapter, activations, logits, total, _devices(workers, total))

@@ -67,7 +67,8 @@ class Sample:
         self._kept_characters += row.characters
         while self._kept_characters > (WHOLE if self.rate == 1 else SAMPLED) and len(self.others) > 1:
             self.rate /= 2
-            self.others = [kept for kept in self.others if kept.draw < self.rate]
+            least = min(self.others, key=lambda kept: kept.draw)
+            self.others = [kept for kept in self.others if kept.draw < self.rate] or [least]
             self._kept_characters = sum(kept.characters for kept in self.others)
 
     @property
@@ -78,13 +79,16 @@ class Sample:
         """(total over the other rows, half-width of its 95 % interval) of a figure known for each sampled one.
 
         The ratio estimator of survey sampling (Cochran, Sampling Techniques, 1977, ch. 6): the figure's ratio to the
-        characters, times the characters of all rows, which are known.
+        characters, times the characters of all rows, which are known. One row tells nothing about its like: the interval is then
+        as wide as the total.
         """
         n, population = len(self.others), self.other_rows
         if n == population:
             return sum(values), 0.0
         sizes = [row.characters for row in self.others]
         ratio = sum(values) / max(1, sum(sizes))
+        if n < 2:
+            return ratio * self.other_characters, ratio * self.other_characters
         residuals = (value - ratio * size for value, size in zip(values, sizes, strict=True))
-        variance = sum(residual**2 for residual in residuals) / max(1, n - 1)
+        variance = sum(residual**2 for residual in residuals) / (n - 1)
         return ratio * self.other_characters, 1.96 * population * math.sqrt((1 - n / population) * variance / n)

@@ -43,34 +43,56 @@ class Example(Strict):
     reason: str
 
 
-class Measured(Strict):
-    """What one pass over the training rows shows. Tokens are those of one epoch, of the rows that fit."""
+class TokenFigures(Strict):
+    """Tokens of one epoch, over the rows that fit."""
 
-    exact: bool
-    rows: int
-    tokenized_rows: int
-    total_tokens: int
-    trained_tokens: int
-    total_interval: int = Field(description="Half-width of the 95 % interval of total_tokens; 0: exact.")
+    total: int
+    trained: int
+    total_interval: int = Field(description="Half-width of the 95 % interval of total; 0: exact.")
     trained_interval: int
-    padded_tokens: int = Field(description="What batches in random order would hold, each padded to its longest row.")
-    max_length: int
+    padded: int = Field(description="What batches in random order would hold, each padded to its longest row.")
+
+
+class RowFigures(Strict):
+    total: int
+    tokenized: int
     too_long: int
     too_long_is_exact: bool
     unusable: int
     examples: list[Example]
     median: int = Field(description="Tokens of the middle row that fits; 0 where none does.")
     longest: int
+
+
+class Plan(Strict):
+    """How the trainer would go about it."""
+
+    max_length: int
     epochs: int
     batch_size: int
     packing: Packing | None = Field(description="Null where no row fits.")
     sequences: int
     steps: int
+
+
+class Notes(Strict):
+    """What was noticed in passing."""
+
     duplicates: int = Field(description="Rows that are equal to an earlier one, of the first million.")
     leaked: list[int] = Field(description="The first rows that are in the validation file too.")
     leaked_count: int
     ignores_system: bool = Field(description="Rows have a system message, and the template drops or refuses it.")
     ignores_tools: bool = Field(description="Rows offer tools, and the template does not show them.")
+
+
+class Measured(Strict):
+    """What one pass over the training rows shows. exact: every row was tokenised."""
+
+    exact: bool
+    tokens: TokenFigures
+    rows: RowFigures
+    plan: Plan
+    notes: Notes
 
 
 class PreviewToken(Strict):

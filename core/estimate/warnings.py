@@ -40,16 +40,15 @@ def warnings(measured: Measured, memory: Memory, *, report: dict[str, Any] | Non
 
 def _fatal(measured: Measured, memory: Memory, *, gpus: int | None) -> Iterator[Warning]:
     about, length = "training_file", "method.supervised.max_length"
-    if measured.packing is None and measured.too_long:
-        yield Warning("all_rows_too_long", f"every row has more than {measured.max_length} tokens", length)
-    elif measured.too_long:
-        more = "" if measured.too_long_is_exact else "about "
-        message = (
-            f"{more}{measured.too_long} rows have more than {measured.max_length} tokens: the job would be refused"
-        )
+    if measured.plan.packing is None and measured.rows.too_long:
+        yield Warning("all_rows_too_long", f"every row has more than {measured.plan.max_length} tokens", length)
+    elif measured.rows.too_long:
+        more = "" if measured.rows.too_long_is_exact else "about "
+        count = f"{more}{measured.rows.too_long} rows"
+        message = f"{count} have more than {measured.plan.max_length} tokens: the job would be refused"
         yield Warning("rows_too_long", message, length)
-    if measured.unusable:
-        message = f"{measured.unusable} rows do not suit the model's chat template: the job would be refused"
+    if measured.rows.unusable:
+        message = f"{measured.rows.unusable} rows do not suit the model's chat template: the job would be refused"
         yield Warning("template_refuses_rows", message, about)
     known = [device for device in memory.devices if device.fits is not None]
     if known and not any(device.fits for device in known):
@@ -59,40 +58,40 @@ def _fatal(measured: Measured, memory: Memory, *, gpus: int | None) -> Iterator[
 
 
 def _template(measured: Measured) -> Iterator[Warning]:
-    if measured.ignores_system:
+    if measured.notes.ignores_system:
         message = "the model's chat template drops or refuses system messages, which rows have"
         yield Warning("template_ignores_system", message, "training_file")
-    if measured.ignores_tools:
+    if measured.notes.ignores_tools:
         message = "the model's chat template does not show the tools that rows offer"
         yield Warning("template_ignores_tools", message, "training_file")
 
 
 def _amount(measured: Measured) -> Iterator[Warning]:
-    if measured.rows < FEW_ROWS:
-        message = (
-            f"{measured.rows} rows are few: the model may learn them by heart; {FEW_ROWS} or more generalise better"
-        )
+    if measured.rows.total < FEW_ROWS:
+        message = f"{measured.rows.total} rows are few: the model may learn them by heart; better {FEW_ROWS} or more"
         yield Warning("too_few_rows", message, "training_file")
-    elif measured.rows < FEW_ROWS_FOR_MANY_EPOCHS and measured.epochs > MANY_EPOCHS:
-        message = f"{measured.epochs} passes over {measured.rows} rows: the model may learn them by heart"
+    elif measured.rows.total < FEW_ROWS_FOR_MANY_EPOCHS and measured.plan.epochs > MANY_EPOCHS:
+        message = f"{measured.plan.epochs} passes over {measured.rows.total} rows: the model may learn them by heart"
         yield Warning("too_many_epochs", message, "method.supervised.hyperparameters.n_epochs")
 
 
 def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:
     about = "training_file"
     found = report.get("duplicates") or {}
-    exact = max(measured.duplicates, found.get("exact") or 0)
+    exact = max(measured.notes.duplicates, found.get("exact") or 0)
     near = found.get("near") or 0
-    if exact > DUPLICATE_SHARE * measured.rows:
-        yield Warning("duplicates", f"{exact} of {measured.rows} rows repeat an earlier one", about)
-    if near > DUPLICATE_SHARE * measured.rows:
-        yield Warning("near_duplicates", f"{near} of {measured.rows} rows nearly repeat another one", about)
-    if measured.leaked_count:
-        lines = ", ".join(map(str, measured.leaked[:5]))
-        message = f"{measured.leaked_count} rows are in the validation file too (line {lines}): its loss will flatter"
+    if exact > DUPLICATE_SHARE * measured.rows.total:
+        yield Warning("duplicates", f"{exact} of {measured.rows.total} rows repeat an earlier one", about)
+    if near > DUPLICATE_SHARE * measured.rows.total:
+        yield Warning("near_duplicates", f"{near} of {measured.rows.total} rows nearly repeat another one", about)
+    if measured.notes.leaked_count:
+        lines = ", ".join(map(str, measured.notes.leaked[:5]))
+        message = (
+            f"{measured.notes.leaked_count} rows are in the validation file too (line {lines}): its loss will flatter"
+        )
         yield Warning("leakage", message, "validation_file")
-    if measured.median and measured.longest > OUTLIER * measured.median:
-        message = f"the longest row has {measured.longest} tokens, the middle one {measured.median}"
+    if measured.rows.median and measured.rows.longest > OUTLIER * measured.rows.median:
+        message = f"the longest row has {measured.rows.longest} tokens, the middle one {measured.rows.median}"
         yield Warning("length_outliers", message, about)
     if personal := report.get("personal_data"):
         yield Warning("personal_data", f"rows seem to hold personal data: {', '.join(sorted(personal))}", about)
