@@ -9,7 +9,7 @@ from core.rows.chat import Chat
 
 # Characters: files up to WHOLE are tokenised whole, of larger ones at most SAMPLED, and as much of long rows.
 WHOLE = 8_000_000
-SAMPLED = 3_000_000
+SAMPLED = 5_000_000
 MESSAGE_TOKENS = 64  # more than templates write around a message
 
 
@@ -79,8 +79,8 @@ class Sample:
         """(total over the other rows, half-width of its 95 % interval) of a figure known for each sampled one.
 
         The ratio estimator of survey sampling (Cochran, Sampling Techniques, 1977, ch. 6): the figure's ratio to the
-        characters, times the characters of all rows, which are known. One row tells nothing about its like: the interval is then
-        as wide as the total.
+        characters, times the characters of all rows, which are known. One row tells nothing about its like: the
+        interval is then as wide as the total.
         """
         n, population = len(self.others), self.other_rows
         if n == population:
