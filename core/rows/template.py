@@ -2,7 +2,7 @@
 
 The environment is that of `transformers.utils.chat_template_utils`, without torch. What is ours are the limits: a
 template is code that came with a model. They stop what grows by accident or by a simple trick; time and memory as such
-are limited where it matters by the process that renders (core/estimate/limits.py).
+are limited where it matters by the process that renders (core/estimate/child.py).
 """
 
 import json
