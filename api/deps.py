@@ -13,6 +13,7 @@ from core.access.owner import Owner
 from core.access.rate_limit import RateLimited, RateLimiter
 from core.access.service import authenticate
 from core.db import session_scope
+from core.registry.cards import Cards
 from core.registry.catalogue import Catalogue
 from core.settings import Settings
 from core.storage import Storage
@@ -33,6 +34,10 @@ async def get_storage(request: Request) -> Storage:
 
 async def get_catalogue(request: Request) -> Catalogue:
     return cast("Catalogue", request.app.state.catalogue)
+
+
+def get_cards(request: Request) -> Cards:
+    return cast("Cards", request.app.state.cards)
 
 
 def authenticated(request: Request) -> Owner:
@@ -72,6 +77,7 @@ def get_session(engine: Annotated[Engine, Depends(get_engine)]) -> Iterator[Sess
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 EngineDep = Annotated[Engine, Depends(get_engine)]
 StorageDep = Annotated[Storage, Depends(get_storage)]
+CardsDep = Annotated[Cards, Depends(get_cards)]
 CatalogueDep = Annotated[Catalogue, Depends(get_catalogue)]
 OwnerDep = Annotated[Owner, Depends(authenticated)]
 # Scope "function": committed before the answer is sent, so that what a client was told is in the database.

@@ -11,10 +11,11 @@ from api.deps import authenticated
 from api.errors import RESPONSES, install_error_handlers
 from api.openapi import describe
 from api.request_id import RequestIdMiddleware
-from api.routes import artifacts, checkpoints, files, health, jobs, models, uploads
+from api.routes import artifacts, checkpoints, estimate, files, health, jobs, models, preview, uploads
 from core.access.key_cache import KeyCache
 from core.access.rate_limit import RateLimiter
 from core.db import make_engine
+from core.registry.cards import Cards
 from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
 from core.storage import Storage
@@ -28,6 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         app.state.engine.dispose()
         app.state.rate_limiter.close()
+        app.state.cards.close()
 
     # The schema is served below, behind a key like everything else.
     app = FastAPI(
@@ -45,11 +47,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.catalogue = load_catalogue(settings.catalogue).with_aliases(settings.model_aliases)
     app.state.key_cache = KeyCache(seconds=settings.key_cache_seconds)
     app.state.rate_limiter = RateLimiter(settings)
+    app.state.cards = Cards(app.state.storage)
 
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
-    for module in (files, uploads, jobs, artifacts, checkpoints, models):
+    for module in (files, preview, uploads, jobs, estimate, artifacts, checkpoints, models):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(authenticated)], responses=RESPONSES)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(default=3000, ge=0)
     key_cache_seconds: float = Field(default=5.0, ge=0)
     presign_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
+    cost_per_cpu_hour: float | None = Field(default=None, ge=0)
+    cost_per_gpu_hour: float | None = Field(default=None, ge=0)
+    cost_currency: str = "USD"
 
     # Base models that may be trained.
     catalogue: Path = PACKAGED_CATALOGUE

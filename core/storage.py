@@ -162,13 +162,27 @@ class Storage:
                 raise IntegrityError(f"a manifest names a file outside its folder: {entry.name!r}")
             self.get_file(f"{prefix}{entry.name}", folder / name, entry=entry)
 
-    def get_prefix(self, bucket: str, prefix: str, folder: Path) -> None:
-        """Download all objects below a prefix of any bucket: a base model of the catalogue, which has no manifest."""
+    def manifest(self, prefix: str) -> list[Entry] | None:
+        """The entries of a folder that `put_folder` wrote; None where it is not there, or not whole yet."""
+        try:
+            body = b"".join(self.stream(f"{prefix}{MANIFEST}"))
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+                return None
+            raise
+        return Entry.many(json.loads(body))
+
+    def get_prefix(self, bucket: str, prefix: str, folder: Path, *, suffixes: tuple[str, ...] | None = None) -> None:
+        """Download the objects below a prefix of any bucket: a base model of the catalogue, which has no manifest.
+
+        Args:
+            suffixes: what the names of those that are wanted end with; null: all.
+        """
         prefix = prefix.rstrip("/") + "/"
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 name = PurePosixPath(item.get("Key", "")[len(prefix) :])
-                if not name.name or ".." in name.parts:
+                if not name.name or ".." in name.parts or (suffixes and not name.name.endswith(suffixes)):
                     continue
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)

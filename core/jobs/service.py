@@ -16,7 +16,7 @@ from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING
 from core.models import File, Job
 from core.queue import ring
 from core.registry.catalogue import Catalogue
-from core.registry.service import starting_model
+from core.registry.service import StartingModel, starting_model
 from core.specs.job import JobSpec
 
 
@@ -30,15 +30,7 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
         InvalidRequest: a file has another purpose, or training and validation file are the same.
     """
     project_id = require_project(owner)
-    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
-    training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
-    validation = spec.validation_file and _usable_file(
-        session, owner, param="validation_file", file_id=spec.validation_file
-    )
-    if validation and validation.id == training.id:
-        raise InvalidRequest(
-            "validation_file: is the training file; give rows that training never sees", param="validation_file"
-        )
+    start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     job = Job(
         id=new_id("ftjob-"),
         project_id=project_id,
@@ -67,6 +59,28 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
     append_event(session, job, message=f"Validating training file: {training.id}")
     advance_validation(session, job)
     return job
+
+
+def inputs(
+    session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec
+) -> tuple[StartingModel, File, File | None]:
+    """What a job would start from and read: (model, training file, validation file).
+
+    Raises:
+        UnknownModel: neither the catalogue nor the project has the model.
+        NotFound: a file is not the project's.
+        InvalidRequest: a file has another purpose, or training and validation file are the same.
+    """
+    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
+    training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
+    if spec.validation_file is None:
+        return start, training, None
+    validation = _usable_file(session, owner, param="validation_file", file_id=spec.validation_file)
+    if validation.id == training.id:
+        raise InvalidRequest(
+            "validation_file: is the training file; give rows that training never sees", param="validation_file"
+        )
+    return start, training, validation
 
 
 def _usable_file(session: Session, owner: Owner, *, param: str, file_id: str) -> File:
