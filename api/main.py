@@ -8,9 +8,12 @@ from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 
 from api.deps import authenticated
-from api.errors import install_error_handlers
+from api.errors import RESPONSES, install_error_handlers
+from api.openapi import describe
 from api.request_id import RequestIdMiddleware
-from api.routes import artifacts, files, health, jobs, models
+from api.routes import artifacts, checkpoints, files, health, jobs, models, uploads
+from core.access.key_cache import KeyCache
+from core.access.rate_limit import RateLimiter
 from core.db import make_engine
 from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
@@ -24,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         app.state.engine.dispose()
+        app.state.rate_limiter.close()
 
     # The schema is served below, behind a key like everything else.
     app = FastAPI(
@@ -32,17 +36,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = make_engine(settings)
     app.state.storage = Storage(settings)
-    app.state.catalogue = load_catalogue(settings.catalogue)
+    app.state.catalogue = load_catalogue(settings.catalogue).with_aliases(settings.model_aliases)
+    app.state.key_cache = KeyCache(seconds=settings.key_cache_seconds)
+    app.state.rate_limiter = RateLimiter(settings)
 
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
-    for router in (files.router, jobs.router, artifacts.router, models.router):
-        app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated)])
+    for module in (files, uploads, jobs, artifacts, checkpoints, models):
+        app.include_router(module.router, prefix="/v1", dependencies=[Depends(authenticated)], responses=RESPONSES)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
     def schema() -> JSONResponse:
-        return JSONResponse(app.openapi())
+        return JSONResponse(describe(app))
 
     return app
 

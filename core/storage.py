@@ -107,6 +107,18 @@ class Storage:
             size += len(chunk)
         _compare(key, entry, size=size, sha256=digest.hexdigest())
 
+    def confirm(self, key: str, entry: Entry) -> None:
+        """Read back what was just written; an object that holds something else is removed.
+
+        Raises:
+            IntegrityError: size or SHA-256 differ.
+        """
+        try:
+            self.verify(key, entry)
+        except IntegrityError:
+            self.delete(key)
+            raise
+
     def get_file(self, key: str, path: Path, *, entry: Entry) -> None:
         """Download to `path`, which appears only when all bytes are there and right.
 
@@ -220,9 +232,14 @@ class MultipartWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+        if kind is None:
+            self.finish()
+        else:
             self.abort()
-        elif self._upload_id is None:
+
+    def finish(self) -> None:
+        """Make the object visible."""
+        if self._upload_id is None:
             self._client.put_object(**self._at, Body=bytes(self._buffer))  # pyright: ignore[reportArgumentType]
         else:
             if self._buffer:

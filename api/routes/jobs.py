@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api.body import described_by, json_body
 from api.deps import After, CatalogueDep, OwnerDep, SessionDep
+from api.once import OnceDep
 from api.schemas.job import CheckpointObject, EventObject, JobObject
 from api.schemas.page import ListPage
 from core.access.repository import organization_of_project
@@ -20,21 +21,24 @@ def create_job(
     owner: OwnerDep,
     session: SessionDep,
     catalogue: CatalogueDep,
+    once: OnceDep,
 ) -> JobObject:
     """Create a fine-tuning job. It is persisted when this answers; a worker takes it up when a slot is free."""
-    return JobObject.of(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec))
+    return once.keep(JobObject.of(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec)))
 
 
 @router.get("")
 def list_jobs(
     request: Request, owner: OwnerDep, session: SessionDep, after: After = None, limit: Limit = 20
 ) -> ListPage[JobObject]:
-    """Jobs, newest first; `metadata[key]=value` narrows them down."""
+    """Jobs, newest first; `metadata[key]=value` narrows them down, `metadata=null` to those without any."""
     metadata = {
         name.removeprefix("metadata[").removesuffix("]"): value
         for name, value in request.query_params.items()
         if name.startswith("metadata[") and name.endswith("]")
     }
+    if request.query_params.get("metadata") == "null":
+        metadata = None
     page = repository.jobs(session, owner=owner, metadata=metadata, after=after, limit=limit)
     return ListPage(data=[JobObject.of(session, job) for job in page.items], has_more=page.has_more)
 

@@ -25,9 +25,14 @@ def get(session: Session, *, owner: Owner, job_id: str, lock: bool = False) -> J
     return job
 
 
-def jobs(session: Session, *, owner: Owner, metadata: dict[str, str], after: str | None, limit: int) -> Page[Job]:
+def jobs(
+    session: Session, *, owner: Owner, metadata: dict[str, str] | None, after: str | None, limit: int
+) -> Page[Job]:
+    """Jobs, newest first, whose metadata holds these pairs; None: that have no metadata."""
     statement = select(Job).where(owner.owns(Job.project_id))
-    if metadata:
+    if metadata is None:
+        statement = statement.where(Job.spec["metadata"].astext.is_(None))
+    elif metadata:
         statement = statement.where(Job.spec["metadata"].contains(metadata))
     cursor = None
     if after is not None:

@@ -59,6 +59,11 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
     session.add(job)
     session.flush()
     append_event(session, job, message=f"Created fine-tuning job: {job.id}")
+    if start.parent is None and spec.model != start.base.id:
+        message = (
+            f"Model {spec.model} stands for {start.base.id} here ({start.base.public_id}): that is what is trained"
+        )
+        append_event(session, job, message=message)
     append_event(session, job, message=f"Validating training file: {training.id}")
     advance_validation(session, job)
     return job
