@@ -9,9 +9,11 @@ from fastapi.responses import JSONResponse
 
 from api.deps import authenticated
 from api.errors import RESPONSES, install_error_handlers
+from api.event_stream import EventStreams, on_shutdown
+from api.monitoring import MetricsMiddleware, RequestMetrics
 from api.openapi import describe
 from api.request_id import RequestIdMiddleware
-from api.routes import artifacts, checkpoints, files, health, jobs, models, uploads
+from api.routes import artifacts, checkpoints, events, files, health, jobs, models, ops, uploads, usage
 from core.access.key_cache import KeyCache
 from core.access.rate_limit import RateLimiter
 from core.db import make_engine
@@ -25,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        on_shutdown(app.state.event_streams.close)
         yield
         app.state.engine.dispose()
         app.state.rate_limiter.close()
@@ -40,11 +43,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.key_cache = KeyCache(seconds=settings.key_cache_seconds)
     app.state.rate_limiter = RateLimiter(settings)
 
+    app.state.event_streams = EventStreams(app.state.engine)
+    app.state.request_metrics = RequestMetrics()
+
+    app.add_middleware(MetricsMiddleware, metrics=app.state.request_metrics)
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
-    for module in (files, uploads, jobs, artifacts, checkpoints, models):
+    for module in (files, uploads, jobs, events, artifacts, checkpoints, models, usage, ops):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(authenticated)], responses=RESPONSES)
+    app.include_router(ops.metrics_router, dependencies=[Depends(authenticated)], responses=RESPONSES)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
     def schema() -> JSONResponse:

@@ -1,4 +1,6 @@
-from sqlalchemy import func
+from datetime import timedelta
+
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -15,3 +17,10 @@ def report(
         .values(id=worker_id, started_at=func.now(), last_seen=func.now(), **values)
         .on_conflict_do_update(index_elements=["id"], set_={**values, "last_seen": func.now()})
     )
+
+
+def seen_since(session: Session, *, seconds: float) -> list[tuple[Worker, bool]]:
+    """(worker, alive) of all that were seen in the last day; alive: within the last `seconds`."""
+    alive = (func.now() - Worker.last_seen < timedelta(seconds=seconds)).label("alive")
+    statement = select(Worker, alive).where(func.now() - Worker.last_seen < timedelta(days=1)).order_by(Worker.id)
+    return [(row.Worker, row.alive) for row in session.execute(statement)]
