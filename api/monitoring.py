@@ -56,8 +56,8 @@ class MetricsMiddleware:
 
 
 def _route(scope: Scope) -> str:
-    route = scope.get("route")
-    return getattr(route, "path_format", None) or getattr(route, "path", None) or "none"
+    """The template of the path, without the prefix that the route was included with; "none" where no route matched."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 class DeploymentCollector(Collector):

@@ -64,7 +64,7 @@ def test_prometheus(http: httpx.Client, operator: dict[str, str], busy: tuple[st
     assert samples["tunesmith_jobs", "running"] == 1
     assert samples["tunesmith_queue_depth", "train"] == 1
     assert samples["tunesmith_workers_alive", "train"] == 1
-    assert samples["tunesmith_http_requests_total", "/v1/fine_tuning/jobs/{job_id}", "200", "GET"] >= 1
+    assert samples["tunesmith_http_requests_total", "/fine_tuning/jobs/{job_id}", "200", "GET"] >= 1
     assert busy[0] not in text
 
 
