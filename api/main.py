@@ -9,9 +9,24 @@ from fastapi.responses import JSONResponse
 
 from api.deps import authenticated
 from api.errors import RESPONSES, install_error_handlers
+from api.event_stream import EventStreams, on_shutdown
+from api.monitoring import MetricsMiddleware, RequestMetrics
 from api.openapi import describe
 from api.request_id import RequestIdMiddleware
-from api.routes import artifacts, checkpoints, estimate, files, health, jobs, models, preview, uploads
+from api.routes import (
+    artifacts,
+    checkpoints,
+    estimate,
+    events,
+    files,
+    health,
+    jobs,
+    models,
+    ops,
+    preview,
+    uploads,
+    usage,
+)
 from core.access.key_cache import KeyCache
 from core.access.rate_limit import RateLimiter
 from core.db import make_engine
@@ -20,12 +35,15 @@ from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
 from core.storage import Storage
 
+ROUTERS = (files, preview, uploads, jobs, estimate, events, artifacts, checkpoints, models, usage, ops)
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The application for these settings; it connects to nothing before its first request."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        on_shutdown(app.state.event_streams.close)
         yield
         app.state.engine.dispose()
         app.state.rate_limiter.close()
@@ -49,11 +67,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.rate_limiter = RateLimiter(settings)
     app.state.cards = Cards(app.state.storage)
 
+    app.state.event_streams = EventStreams(app.state.engine)
+    app.state.request_metrics = RequestMetrics()
+
+    app.add_middleware(MetricsMiddleware, metrics=app.state.request_metrics)
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
-    for module in (files, preview, uploads, jobs, estimate, artifacts, checkpoints, models):
+    for module in ROUTERS:
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(authenticated)], responses=RESPONSES)
+    app.include_router(ops.metrics_router, dependencies=[Depends(authenticated)], responses=RESPONSES)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
     def schema() -> JSONResponse:

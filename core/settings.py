@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     cpu_slots: int = Field(default=1, ge=1)
     trainer_threads: int | None = Field(default=None, ge=1)
     cache_max_bytes: int = Field(default=50 * 1024**3, ge=1)
+    log_max_bytes: int = Field(default=1024 * 1024, ge=128 * 1024)
     lease_seconds: float = Field(default=30.0, gt=0)
     poll_seconds: float = Field(default=5.0, gt=0)
     drain_seconds: float = Field(default=60.0, ge=0)

@@ -36,3 +36,10 @@ def trainers(session: Session, *, silent_seconds: float) -> list[Worker]:
     """The workers that take jobs and have been heard of within so many seconds."""
     heard = Worker.last_seen > func.now() - timedelta(seconds=silent_seconds)
     return list(session.scalars(select(Worker).where(Worker.queue == "train", heard).order_by(Worker.id)))
+
+
+def seen_since(session: Session, *, seconds: float) -> list[tuple[Worker, bool]]:
+    """(worker, alive) of all that were seen in the last day; alive: within the last `seconds`."""
+    alive = (func.now() - Worker.last_seen < timedelta(seconds=seconds)).label("alive")
+    statement = select(Worker, alive).where(func.now() - Worker.last_seen < timedelta(days=1)).order_by(Worker.id)
+    return [(row.Worker, row.alive) for row in session.execute(statement)]

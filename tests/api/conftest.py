@@ -24,7 +24,7 @@ class Served:
 def served(settings: Settings) -> Iterator[Served]:
     """The API behind a real uvicorn."""
     app, port = create_app(settings), free_ports(1)[0]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run)
     thread.start()
     yield Served(app, f"http://127.0.0.1:{port}")
