@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.rows import tools
-from core.rows.error import RowError
+from core.rows.error import EmptyAnswer, RowError
 from core.rows.values import kind_of, one_of, only_keys, text_of
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
@@ -78,7 +78,7 @@ def _from_pair(number: int, row: dict[str, Any], keys: tuple[str, str]) -> Chat:
     only_keys(number, row, allowed=keys)
     asked, answered = (text_of(number, row.get(key), key) for key in keys)
     if not answered.strip():
-        raise RowError(number, keys[1], "is empty: there is nothing to learn")
+        raise EmptyAnswer(number, keys[1], "is empty: there is nothing to learn")
     return Chat([Message("user", asked), Message("assistant", answered, trained=True)])
 
 
@@ -117,7 +117,7 @@ def _message(number: int, value: Any, field: str) -> Message:
     calls = tools.calls(number, calls, f"{field}.tool_calls")
     content = _content(number, value.get("content"), f"{field}.content", optional=calls is not None)
     if trained and not content.strip() and not calls:
-        raise RowError(number, f"{field}.content", "is empty: give it weight 0, or leave the message out")
+        raise EmptyAnswer(number, f"{field}.content", "is empty: give it weight 0, or leave the message out")
     answers = value.get("tool_call_id")
     if (answers is not None) != (role == "tool"):
         raise RowError(number, f"{field}.tool_call_id", "needed on tool messages, and on them only")
