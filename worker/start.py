@@ -47,6 +47,8 @@ def start_slots(
             forkserver.keep_only_allowed(os.environ)
             forkserver.start()
             training.clean_up(context)
+        else:
+            validation.clean_up(context)
         slots = Slots(
             _slots_of(queue, settings),
             run_next=partial(WORK[queue], context),

@@ -4,8 +4,6 @@ A row is the set of its shingles, the SHINGLE bytes behind each start of a word;
 character starts one. Equal bins of two signatures estimate the Jaccard similarity of the sets.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,20 +18,21 @@ FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Fibonacci hashing
 Signatures = NDArray[np.uint16]  # [rows, BINS]
 
 
-def signatures(block: bytes, starts: Sequence[int]) -> tuple[Signatures, NDArray[np.int64]]:
+def signatures(block: bytes, starts: NDArray[np.int64]) -> tuple[Signatures, NDArray[np.int64]]:
     """Signatures of a block's rows, and how many shingles each one has: [rows, BINS], [rows]."""
-    text = np.frombuffer(block.lower() + bytes(SHINGLE), np.uint8)
-    # A word goes on where its byte and the one before it are visible ASCII, or where a character goes on.
-    starts_word = (text[:-SHINGLE] > 32) & (np.concatenate(([np.uint8(32)], text[: -SHINGLE - 1])) <= 32)
-    starts_word |= text[:-SHINGLE] >= 0xC0
+    text = np.frombuffer(b" " + block.lower() + bytes(SHINGLE), np.uint8)
+    visible = text[: -SHINGLE] > 32
+    # A word starts where something visible follows a blank; every character beyond Latin script is one.
+    starts_word = (visible[1:] > visible[:-1]) | (text[1:-SHINGLE] >= 0xC0)
     at = np.flatnonzero(starts_word)
-    windows = np.ndarray((len(text) - SHINGLE + 1,), "<u8", text, 0, (1,))
+    windows = np.ndarray((len(block),), "<u8", text, 1, (1,))
     hashed = windows[at] * FACTOR
-    row = np.searchsorted(np.asarray(starts), at, side="right") - 1
+    shingles = np.diff(np.searchsorted(at, np.append(starts, len(block))))
+    row = np.repeat(np.arange(len(starts)), shingles)
     # The top bits of the product depend on all bytes: six choose the bin, sixteen are the value in it.
     found = np.full(len(starts) * BINS, EMPTY, np.uint16)
     np.minimum.at(found, row * BINS + (hashed >> np.uint64(58)).astype(np.int64), _values(hashed))
-    return found.reshape(-1, BINS), np.bincount(row, minlength=len(starts))
+    return found.reshape(-1, BINS), shingles
 
 
 def _values(hashed: NDArray[np.uint64]) -> NDArray[np.uint16]:

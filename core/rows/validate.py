@@ -13,6 +13,7 @@ from core.rows.read import Raw, decoded, raw_rows
 from core.rows.survey import Survey
 
 MOST_FAULTS = 20
+LONGEST_WORDS = 300  # characters of a fault
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Report:
     def add(self, fault: RowError) -> None:
         self.fault_count += 1
         if len(self.faults) < MOST_FAULTS:
-            self.faults.append(fault)
+            self.faults.append(RowError(fault.line, _shown(fault.field), _shown(fault.message)))
 
     def figures(self) -> dict[str, Any]:
         """The report as it is kept with the file; call it once."""
@@ -83,3 +84,8 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
         raise RowError(number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form")
     chat = to_chat(number, row)
     return features(chat.messages, chat.tools)
+
+
+def _shown(text: str) -> str:
+    """Words that quote a file, fit for a log, a terminal and a database, which knows no NUL."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:LONGEST_WORDS])
