@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from api.deps import authenticated
 from api.errors import install_error_handlers
 from api.request_id import RequestIdMiddleware
-from api.routes import artifacts, files, health, jobs, models
+from api.routes import artifacts, file_reports, files, health, jobs, models
 from core.db import make_engine
 from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
-    for router in (files.router, jobs.router, artifacts.router, models.router):
+    for router in (files.router, file_reports.router, jobs.router, artifacts.router, models.router):
         app.include_router(router, prefix="/v1", dependencies=[Depends(authenticated)])
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])

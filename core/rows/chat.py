@@ -152,7 +152,7 @@ def _content(number: int, value: Any, field: str, *, optional: bool) -> str:
 
 
 def _match_calls(number: int, messages: list[Message], offered: list[dict[str, Any]] | None) -> None:
-    """Each call is of a function that the row offers, where it offers any; each tool message answers an earlier call."""
+    """Each call is of a function that the row offers, where it offers any; each tool message answers one."""
     names = {tool["function"]["name"] for tool in offered or []}
     made: set[str] = set()
     for i, message in enumerate(messages):
@@ -162,4 +162,6 @@ def _match_calls(number: int, messages: list[Message], offered: list[dict[str, A
                 raise RowError(number, f"messages[{i}].tool_calls[{k}].function.name", f"{name!r:.60} is not in tools")
             made.add(call["id"])
         if message.tool_call_id is not None and message.tool_call_id not in made:
-            raise RowError(number, f"messages[{i}].tool_call_id", f"{message.tool_call_id!r:.60} answers no earlier call")
+            raise RowError(
+                number, f"messages[{i}].tool_call_id", f"{message.tool_call_id!r:.60} answers no earlier call"
+            )

@@ -3,7 +3,7 @@
 It accepts nothing that `core.rows.chat` would refuse, and reads it as that does; what it does not know it leaves to it.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 
@@ -15,11 +15,13 @@ class PlainMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     content: str
     weight: Literal[0, 1] | None = None
     name: str | None = None
-    tool_calls: ClassVar[None] = None
-
     @property
     def trained(self) -> bool:
         return self.role == "assistant" and self.weight != 0
+
+    @property
+    def tool_calls(self) -> None:
+        return None
 
 
 class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -49,7 +49,9 @@ def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         for number, line in bounded(gzip.GzipFile(fileobj=file)):  # pyright: ignore[reportArgumentType]
             decoded += len(line)
             if decoded > most:
-                raise RowError(number, "", f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size")
+                raise RowError(
+                    number, "", f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
+                )
             yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None

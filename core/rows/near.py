@@ -21,7 +21,7 @@ Signatures = NDArray[np.uint16]  # [rows, BINS]
 def signatures(block: bytes, starts: NDArray[np.int64]) -> tuple[Signatures, NDArray[np.int64]]:
     """Signatures of a block's rows, and how many shingles each one has: [rows, BINS], [rows]."""
     text = np.frombuffer(b" " + block.lower() + bytes(SHINGLE), np.uint8)
-    visible = text[: -SHINGLE] > 32
+    visible = text[:-SHINGLE] > 32
     # A word starts where something visible follows a blank; every character beyond Latin script is one.
     starts_word = (visible[1:] > visible[:-1]) | (text[1:-SHINGLE] >= 0xC0)
     at = np.flatnonzero(starts_word)
@@ -72,7 +72,7 @@ def _similarity(a: Signatures, b: Signatures) -> NDArray[np.float64]:
 
 
 def _densified(rows: Signatures) -> Signatures:
-    """Empty bins take the value of the next filled one (Shrivastava, Li, 2014), so that bands of short rows can meet."""
+    """Empty bins take the value of the next filled one (Shrivastava, Li, 2014), so that short rows can share bands."""
     filled, step = rows.copy(), 1
     while step < BINS:
         filled = np.where(filled == EMPTY, np.roll(filled, -step, axis=1), filled)

@@ -16,7 +16,7 @@ from core.rows.near import BINS, Signatures, near_rows
 MAGIC = b"TSKETCH1"
 MOST_HASHES = 65_536
 MOST_SIGNATURES = 16_384
-# Magic, then how many row hashes, prompt hashes and signatures follow, then up to which hash rows and prompts are whole.
+# Magic; how many row hashes, prompt hashes, signatures follow; up to which hash rows and prompts are whole.
 HEADER = struct.Struct("<8s3I2Q")
 MOST_BYTES = HEADER.size + MOST_HASHES * 16 + MOST_SIGNATURES * BINS * 2
 WHOLE = 2**64 - 1

@@ -10,7 +10,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from core.rows.features import Features
-from core.rows.near import BINS, FEWEST_SHINGLES, Signatures, near_rows, signatures
+from core.rows.near import BINS, FEWEST_SHINGLES, near_rows, signatures
 from core.rows.personal import PersonalData
 from core.rows.sketch import MOST_HASHES, MOST_SIGNATURES, WHOLE, Sketch
 

@@ -80,5 +80,7 @@ def _function(number: int, value: Any, field: str, *, allowed: tuple[str, ...]) 
         raise RowError(number, f"{field}.function", f"an object with a name is needed, not {kind_of(function)}")
     name = text_of(number, function.get("name"), f"{field}.function.name")
     if not NAME.fullmatch(name):
-        raise RowError(number, f"{field}.function.name", f"{name!r:.60}: 1 to 64 of the characters A-Z a-z 0-9 _ - only")
+        raise RowError(
+            number, f"{field}.function.name", f"{name!r:.60}: 1 to 64 of the characters A-Z a-z 0-9 _ - only"
+        )
     return function

@@ -81,7 +81,9 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
     kind = chat_kind(number, row)
     report.kind = report.kind or kind
     if kind != report.kind:
-        raise RowError(number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form")
+        raise RowError(
+            number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
+        )
     chat = to_chat(number, row)
     return features(chat.messages, chat.tools)
 
