@@ -4,7 +4,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from os import PathLike, fstat
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -31,30 +31,33 @@ def lines(path: str | PathLike[str], *, gzipped: bool = False) -> Iterator[tuple
         yield from _inflated(file) if gzipped else bounded(file)
 
 
-def bounded(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines of an open file, as `lines` yields them."""
-    number = 0
+def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """The lines of an open file, as `lines` yields them; `most`: bytes that it may hold, blank lines among them."""
+    number = read = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
+        read += len(line)
         if len(line) > LONGEST_LINE:
             raise RowError(number, "", f"longer than {LONGEST_LINE} bytes")
+        if most is not None and read > most:
+            raise RowError(number, "", f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size")
         if not line.isspace():
             yield number, line
 
 
 def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    most = min(MOST_DECODED, max(SMALL, HIGHEST_RATIO * fstat(file.fileno()).st_size))
-    number = decoded = 0
+    inflating = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    number = 0
     try:
-        for number, line in bounded(gzip.GzipFile(fileobj=file)):  # pyright: ignore[reportArgumentType]
-            decoded += len(line)
-            if decoded > most:
-                raise RowError(
-                    number, "", f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
-                )
+        for number, line in bounded(inflating, most=most_decoded(fstat(file.fileno()).st_size)):
             yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
+
+
+def most_decoded(size: int) -> int:
+    """How many bytes of rows may come out of so many compressed ones."""
+    return min(MOST_DECODED, max(SMALL, HIGHEST_RATIO * size))
 
 
 def decode(number: int, line: bytes) -> dict[str, Any]:

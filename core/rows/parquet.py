@@ -10,11 +10,12 @@ import pyarrow.parquet
 
 from core.rows.cells import check_columns, from_text
 from core.rows.error import RowError
+from core.rows.jsonl import HIGHEST_RATIO, LONGEST_LINE, most_decoded
 
 MOST_FOOTER = 16 * 1024 * 1024  # bytes of metadata at the end of the file
 MOST_GROUP = 512 * 1024 * 1024  # bytes that a row group may say to decode to
-MOST_DECODED = 16 * 1024**3  # bytes that all of them may
 BATCH = 64  # rows
+LEAST_ROW = 16  # characters that a row counts for: thousands of empty ones take a byte
 
 
 def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
@@ -25,20 +26,20 @@ def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any
     Raises:
         RowError: damaged, encrypted or not within the limits; reading cannot go on behind it.
     """
-    number = 0
+    number, texts = 0, _Texts(most_decoded(Path(path).stat().st_size))
     try:
         _check_footer(Path(path))
         with pyarrow.parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1024 * 1024) as file:
-            _check(file)
+            _check(file, most=texts.most)
             for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
                 columns = {name: batch.column(i) for i, name in enumerate(batch.schema.names)}
                 for i in range(batch.num_rows):
                     number += 1
-                    yield number, _row(number, {name: column[i].as_py() for name, column in columns.items()})
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise RowError(number + 1, "", f"the Parquet data can't be read ({str(error)[:200]})") from None
+                    yield number, _row(number, {name: column[i].as_py() for name, column in columns.items()}, texts)
     except MemoryError:
         raise RowError(number + 1, "", "decoding these rows takes more memory than is allowed") from None
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise RowError(number + 1, "", f"the Parquet data can't be read ({str(error)[:200]})") from None
 
 
 def _check_footer(path: Path) -> None:
@@ -52,7 +53,7 @@ def _check_footer(path: Path) -> None:
         raise RowError(1, "", f"{size} bytes of Parquet metadata; at most {MOST_FOOTER} are allowed")
 
 
-def _check(file: pyarrow.parquet.ParquetFile) -> None:
+def _check(file: pyarrow.parquet.ParquetFile, *, most: int) -> None:
     names = file.schema_arrow.names
     check_columns(names)
     metadata = file.metadata
@@ -62,19 +63,41 @@ def _check(file: pyarrow.parquet.ParquetFile) -> None:
         decoded += size
         if size > MOST_GROUP:
             raise RowError(1, "", f"row group {i} decodes to {size} bytes; write groups of at most {MOST_GROUP}")
-    if decoded > MOST_DECODED:
-        raise RowError(1, "", f"the Parquet data decodes to {decoded} bytes; at most {MOST_DECODED} are allowed")
+    if decoded > most:
+        raise _bomb(1, most)
 
 
-def _row(number: int, row: dict[str, Any]) -> dict[str, Any] | RowError:
+def _bomb(number: int, most: int) -> RowError:
+    return RowError(number, "", f"the Parquet data grows to more than {most} bytes: {HIGHEST_RATIO} times its size")
+
+
+def _row(number: int, row: dict[str, Any], texts: "_Texts") -> dict[str, Any] | RowError:
+    before = texts.characters
+    texts.characters += LEAST_ROW
+    present = {key: texts.present(value) for key, value in row.items() if value is not None}
+    if texts.characters > texts.most:
+        raise _bomb(number, texts.most)
+    if texts.characters - before > LONGEST_LINE:
+        return RowError(number, "", f"longer than {LONGEST_LINE} characters")
     try:
-        return {key: from_text(number, key, _present(value)) for key, value in row.items() if value is not None}
+        return {key: from_text(number, key, value) for key, value in present.items()}
     except RowError as fault:
         return fault
 
 
-def _present(value: Any) -> Any:
-    """A struct has each of its fields in every row: those that are null were never given."""
-    if isinstance(value, dict):
-        return {key: _present(item) for key, item in value.items() if item is not None}
-    return [_present(item) for item in value] if isinstance(value, list) else value
+class _Texts:
+    """Counts characters as values come: a value that is stored once may stand in every row."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.characters = 0
+
+    def present(self, value: Any) -> Any:
+        """A struct has each of its fields in every row: those that are null were never given."""
+        if isinstance(value, dict):
+            return {key: self.present(item) for key, item in value.items() if item is not None}
+        if isinstance(value, list):
+            return [self.present(item) for item in value]
+        if isinstance(value, str):
+            self.characters += len(value)
+        return value
