@@ -15,6 +15,7 @@ class PlainMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     content: str
     weight: Literal[0, 1] | None = None
     name: str | None = None
+
     @property
     def trained(self) -> bool:
         return self.role == "assistant" and self.weight != 0

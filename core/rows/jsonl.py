@@ -18,6 +18,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 HIGHEST_RATIO = 200
 SMALL = 64 * 1024 * 1024  # bytes that may come out of a file however small it is
 MOST_DECODED = 16 * 1024**3  # bytes
+LEAST_ROW = 16  # bytes that a row counts for: compressed, thousands of empty ones are a byte
 
 
 def lines(path: str | PathLike[str], *, gzipped: bool = False) -> Iterator[tuple[int, bytes]]:
@@ -32,11 +33,11 @@ def lines(path: str | PathLike[str], *, gzipped: bool = False) -> Iterator[tuple
 
 
 def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """The lines of an open file, as `lines` yields them; `most`: bytes that it may hold, blank lines among them."""
+    """The lines of an open file, as `lines` yields them; `most`: bytes that it may hold, an empty line being LEAST_ROW of them."""
     number = read = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
-        read += len(line)
+        read += max(len(line), LEAST_ROW)
         if len(line) > LONGEST_LINE:
             raise RowError(number, "", f"longer than {LONGEST_LINE} bytes")
         if most is not None and read > most:

@@ -10,12 +10,11 @@ import pyarrow.parquet
 
 from core.rows.cells import check_columns, from_text
 from core.rows.error import RowError
-from core.rows.jsonl import HIGHEST_RATIO, LONGEST_LINE, most_decoded
+from core.rows.jsonl import HIGHEST_RATIO, LEAST_ROW, LONGEST_LINE, most_decoded
 
 MOST_FOOTER = 16 * 1024 * 1024  # bytes of metadata at the end of the file
 MOST_GROUP = 512 * 1024 * 1024  # bytes that a row group may say to decode to
 BATCH = 64  # rows
-LEAST_ROW = 16  # characters that a row counts for: thousands of empty ones take a byte
 
 
 def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:

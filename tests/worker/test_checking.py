@@ -74,7 +74,9 @@ def test_a_parquet_bomb_is_refused(tmp_path: Path) -> None:
     assert message(write(tmp_path, buffer.getvalue())).startswith("the Parquet data grows to more than")
 
 
-def test_the_child_sees_no_secrets_and_is_killed_when_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_sees_no_secrets_and_is_killed_when_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TUNESMITH_S3_SECRET_ACCESS_KEY", "secret")
     stop = threading.Event()
     waits = tmp_path / "rows"

@@ -80,11 +80,17 @@ def test_a_byte_order_mark_is_no_fault_of_the_row() -> None:
         ({"messages": [{**ANSWER, "function_call": {}}]}, "messages[0].function_call: is the old form"),
         ({"messages": [{**ANSWER, "refusal": "No"}]}, "messages[0].refusal: is not read: put"),
         ({"messages": [ANSWER], "functions": []}, "functions: is the old form: give tools"),
-        ({"messages": [ANSWER], "parallel_tool_calls": 1}, "parallel_tool_calls: true or false is needed, not a number"),
+        (
+            {"messages": [ANSWER], "parallel_tool_calls": 1},
+            "parallel_tool_calls: true or false is needed, not a number",
+        ),
         ({"messages": [{**USER, "content": [{"type": "image_url"}]}]}, "content[0].type: 'image_url' can't be learnt"),
         ({"messages": [{**USER, "content": [{"type": "text"}]}]}, "content[0].text: a string is needed, not nothing"),
         ({"instruction": "x"}, "response: a string is needed, not nothing"),
-        ({"instruction": "x", "response": "y", "input": "z"}, "input: unknown key; allowed here: instruction, response"),
+        (
+            {"instruction": "x", "response": "y", "input": "z"},
+            "input: unknown key; allowed here: instruction, response",
+        ),
         ({"messages": [ANSWER], "lable": 1}, "lable: unknown key; allowed here: messages"),
         ({"text": "x"}, "has 'text', where 'messages', 'prompt' and 'completion', or"),
         ({"prompt": "x"}, "completion: a string is needed, not nothing"),
@@ -137,7 +143,9 @@ def test_an_empty_file_is_a_fault(content: bytes, tmp_path: Path) -> None:
 
 def test_a_file_has_rows_of_one_form(tmp_path: Path) -> None:
     (tmp_path / "rows").write_bytes(
-        line_of({"messages": [ANSWER]}) + line_of({"prompt": "2+2", "completion": "4"}) + line_of({"messages": [ANSWER]})
+        line_of({"messages": [ANSWER]})
+        + line_of({"prompt": "2+2", "completion": "4"})
+        + line_of({"messages": [ANSWER]})
     )
     report = validate(tmp_path / "rows")
     assert report.kind == "messages"
