@@ -27,9 +27,10 @@ REFUSALS = (
     "i must decline",
 )
 OPENING = 64  # characters of an answer that are looked at
+FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0].upper(), " ", "\n"))
 # In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
-MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "assistant": "\x03", "tool": "\x04"}
-UNTRAINED, CALLS, TOOLS = "\x05", "\x06", "\x07"
+MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
+ASSISTANT, UNTRAINED, CALLS, TOOLS = "\x04", "\x05", "\x06", "\x07"
 
 
 class AnyMessage(Protocol):
@@ -64,21 +65,21 @@ def features(messages: Sequence[AnyMessage], tools: list[dict[str, Any]] | None)
     characters = last = 0
     empty = refused = False
     for message in messages:
-        content, mark = message.content, MARKS[message.role]
+        role, content = message.role, message.content
         characters += len(content)
-        if mark == "\x03":
-            if message.trained:
-                last = len(parts)
-                refused = refused or _refuses(content)
-            else:
-                mark = UNTRAINED
-            if not content or content.isspace():
-                empty = empty or not message.tool_calls
-        parts.append(mark)
-        parts.append(content)
+        if role != "assistant":
+            parts += (MARKS[role], content)
+            continue
+        if message.trained:
+            last = len(parts)
+            parts += (ASSISTANT, content)
+            refused = refused or (content[:1] in FIRST and _refuses(content))
+        else:
+            parts += (UNTRAINED, content)
         if message.tool_calls:
-            parts.append(CALLS)
-            parts.append(msgspec.json.encode(message.tool_calls).decode())
+            parts += (CALLS, msgspec.json.encode(message.tool_calls).decode())
+        elif not content or content.isspace():
+            empty = True
     prompt, answer = "".join(parts[:last]), "".join(parts[last:])
     return Features(prompt.encode(), answer.encode(), characters, empty, refused)
 

@@ -33,7 +33,11 @@ def lines(path: str | PathLike[str], *, gzipped: bool = False) -> Iterator[tuple
 
 
 def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """The lines of an open file, as `lines` yields them; `most`: bytes that it may hold, an empty line being LEAST_ROW of them."""
+    """The lines of an open file, as `lines` yields them.
+
+    Args:
+        most: bytes that it may hold, where a line counts for LEAST_ROW at least.
+    """
     number = read = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1

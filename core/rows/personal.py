@@ -30,9 +30,9 @@ SECRET = re.compile(
 CATEGORIES = ("email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "secret")
 DIGIT_GAP = 4  # bytes between two digits of one cluster, at most
 FEW_DIGITS = 4  # an IPv4 address has as many
-MANY_DIGITS = 7  # so many have all the others
+MANY_DIGITS = 9  # so many have all the others
 LONG_WORD = 19  # bytes; no secret is shorter
-AROUND = 20  # bytes on either side of a cluster that may belong to it
+AROUND = 20  # bytes before or behind a cluster that may belong to an IBAN
 
 
 @dataclass
@@ -70,7 +70,10 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
         if EMAIL.match(block, at):
             yield "email", at
     for start, end, digits in _clusters(np.flatnonzero(data - np.uint8(ord("0")) < 10)):
-        yield from _numbers(block, max(0, start - AROUND), end + AROUND, digits)
+        if block.count(b".", start, end) >= 3:
+            yield from (("ipv4", match.start()) for match in IPV4.finditer(block, start, end + 2))
+        if digits >= MANY_DIGITS:
+            yield from _numbers(block, start, end, digits)
     breaks = np.flatnonzero(data - np.uint8(33) > 126 - 33)  # all that is no visible ASCII
     edges = np.concatenate(([-1], breaks, [len(block)]))
     for i in np.flatnonzero(np.diff(edges) > LONG_WORD).tolist():
@@ -96,15 +99,13 @@ def _clusters(digits: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> list[tupl
 
 
 def _numbers(block: bytes, start: int, end: int, digits: int) -> Iterator[tuple[str, int]]:
-    if block.count(b".", start, end) >= 3:
-        yield from (("ipv4", match.start()) for match in IPV4.finditer(block, start, end))
-    if digits < MANY_DIGITS:
-        return
+    opened = max(0, start - 2)  # a plus, a bracket
     for category, pattern in (("us_ssn", US_SSN), ("phone", PHONE)):
-        yield from ((category, match.start()) for match in pattern.finditer(block, start, end))
+        yield from ((category, match.start()) for match in pattern.finditer(block, opened, end + 2))
     if digits >= 13:
-        yield from (("credit_card", m.start()) for m in CARD.finditer(block, start, end) if _is_card(m.group()))
-    yield from (("iban", match.start()) for match in IBAN.finditer(block, start, end) if _is_iban(match.group()))
+        yield from (("credit_card", m.start()) for m in CARD.finditer(block, start, end + 2) if _is_card(m.group()))
+    around = IBAN.finditer(block, max(0, start - AROUND), end + AROUND)
+    yield from (("iban", match.start()) for match in around if _is_iban(match.group()))
 
 
 def _is_card(text: bytes) -> bool:

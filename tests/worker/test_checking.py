@@ -65,7 +65,7 @@ def test_json_that_is_nested_without_end_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_parquet_bomb_is_refused(tmp_path: Path) -> None:
-    """Its rows hold 800 GB, of which its metadata knows 8 MB: a value that stands in every row is counted once there."""
+    """Its rows hold 800 GB, of which its metadata knows 8 MB: a value is counted once, however many rows have it."""
     value = pyarrow.array(["x" * 4_000_000])
     column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 100_000, pyarrow.int32()), value)
     buffer = io.BytesIO()
