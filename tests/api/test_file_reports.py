@@ -12,13 +12,15 @@ import pytest
 from sqlalchemy import Engine
 
 from core.db import session_scope
+from core.files import report as report_service
 from core.models import File
 from core.settings import Settings
-from core.storage import Storage
+from core.storage import STORE_ERRORS, Storage
 from tests.conftest import ProjectKey
 from worker import validation
 from worker.cache import Cache
 from worker.context import Context
+from worker.reconciler import purge_deleted_files
 from worker.slots import Slot
 
 ANSWER = {"role": "assistant", "content": "ho"}
@@ -147,3 +149,18 @@ def test_bytes_that_changed_in_the_store_are_not_validated(
         writer.write(rows("b"))
     validate()
     assert http.get(f"/v1/files/{file_id}").json()["status"] == "uploaded"
+
+
+def test_the_sketch_goes_with_the_file(
+    http: httpx.Client, context: Context, engine: Engine, validate: Callable[[], None]
+) -> None:
+    file_id = upload(http, rows("a"))
+    validate()
+    with session_scope(engine) as session:
+        stored = report_service.stored_sketch(session.get_one(File, file_id))
+    assert stored
+    assert context.storage.get_bytes(stored.key, entry=stored.entry)
+    http.delete(f"/v1/files/{file_id}")
+    purge_deleted_files(engine, context.storage)
+    with pytest.raises(STORE_ERRORS):
+        context.storage.get_bytes(stored.key, entry=stored.entry)
