@@ -118,3 +118,24 @@ def test_the_child_dies_with_whoever_started_it(tmp_path: Path) -> None:
     worker.kill()
     worker.wait()
     assert child.wait(20) is None
+
+
+# What the kernel counted since the program began: `ru_maxrss` would start with what the parent had.
+MEMORY = """
+import sys
+from core.rows.validate import validate
+report = validate(sys.argv[1])
+report.figures(), report.survey.sketch().to_bytes()
+print(report.rows, next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def test_memory_is_bounded_by_the_number_of_rows(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    path = write(tmp_path, jsonl([{"messages": messages}]) * 100_000)
+    command = [sys.executable, "-c", MEMORY, str(path)]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    rows, kibibytes = map(int, told.split())
+    assert rows == 100_000
+    assert kibibytes * 1024 <= 64 * 2**20 + 16 * rows
