@@ -12,6 +12,7 @@ import msgspec
 
 from core.rows.error import RowError
 from core.rows.formats import Format, detect
+from core.rows.survey import Survey
 from core.rows.validate import validate
 
 CPU_SECONDS = 1800
@@ -24,12 +25,13 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _, path, name = sys.argv
     limit(path, name)
-    report = validate(path, name=name)
+    survey = Survey()
+    report = validate(path, name=name, survey=survey)
     figures = report.figures()
     out = sys.stdout.buffer
     out.write(msgspec.json.encode(figures) + b"\n")
     if not report.faults:
-        out.write(report.survey.sketch().to_bytes())
+        out.write(survey.sketch().to_bytes())
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.rows.chat import Kind, chat_kind, to_chat
 from core.rows.error import EmptyAnswer, RowError
@@ -10,7 +10,9 @@ from core.rows.fast import plain_messages
 from core.rows.features import Features, features
 from core.rows.formats import Format, detect
 from core.rows.read import Raw, decoded, raw_rows
-from core.rows.survey import Survey
+
+if TYPE_CHECKING:
+    from core.rows.survey import Survey  # it needs numpy, which a verdict alone does not
 
 MOST_FAULTS = 20
 LONGEST_WORDS = 300  # characters of a fault
@@ -28,7 +30,7 @@ class Report:
     rows: int = 0
     faults: list[RowError] = field(default_factory=list)
     fault_count: int = 0
-    survey: Survey = field(default_factory=Survey)
+    survey: "Survey | None" = None
 
     def add(self, fault: RowError) -> None:
         self.fault_count += 1
@@ -36,7 +38,8 @@ class Report:
             self.faults.append(RowError(fault.line, _shown(fault.field), _shown(fault.message)))
 
     def figures(self) -> dict[str, Any]:
-        """The report as it is kept with the file; call it once."""
+        """The report as it is kept with the file; call it once, and of a validation with a survey."""
+        assert self.survey is not None
         faults = [{"line": fault.line, "field": fault.field, "message": fault.message} for fault in self.faults]
         return {
             "format": self.format,
@@ -48,21 +51,25 @@ class Report:
         }
 
 
-def validate(path: str | PathLike[str], *, name: str | None = None) -> Report:
+def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Survey | None" = None) -> Report:
     """Read a file of chats in one pass, report every row that can't be used, and survey those that can.
 
     Args:
         name: what its author called it; makes faults clearer, decides nothing.
+        survey: gathers what the rows are like; None: the verdict alone.
     """
-    report = Report()
+    report = Report(survey=survey)
     try:
         report.format = detect(path, name=name)
         for number, raw in raw_rows(path, report.format):
             report.rows += 1
             try:
-                report.survey.add(number, _features(report, number, raw))
+                row = _features(report, number, raw)
+                if survey:
+                    survey.add(number, row)
             except RowError as fault:
-                report.survey.empty_answers += isinstance(fault, EmptyAnswer)
+                if survey:
+                    survey.empty_answers += isinstance(fault, EmptyAnswer)
                 report.add(fault)
     except RowError as fault:
         report.add(fault)

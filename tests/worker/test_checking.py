@@ -123,9 +123,11 @@ def test_the_child_dies_with_whoever_started_it(tmp_path: Path) -> None:
 # What the kernel counted since the program began: `ru_maxrss` would start with what the parent had.
 MEMORY = """
 import sys
+from core.rows.survey import Survey
 from core.rows.validate import validate
-report = validate(sys.argv[1])
-report.figures(), report.survey.sketch().to_bytes()
+survey = Survey()
+report = validate(sys.argv[1], survey=survey)
+report.figures(), survey.sketch().to_bytes()
 print(report.rows, next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 

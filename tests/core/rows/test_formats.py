@@ -14,6 +14,7 @@ from core.rows.chat import to_chat
 from core.rows.formats import detect
 from core.rows.jsonl import LONGEST_LINE
 from core.rows.read import chats
+from core.rows.survey import Survey
 from core.rows.validate import validate
 from tests.core.rows.files import FORMATS, as_csv, gzipped, jsonl, parquet, write
 from tests.core.rows.test_tools import ROW as TOOLS
@@ -77,9 +78,10 @@ def test_faults_say_what_is_wrong(content: bytes, name: str, words: str, tmp_pat
 def test_a_fault_in_a_row_of_a_table_does_not_end_the_reading(tmp_path: Path) -> None:
     bad = [{"prompt": "a", "completion": ""}, {"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": " "}]
     for content, lines in ((as_csv(bad), [2, 4]), (parquet(bad), [1, 3]), (gzipped(bad), [1, 3])):
-        report = validate(write(tmp_path, content))
+        survey = Survey()
+        report = validate(write(tmp_path, content), survey=survey)
         assert ([fault.line for fault in report.faults], report.rows) == (lines, 3)
-        assert report.survey.empty_answers == 2
+        assert survey.empty_answers == 2
 
 
 def test_a_quote_that_never_closes_is_not_read_to_the_end(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from core.rows import sketch as sketches
 from core.rows.near import near_rows, signatures
 from core.rows.sketch import Sketch, overlap
-from core.rows.survey import Smallest
-from core.rows.validate import Report, validate
+from core.rows.survey import Smallest, Survey
+from core.rows.validate import validate
 from tests.core.rows.files import jsonl, write
 
 WORDS = random.Random(1).sample([a + b + c for a in "bcdfgh" for b in "aeiou" for c in ("lt", "rn", "sk", "m")], 120)
@@ -28,15 +28,16 @@ def row(prompt: str, answer: str = "fine", **answered: Any) -> dict[str, Any]:
     }
 
 
-def surveyed(folder: Path, rows: list[dict[str, Any]]) -> tuple[Report, dict[str, Any]]:
-    report = validate(write(folder, jsonl(rows)))
+def surveyed(folder: Path, rows: list[dict[str, Any]]) -> tuple[Survey, dict[str, Any]]:
+    survey = Survey()
+    report = validate(write(folder, jsonl(rows)), survey=survey)
     assert report.faults == []
-    return report, report.figures()
+    return survey, report.figures()
 
 
 def sketch_of(folder: Path, rows: list[dict[str, Any]]) -> Sketch:
-    report, _ = surveyed(folder, rows)
-    return Sketch.from_bytes(report.survey.sketch().to_bytes())
+    survey, _ = surveyed(folder, rows)
+    return Sketch.from_bytes(survey.sketch().to_bytes())
 
 
 def test_lengths_are_exact(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_lengths_are_exact(tmp_path: Path) -> None:
 def test_rows_that_repeat_are_counted_however_they_are_written(tmp_path: Path) -> None:
     spaced = json.dumps(row(text(1)), indent=None, separators=(" , ", " : ")).encode() + b"\n"
     path = write(tmp_path, jsonl([row(text(1)), row(text(2)), row(text(1))]) + spaced)
-    assert validate(path).figures()["duplicates"] == {"exact": 2, "near": 0, "near_rows_compared": 2}
+    assert validate(path, survey=Survey()).figures()["duplicates"] == {"exact": 2, "near": 0, "near_rows_compared": 2}
 
 
 def test_who_says_it_and_what_is_learnt_makes_a_row_another(tmp_path: Path) -> None:
