@@ -18,6 +18,7 @@ from api.routes import (
     checkpoints,
     estimate,
     events,
+    file_reports,
     files,
     health,
     jobs,
@@ -35,7 +36,7 @@ from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
 from core.storage import Storage
 
-ROUTERS = (files, preview, uploads, jobs, estimate, events, artifacts, checkpoints, models, usage, ops)
+ROUTERS = (files, file_reports, preview, uploads, jobs, estimate, events, artifacts, checkpoints, models, usage, ops)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -139,6 +139,16 @@ class Storage:
         finally:
             partial.unlink(missing_ok=True)
 
+    def get_bytes(self, key: str, *, entry: Entry) -> bytes:
+        """A small object, whole.
+
+        Raises:
+            IntegrityError: size or SHA-256 differ.
+        """
+        body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read(entry.bytes + 1)
+        _compare(key, entry, size=len(body), sha256=hashlib.sha256(body).hexdigest())
+        return body
+
     def put_folder(self, prefix: str, folder: Path) -> list[Entry]:
         """Upload every file below `folder` and, last of all, the manifest; answers the manifest's entries."""
         entries: list[Entry] = []

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func
 
 from core.db import make_engine, session_scope, try_lock
 from core.files import claims as file_claims
+from core.files.report import sketch_key
 from core.files.repository import purgeable
 from core.jobs import claims as job_claims
 from core.jobs.service import advance_waiting
@@ -43,6 +44,7 @@ def purge_deleted_files(engine: Engine, storage: Storage) -> None:
     with session_scope(engine) as session:
         for file in purgeable(session, limit=100):
             storage.delete(file.object_key)
+            storage.delete(sketch_key(file.object_key))
             file.purged_at = func.now()
 
 

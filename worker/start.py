@@ -48,6 +48,8 @@ def start_slots(
             forkserver.start()
             training.clean_up(context)
             threading.Thread(target=cards.publish_all, args=(context,), name="cards", daemon=True).start()
+        else:
+            validation.clean_up(context)
         slots = Slots(
             _slots_of(queue, settings),
             run_next=partial(WORK[queue], context),

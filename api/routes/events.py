@@ -12,7 +12,7 @@ from core.jobs.series import series
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 Limit = Annotated[int | None, Query(ge=1, le=100, description="Items a page; 20 where it is left out.")]
-STREAM = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
 
 @router.get("/{job_id}/events", response_model=ListPage[EventObject], responses=STREAM)

@@ -30,7 +30,7 @@ def list_workers(_: OperatorDep, session: SessionDep, settings: SettingsDep) -> 
     """The worker processes of the last day, and what they are at."""
     found = workers.seen_since(session, seconds=settings.lease_seconds)
     tokens = [token for worker, alive in found if alive for token in worker.current_attempts]
-    attempts = {row.token: row for row in repository.running(session, tokens=tokens)}
+    attempts = repository.running(session, tokens=tokens)
     data = [
         WorkerObject(
             id=worker.id,
@@ -39,7 +39,7 @@ def list_workers(_: OperatorDep, session: SessionDep, settings: SettingsDep) -> 
             slots=worker.slots,
             devices=worker.devices,
             attempts=[
-                RunningAttempt(attempt=token, job_id=attempts[token].job_id, seconds=float(attempts[token].seconds))
+                RunningAttempt(attempt=token, job_id=attempts[token][0], seconds=attempts[token][1])
                 for token in (worker.current_attempts if alive else [])
                 if token in attempts  # validations have tokens too, but no row there
             ],

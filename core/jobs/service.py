@@ -18,6 +18,7 @@ from core.queue import ring
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model
 from core.specs.job import JobSpec
+from core.specs.method import USABLE_KINDS
 
 
 def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec) -> Job:
@@ -95,8 +96,9 @@ def advance_validation(session: Session, job: Job) -> None:
     """Move a locked job out of `validating_files` when its files allow it: all processed, or one of them unusable."""
     inputs = repository.files_of(session, job=job)
     for param, file in inputs:
-        if file.status == "error":
-            message = f"{param}: file {file.id} can't be used: {file.status_details}"
+        unusable = _unusable(job, file)
+        if unusable:
+            message = f"{param}: file {file.id} can't be used: {unusable}"
             error = {"code": "invalid_file", "message": message, "param": param}
             transition(session, job, FAILED, reason=message, message=message, level="error", error=error)
             return
@@ -104,6 +106,16 @@ def advance_validation(session: Session, job: Job) -> None:
         message = "Files validated, moving job to queued state"
         transition(session, job, QUEUED, reason="waiting for a free slot", message=message)
         after_commit(session, lambda: ring("train"))
+
+
+def _unusable(job: Job, file: File) -> str | None:
+    """Why the job's method can't learn from the file; None where it can, or where that is not known yet."""
+    if file.status == "error":
+        return file.status_details
+    kind, method = (file.report or {}).get("kind"), job.spec["method"]["type"]
+    if kind is None or kind in USABLE_KINDS[method]:
+        return None
+    return f"it holds rows of the form {kind}, but method {method} learns from {', '.join(USABLE_KINDS[method])}"
 
 
 def file_finished(session: Session, *, file_id: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, extract, func, select
+from sqlalchemy import extract, func, select
 from sqlalchemy.orm import Session
 
 from core.jobs.states import QUEUED, STATES, TERMINAL
@@ -20,11 +20,9 @@ class Queue:
 
 def jobs_by_status(session: Session) -> dict[str, int]:
     """How many unfinished jobs are in which state; zeros too."""
-    unfinished = STATES - TERMINAL
-    rows = session.execute(
-        select(Job.status, func.count().label("count")).where(Job.status.in_(unfinished)).group_by(Job.status)
-    )
-    return dict.fromkeys(sorted(unfinished), 0) | {row.status: row.count for row in rows}
+    unfinished = sorted(STATES - TERMINAL)
+    rows = session.execute(select(Job.status, func.count()).where(Job.status.in_(unfinished)).group_by(Job.status))
+    return {**dict.fromkeys(unfinished, 0), **{status: count for status, count in rows.tuples()}}
 
 
 def queues(session: Session) -> dict[str, Queue]:
@@ -46,16 +44,12 @@ def _queue(depth: int, oldest: Any, now: Any) -> Queue:
 
 def attempts_by_outcome(session: Session) -> dict[str, int]:
     """All attempts that have ended."""
-    rows = session.execute(
-        select(Attempt.outcome, func.count().label("count"))
-        .where(Attempt.outcome.is_not(None))
-        .group_by(Attempt.outcome)
-    )
-    return {str(row.outcome): row.count for row in rows}
+    ended = select(Attempt.outcome, func.count()).where(Attempt.outcome.is_not(None)).group_by(Attempt.outcome)
+    return {str(outcome): count for outcome, count in session.execute(ended).tuples()}
 
 
-def running(session: Session, *, tokens: list[int]) -> list[Row[Any]]:
-    """(token, job_id, seconds) of attempts that have not ended."""
-    seconds = extract("epoch", func.now() - Attempt.started_at).label("seconds")
-    statement = select(Attempt.token, Attempt.job_id, seconds).where(Attempt.token.in_(tokens))
-    return list(session.execute(statement))
+def running(session: Session, *, tokens: list[int]) -> dict[int, tuple[str, float]]:
+    """(job, seconds since it began) of those attempts, by token."""
+    seconds = extract("epoch", func.now() - Attempt.started_at)
+    rows = session.execute(select(Attempt.token, Attempt.job_id, seconds).where(Attempt.token.in_(tokens)))
+    return {token: (job_id, float(age)) for token, job_id, age in rows.tuples()}

@@ -2,8 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -13,35 +12,11 @@ from sqlalchemy import Engine, func, update
 from core.db import session_scope
 from core.estimate import process
 from core.models import File, Job, Metric, Worker
-from core.registry import cards
-from core.registry.catalogue import load_catalogue
-from core.settings import PACKAGED_CATALOGUE
-from core.storage import Storage
 from tests.api.test_files import upload
-from tests.cards import ADAPTER_PARAMETERS, CHATML, FACTS, write_card
+from tests.cards import ADAPTER_PARAMETERS, CHATML, FACTS
 from tests.conftest import ProjectKey
 
 MODEL = "tiny-random-llama"
-ENTRY = next(entry for entry in load_catalogue(PACKAGED_CATALOGUE).models if entry.id == MODEL)
-
-
-@pytest.fixture
-def publish(http: httpx.Client, served: Any, storage: Storage, tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Publish a card for the tiny model, with a template of the test's."""
-
-    def remove() -> None:
-        served.app.state.cards.close()
-        for entry in storage.manifest(cards.prefix(ENTRY)) or []:
-            storage.delete(f"{cards.prefix(ENTRY)}{entry.name}")
-        storage.delete(f"{cards.prefix(ENTRY)}manifest.json")
-
-    def put(template: str = CHATML) -> None:
-        write_card(tmp_path / "published" / "card", template)
-        storage.put_folder(cards.prefix(ENTRY), tmp_path / "published")
-
-    remove()
-    yield put
-    remove()
 
 
 def processed(http: httpx.Client, engine: Engine, rows: list[dict[str, Any]]) -> str:
@@ -67,19 +42,21 @@ def codes(answer: httpx.Response) -> set[str]:
 
 
 def test_a_card_that_is_not_there_yet_is_waited_for(
-    http: httpx.Client, engine: Engine, publish: Callable[..., None]
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
 ) -> None:
     file_id = processed(http, engine, [chat("a", "b")])
     preview = http.get(f"/v1/files/{file_id}/preview", params={"model": MODEL})
     for answer in (estimate(http, file_id), preview):
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_card_pending")
         assert int(answer.headers["retry-after"]) > 0
-    publish()
+    publish_card()
     assert estimate(http, file_id).status_code == 200
 
 
-def test_tokens_and_steps_of_a_file_by_hand(http: httpx.Client, engine: Engine, publish: Callable[..., None]) -> None:
-    publish()
+def test_tokens_and_steps_of_a_file_by_hand(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
     rows = [chat("a" * i, "b" * 10) for i in range(1, 41)]
     answer = estimate(http, processed(http, engine, rows)).json()
     # <|im_start|> user \n … <|im_end|> \n <|im_start|> assistant \n … <|im_end|> \n
@@ -94,9 +71,9 @@ def test_tokens_and_steps_of_a_file_by_hand(http: httpx.Client, engine: Engine, 
 
 
 def test_time_and_cost_are_null_until_something_was_measured(
-    http: httpx.Client, engine: Engine, publish: Callable[..., None], served: Any, monkeypatch: pytest.MonkeyPatch
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish()
+    publish_card()
     file_id = processed(http, engine, [chat("a", "b")] * 20)
     answer = estimate(http, file_id).json()
     assert (answer["time"]["seconds"], answer["cost"]["amount"]) == (None, None)
@@ -118,9 +95,9 @@ def test_time_and_cost_are_null_until_something_was_measured(
 
 
 def test_memory_is_compared_with_the_workers_that_are_there(
-    http: httpx.Client, engine: Engine, publish: Callable[..., None]
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
 ) -> None:
-    publish()
+    publish_card()
     file_id = processed(http, engine, [chat("a", "b")] * 200)
     assert estimate(http, file_id).json()["memory"]["devices"] == []
     with session_scope(engine) as session:
@@ -141,8 +118,8 @@ def test_memory_is_compared_with_the_workers_that_are_there(
     assert "no_gpu" in codes(estimate(http, file_id, resources={"gpus": 1}))
 
 
-def test_pitfalls_are_told_by_code(http: httpx.Client, engine: Engine, publish: Callable[..., None]) -> None:
-    publish()
+def test_pitfalls_are_told_by_code(http: httpx.Client, engine: Engine, publish_card: Callable[..., None]) -> None:
+    publish_card()
     draw = random.Random(0)
     good = [chat(f"question {i} {draw.random()}", f"answer {draw.random()}") for i in range(150)]
     clean = processed(http, engine, good)
@@ -166,9 +143,9 @@ def supervised(max_length: int | None = None, **hyperparameters: Any) -> dict[st
 
 
 def test_rows_that_are_too_long_are_counted_and_shown(
-    http: httpx.Client, engine: Engine, publish: Callable[..., None]
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
 ) -> None:
-    publish()
+    publish_card()
     rows = [chat("a" * (200 if i in (3, 77) else 5), f"b{i}") for i in range(120)]
     file_id = processed(http, engine, rows)
     answer = estimate(http, file_id, method=supervised(max_length=100))
@@ -181,8 +158,10 @@ def test_rows_that_are_too_long_are_counted_and_shown(
     assert (answer.json()["steps"], answer.json()["tokens"]["total"]) == (0, 0)
 
 
-def test_templates_that_drop_what_rows_have(http: httpx.Client, engine: Engine, publish: Callable[..., None]) -> None:
-    publish(CHATML.replace("{{ '<|im_start|>'", "{% if message.role != 'system' %}{{ '<|im_start|>'", 1)
+def test_templates_that_drop_what_rows_have(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card(CHATML.replace("{{ '<|im_start|>'", "{% if message.role != 'system' %}{{ '<|im_start|>'", 1)
         .replace("{% endfor %}", "{% endif %}{% endfor %}", 1))  # fmt: skip
     rows = [chat(f"a{i}", f"b{i}", system="s" * 30) for i in range(110)]
     assert codes(estimate(http, processed(http, engine, rows))) == {"template_ignores_system"}
@@ -201,12 +180,12 @@ def test_templates_that_drop_what_rows_have(http: httpx.Client, engine: Engine, 
 def test_a_hostile_template_ends_with_its_child(
     http: httpx.Client,
     engine: Engine,
-    publish: Callable[..., None],
+    publish_card: Callable[..., None],
     template: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("core.estimate.process.WALL_SECONDS", 4.0)
-    publish(template)
+    publish_card(template)
     file_id = processed(http, engine, [chat("a", "b")])
     preview = http.get(f"/v1/files/{file_id}/preview", params={"model": MODEL})
     if preview.status_code == 200:
@@ -217,9 +196,9 @@ def test_a_hostile_template_ends_with_its_child(
 
 
 def test_no_more_children_than_places_and_no_secret_in_them(
-    http: httpx.Client, engine: Engine, publish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish()
+    publish_card()
     file_id = processed(http, engine, [chat("a", "b")])
     monkeypatch.setattr("core.estimate.process.PATIENCE", 0.1)
     with process.turn(), process.turn():
@@ -232,9 +211,9 @@ def test_no_more_children_than_places_and_no_secret_in_them(
 
 
 def test_a_preview_shows_what_is_trained_masked_and_cut_off(
-    http: httpx.Client, engine: Engine, publish: Callable[..., None]
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
 ) -> None:
-    publish()
+    publish_card()
     rows = [chat(f"frage {i}", "ja 😀") for i in range(4)] + [chat("x" * 40, "nein")]
     file_id = processed(http, engine, rows)
     page = http.get(f"/v1/files/{file_id}/preview", params={"model": MODEL, "offset": 1, "limit": 2}).json()
@@ -251,9 +230,9 @@ def test_a_preview_shows_what_is_trained_masked_and_cut_off(
 
 
 def test_only_processed_training_files_of_the_owner(
-    http: httpx.Client, engine: Engine, publish: Callable[..., None], make_project: Callable[[str], ProjectKey]
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], make_project: Callable[[str], ProjectKey]
 ) -> None:
-    publish()
+    publish_card()
     file_id = upload(http).json()["id"]
     url, model = f"/v1/files/{file_id}/preview", {"model": MODEL}
     for answer in (http.get(url, params=model), estimate(http, file_id)):
