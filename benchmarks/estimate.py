@@ -3,8 +3,8 @@
     python -m benchmarks.estimate [--megabytes 100]
 
 The model is SmolLM2-135M-Instruct. The file is generated from examples/order-emails: each row is one of its rows with
-other names, so that few words repeat exactly. What is measured is the child process as the API starts it, from its start
-to its answer, tied to one core.
+other names, so that few words repeat exactly. What is measured is the child process as the API starts it, from its
+start to its answer, tied to one core.
 """
 
 import argparse
