@@ -11,6 +11,10 @@ class ConfigurationError(TunesmithError):
     """The client lacks a setting, or has one that cannot be right."""
 
 
+class MissingPackage(TunesmithError, ImportError):
+    """What was called needs a package that is not installed; the message says which."""
+
+
 class APIConnectionError(TunesmithError):
     """No answer came: the server is not reachable, or the connection broke, and repeating did not help."""
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 from tunesmith import BadRequestError, FileRejectedError, NotFoundError, Tunesmith, samples
-from tunesmith.progress import watch
 
 from tests.conftest import ProjectKey
 from tests.e2e.rows import upper_case
@@ -35,7 +34,7 @@ def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Pat
             model="tiny-random-llama", training_file=uploaded[0], validation_file=uploaded[1], method=METHOD
         )
         console = Console(record=True, width=200)
-        job = watch(client, job.id, console)
+        job = client.fine_tuning.jobs.watch(job.id, console=console)
         assert job.status == "succeeded"
         shown = console.export_text()
         assert f"step {job.total_steps}/{job.total_steps}" in shown
@@ -43,9 +42,9 @@ def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Pat
         assert "token accuracy" in shown
         assert client.fine_tuning.jobs.wait(job.id).fine_tuned_model == job.fine_tuned_model
         assert [model.job_id for model in client.models.list() if model.id == job.fine_tuned_model] == [job.id]
-        seqs = [event.seq for event in client.fine_tuning.jobs.events(job.id, limit=3)]
+        seqs = [event.seq for event in client.fine_tuning.jobs.events.list(job.id, limit=3)]
         assert seqs == list(range(len(seqs), 0, -1))
-        client.fine_tuning.jobs.download(job.id, tmp_path / "out")
+        client.fine_tuning.jobs.artifacts.download(job.id, tmp_path / "out")
         assert len(samples.load(tmp_path / "out" / "samples.jsonl")) == 3
 
         with pytest.raises(NotFoundError):

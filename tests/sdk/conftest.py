@@ -8,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from tunesmith import Tunesmith, polling, transport
+from tunesmith import Tunesmith
+from tunesmith._async import waiting as async_waiting
+from tunesmith._sync import waiting
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,12 @@ def script() -> Iterator[Script]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the SDK would have slept; it does not."""
     slept: list[float] = []
-    monkeypatch.setattr(transport, "sleep", slept.append)
-    monkeypatch.setattr(polling, "sleep", slept.append)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(waiting, "sleep", slept.append)
+    monkeypatch.setattr(async_waiting, "sleep", sleep)
     return slept
 
 

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tunesmith import Tunesmith, polling
+from tunesmith import Tunesmith
+from tunesmith._sync import polling
 from tunesmith.env import load_env, parse_env
 from tunesmith.errors import APIConnectionError, ConfigurationError, FileRejectedError, JobFailedError, WaitTimeout
 from tunesmith.text import printable
