@@ -100,6 +100,10 @@ class FileRejectedError(TunesmithError):
         self.file = file
 
 
+class RulesBroken(TunesmithError):
+    """A file was checked on this machine, and its contents are not usable."""
+
+
 class WaitTimeout(TunesmithError, TimeoutError):
     """What was waited for did not happen in time. It may still happen."""
 

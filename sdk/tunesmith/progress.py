@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tunesmith import chart
 from tunesmith.text import printable
-from tunesmith.types import Event, Job, Metrics
+from tunesmith.types import Event, Job, MetricSeries
 
 PLAIN_SECONDS = 10  # between two lines about steps where no bar can be drawn
 CHART_LINES = 12
@@ -70,7 +70,7 @@ class View:
         if job.step and job.total_steps:
             self._advance(job, step=job.step, total=job.total_steps)
 
-    def draw(self, metrics: Metrics) -> None:
+    def draw(self, metrics: MetricSeries) -> None:
         """Take the curves, to be drawn above the bar; nothing where there is no terminal."""
         if self._live is not None:
             self._chart = chart.curves(metrics.series, width=self._width, height=CHART_LINES)

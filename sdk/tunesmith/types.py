@@ -232,7 +232,7 @@ class Series(Answer):
     values: list[float | None]
 
 
-class Metrics(Answer):
+class MetricSeries(Answer):
     """A job's figures by their names, such as `train_loss`."""
 
     job_id: str

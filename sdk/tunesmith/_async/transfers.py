@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from tunesmith._async import waiting
-from tunesmith.downloads import CHUNK, Part
+from tunesmith.downloads import Part
 from tunesmith.errors import APIConnectionError, APIStatusError
 from tunesmith.retries import backoff
 
@@ -30,7 +30,7 @@ async def save(opened: Opened, path: Path, *, sha256: str | None, size: int) -> 
         try:
             async with opened(before) as response:
                 with part.writing(response) as write:
-                    async for chunk in response.aiter_bytes(CHUNK):
+                    async for chunk in response.aiter_bytes():
                         write(chunk)
             break
         except APIStatusError as error:

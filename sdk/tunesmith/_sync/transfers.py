@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from tunesmith._sync import waiting
-from tunesmith.downloads import CHUNK, Part
+from tunesmith.downloads import Part
 from tunesmith.errors import APIConnectionError, APIStatusError
 from tunesmith.retries import backoff
 
@@ -29,10 +29,9 @@ def save(opened: Opened, path: Path, *, sha256: str | None, size: int) -> None:
     while not part.whole():
         before = part.headers()
         try:
-            with opened(before) as response:
-                with part.writing(response) as write:
-                    for chunk in response.iter_bytes(CHUNK):
-                        write(chunk)
+            with opened(before) as response, part.writing(response) as write:
+                for chunk in response.iter_bytes():
+                    write(chunk)
             break
         except APIStatusError as error:
             if error.status_code != RANGE_NOT_SATISFIABLE or not before:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from tunesmith._async.resources.base import AsyncResource
 from tunesmith.answers import given, parse, segment
-from tunesmith.types import Metrics
+from tunesmith.types import MetricSeries
 
 
 class AsyncMetrics(AsyncResource):
     async def retrieve(
         self, job_id: str, *, names: Sequence[str] | None = None, max_points: int | None = None
-    ) -> Metrics:
+    ) -> MetricSeries:
         """The series of those names (None: all), each thinned to at most `max_points`."""
         query = given(names=",".join(names) if names is not None else None, max_points=max_points)
         path = f"/fine_tuning/jobs/{segment(job_id)}/metrics"
-        return parse(Metrics, await self._transport.request("GET", path, query=query))
+        return parse(MetricSeries, await self._transport.request("GET", path, query=query))

@@ -1,0 +1,1 @@
+"""The command line, `tunesmith`. Nothing but click is imported before a command runs: `--help` is to be quick."""
