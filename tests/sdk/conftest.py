@@ -1,10 +1,12 @@
 """An HTTP server that answers what a test has scripted: for refusals and broken answers that ours would not give."""
 
 import json
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,11 +35,12 @@ class Received:
 
 @dataclass
 class Script:
-    """Answers are given in their order; the last one is repeated."""
+    """Answers are given in their order, and the last one is repeated; or `respond` makes one for each request."""
 
     url: str
     answers: list[Answer] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
+    respond: Callable[[Received], Answer] | None = None
 
     def say(self, *answers: Answer) -> None:
         self.answers[:] = answers
@@ -51,8 +54,12 @@ def script() -> Iterator[Script]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {key.lower(): value for key, value in self.headers.items()}
-            script.received.append(Received(self.command, self.path, headers, body))
-            answer = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
+            request = Received(self.command, self.path, headers, body)
+            script.received.append(request)
+            if script.respond is not None:
+                answer = script.respond(request)
+            else:
+                answer = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             for key, value in answer.headers.items():
@@ -89,6 +96,18 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(waiting, "sleep", slept.append)
     monkeypatch.setattr(async_waiting, "sleep", sleep)
     return slept
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home: no profile and no half-sent upload of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("TUNESMITH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    return folder
 
 
 @pytest.fixture

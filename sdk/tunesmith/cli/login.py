@@ -97,7 +97,7 @@ def completion(state: State, shell: str) -> None:
     """Print the script that completes commands: eval "$(tunesmith completion bash)"."""
     from click.shell_completion import get_completion_class
 
-    from tunesmith.cli.main import app
+    from tunesmith.cli.app import app
 
     kind = get_completion_class(shell)
     assert kind is not None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunesmith import Tunesmith
 
 FORMATS = ("table", "json")
+PIPED_WIDTH = 10_000  # characters: whoever reads a pipe expects a row to be one line
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ class State:
         for item in found:
             values = ("" if item.get(column) is None else str(item[column]) for column in columns)
             table.add_row(*(Text(printable(value), overflow="fold") for value in values))
-        # Piped, a row must stay one line, whatever width somebody's terminal has.
         console = self.console()
-        console.print(table, width=None if console.is_terminal else max(console.width, 400))
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        console.print(table)
 
     def dump(self, value: Any) -> None:
         """JSON, on standard output."""
