@@ -49,7 +49,7 @@ def written() -> dict[Path, str]:
 def _formatted(text: str, path: Path) -> str:
     ruff = [sys.executable, "-m", "ruff"]
     name = ["--stdin-filename", str(path), "-"]
-    for command in (["check", "--quiet", "--select", "I,F401,UP", "--fix", *name], ["format", "--quiet", *name]):
+    for command in (["check", "--quiet", "--fix-only", *name], ["format", "--quiet", *name]):
         text = subprocess.run([*ruff, *command], input=text, capture_output=True, text=True, check=True).stdout
     return text
 
