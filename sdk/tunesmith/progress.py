@@ -2,12 +2,13 @@
 
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
+from typing_extensions import Self
 
 from tunesmith import chart
 from tunesmith.text import printable

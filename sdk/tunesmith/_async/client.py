@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from tunesmith import peft
 from tunesmith._async import waiting
@@ -21,6 +23,12 @@ from tunesmith.types import Job
 
 class AsyncTunesmith:
     """A client of one server, with one key; safe to share, and a context manager.
+
+    ```python
+    from tunesmith import AsyncTunesmith
+
+    client = AsyncTunesmith()
+    ```
 
     What is not given comes from the environment (TUNESMITH_BASE_URL, TUNESMITH_API_KEY), then from the profile that
     `tunesmith login` has written; where nothing says otherwise, the server is at port 8000 of this machine.

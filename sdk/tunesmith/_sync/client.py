@@ -4,7 +4,9 @@
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from tunesmith import peft
 from tunesmith._sync import waiting
@@ -22,6 +24,12 @@ from tunesmith.types import Job
 
 class Tunesmith:
     """A client of one server, with one key; safe to share, and a context manager.
+
+    ```python
+    from tunesmith import Tunesmith
+
+    client = Tunesmith()
+    ```
 
     What is not given comes from the environment (TUNESMITH_BASE_URL, TUNESMITH_API_KEY), then from the profile that
     `tunesmith login` has written; where nothing says otherwise, the server is at port 8000 of this machine.

@@ -29,7 +29,11 @@ Exit status:
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="table", help="Tables for people, JSON for programs."
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    help="Tables for people, JSON for programs, ids for scripts.",
 )
 @click.option("--profile", help="The server to talk to, as `tunesmith login` named it.")
 @click.option(

@@ -11,7 +11,14 @@ PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def files() -> None:
-    """Data files."""
+    """Data files.
+
+    \b
+    $ tunesmith files check train.jsonl
+    $ FILE=$(tunesmith --format id files upload --wait train.jsonl)
+    $ tunesmith files show $FILE
+    $ tunesmith files download $FILE copy.jsonl
+    """
 
 
 @files.command()

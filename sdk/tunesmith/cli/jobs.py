@@ -21,7 +21,17 @@ def parsed(text: str) -> Any:
 
 @click.group()
 def jobs() -> None:
-    """Fine-tuning jobs."""
+    """Fine-tuning jobs.
+
+    \b
+    $ JOB=$(tunesmith --format id jobs create --model tiny-random-llama --training-file train.jsonl)
+    $ tunesmith jobs wait $JOB
+    $ tunesmith --format json jobs show $JOB
+    $ tunesmith jobs events $JOB
+    $ tunesmith jobs checkpoints $JOB
+    $ tunesmith jobs artifacts $JOB
+    $ tunesmith jobs download $JOB adapter
+    """
 
 
 @jobs.command()

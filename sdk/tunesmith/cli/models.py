@@ -7,7 +7,12 @@ from tunesmith.cli.state import State, pass_state
 
 @click.group()
 def models() -> None:
-    """Base models, and what jobs made of them."""
+    """Base models, and what jobs made of them.
+
+    \b
+    $ tunesmith models list
+    $ tunesmith models show tiny-random-llama
+    """
 
 
 @models.command("list")

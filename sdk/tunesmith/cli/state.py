@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tunesmith import Tunesmith
 
-FORMATS = ("table", "json")
+FORMATS = ("table", "json", "id")
 PIPED_WIDTH = 10_000  # characters: whoever reads a pipe expects a row to be one line
 
 
@@ -49,8 +49,8 @@ class State:
 
     def show(self, item: "BaseModel") -> None:
         """One thing: a line for each of its fields that has a value."""
-        if self.json:
-            self.dump(item.model_dump(mode="json"))
+        if self.form != "table":
+            self._for_programs(item.model_dump(mode="json"))
             return
         for key, value in item.model_dump(mode="json").items():
             if value not in (None, [], {}) and key != "object":
@@ -61,6 +61,10 @@ class State:
         found = [item.model_dump(mode="json") for item in islice(items, limit)]
         if self.json:
             self.dump(found)
+            return
+        if self.form == "id":
+            for item in found:
+                self._for_programs(item)
             return
         from rich.table import Table
         from rich.text import Text
@@ -75,6 +79,14 @@ class State:
         if not console.is_terminal:
             console.width = PIPED_WIDTH
         console.print(table)
+
+    def _for_programs(self, item: dict[str, Any]) -> None:
+        if self.json:
+            self.dump(item)
+        elif "id" in item:
+            self.line(str(item["id"]))
+        else:
+            raise click.UsageError("what this command shows has no ids: --format id does not go with it")
 
     def dump(self, value: Any) -> None:
         """JSON, on standard output."""

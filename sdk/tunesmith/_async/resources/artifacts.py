@@ -18,6 +18,14 @@ LINK_SECONDS = 60  # a download link that is valid for less than this is asked f
 
 
 class AsyncArtifacts(AsyncResource):
+    """`client.fine_tuning.jobs.artifacts`: the files that a job yields.
+
+    ```python
+    for path in await client.fine_tuning.jobs.artifacts.download(job.id, "adapter"):
+        print(path)
+    ```
+    """
+
     def list(self, job_id: str) -> AsyncPages[Artifact]:
         """The files that the job yielded; none before it has succeeded."""
         return self._pages(Artifact, f"/fine_tuning/jobs/{segment(job_id)}/artifacts")

@@ -10,6 +10,14 @@ from tunesmith.types import Checkpoint, Deleted, Permission
 
 
 class AsyncJobCheckpoints(AsyncResource):
+    """`client.fine_tuning.jobs.checkpoints`: the model as it was on the way.
+
+    ```python
+    async for checkpoint in client.fine_tuning.jobs.checkpoints.list(job.id):
+        print(checkpoint.step_number, checkpoint.fine_tuned_model_checkpoint)
+    ```
+    """
+
     def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> AsyncPages[Checkpoint]:
         """The job's checkpoints, latest first."""
         path = f"/fine_tuning/jobs/{segment(job_id)}/checkpoints"
@@ -17,6 +25,8 @@ class AsyncJobCheckpoints(AsyncResource):
 
 
 class AsyncPermissions(AsyncResource):
+    """`client.fine_tuning.checkpoints.permissions`: which other projects may use a checkpoint."""
+
     async def create(self, checkpoint: str, *, project_ids: Sequence[str]) -> "list[Permission]":
         """Let those projects use the checkpoint, named by its `fine_tuned_model_checkpoint`."""
         path = _path(checkpoint)

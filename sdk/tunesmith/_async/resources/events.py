@@ -17,6 +17,14 @@ RECONNECTIONS = 8  # in a row, without an event between them
 
 
 class AsyncEvents(AsyncResource):
+    """`client.fine_tuning.jobs.events`: what happened to a job.
+
+    ```python
+    async for event in client.fine_tuning.jobs.events.list(job.id):
+        print(event.created_at, event.level, event.message)
+    ```
+    """
+
     def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> AsyncPages[Event]:
         """What happened, newest first."""
         return self._pages(Event, _path(job_id), given(limit=limit, after=after))

@@ -18,6 +18,15 @@ LARGEST_AT_ONCE = 64 * 1024 * 1024  # bytes; larger files are sent in parts
 
 
 class AsyncFiles(AsyncResource):
+    """`client.files`: data files.
+
+    ```python
+    train = await client.files.upload("train.jsonl")
+    train = await client.files.wait_for_processing(train.id)
+    print(train.rows, train.sha256)
+    ```
+    """
+
     def __init__(self, transport: AsyncTransport, uploads: AsyncUploads) -> None:
         super().__init__(transport)
         self._uploads = uploads

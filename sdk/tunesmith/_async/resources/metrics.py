@@ -8,6 +8,8 @@ from tunesmith.types import MetricSeries
 
 
 class AsyncMetrics(AsyncResource):
+    """`client.fine_tuning.jobs.metrics`: a job's figures over its steps."""
+
     async def retrieve(
         self, job_id: str, *, names: Sequence[str] | None = None, max_points: int | None = None
     ) -> MetricSeries:

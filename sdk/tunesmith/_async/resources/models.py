@@ -7,6 +7,14 @@ from tunesmith.types import Deleted, Model
 
 
 class AsyncModels(AsyncResource):
+    """`client.models`: base models, and what jobs made of them.
+
+    ```python
+    async for model in client.models.list():
+        print(model.id, model.base_model)
+    ```
+    """
+
     def list(self) -> AsyncPages[Model]:
         """The catalogue's base models, and the project's fine-tuned ones."""
         return self._pages(Model, "/models")

@@ -1,4 +1,4 @@
-"""How the deployment is doing; for keys of operators, others get `PermissionDeniedError`."""
+"""How the deployment is doing."""
 
 from tunesmith._async.page import AsyncPages
 from tunesmith._async.resources.base import AsyncResource
@@ -6,6 +6,8 @@ from tunesmith.types import Queue, Worker
 
 
 class AsyncOps(AsyncResource):
+    """`client.ops`: how the deployment is doing; for keys of operators, others get `PermissionDeniedError`."""
+
     def workers(self) -> AsyncPages[Worker]:
         """The worker processes, and what each of them is at."""
         return self._pages(Worker, "/ops/workers")

@@ -18,6 +18,8 @@ AT_ONCE = 4  # parts
 
 
 class AsyncParts(AsyncResource):
+    """`client.uploads.parts`: the pieces of an upload."""
+
     async def create(self, upload_id: str, *, data: bytes) -> UploadPart:
         """Send one part, of at most 64 MB. Parts may come in any order: `complete` names them in the right one."""
         path = f"/uploads/{segment(upload_id)}/parts"
@@ -26,6 +28,8 @@ class AsyncParts(AsyncResource):
 
 
 class AsyncUploads(AsyncResource):
+    """`client.uploads`: large files, in parts. `upload_file` does all of it."""
+
     def __init__(self, transport: AsyncTransport) -> None:
         super().__init__(transport)
         self.parts = AsyncParts(transport)

@@ -9,6 +9,8 @@ from tunesmith.types import UsageRow
 
 
 class AsyncUsage(AsyncResource):
+    """`client.usage`: what jobs have used."""
+
     def list(
         self,
         *,

@@ -19,6 +19,14 @@ LINK_SECONDS = 60  # a download link that is valid for less than this is asked f
 
 
 class Artifacts(Resource):
+    """`client.fine_tuning.jobs.artifacts`: the files that a job yields.
+
+    ```python
+    for path in client.fine_tuning.jobs.artifacts.download(job.id, "adapter"):
+        print(path)
+    ```
+    """
+
     def list(self, job_id: str) -> Page[Artifact]:
         """The files that the job yielded; none before it has succeeded."""
         return self._pages(Artifact, f"/fine_tuning/jobs/{segment(job_id)}/artifacts")

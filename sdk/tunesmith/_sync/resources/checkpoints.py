@@ -11,6 +11,14 @@ from tunesmith.types import Checkpoint, Deleted, Permission
 
 
 class JobCheckpoints(Resource):
+    """`client.fine_tuning.jobs.checkpoints`: the model as it was on the way.
+
+    ```python
+    for checkpoint in client.fine_tuning.jobs.checkpoints.list(job.id):
+        print(checkpoint.step_number, checkpoint.fine_tuned_model_checkpoint)
+    ```
+    """
+
     def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> Page[Checkpoint]:
         """The job's checkpoints, latest first."""
         path = f"/fine_tuning/jobs/{segment(job_id)}/checkpoints"
@@ -18,6 +26,8 @@ class JobCheckpoints(Resource):
 
 
 class Permissions(Resource):
+    """`client.fine_tuning.checkpoints.permissions`: which other projects may use a checkpoint."""
+
     def create(self, checkpoint: str, *, project_ids: Sequence[str]) -> "list[Permission]":
         """Let those projects use the checkpoint, named by its `fine_tuned_model_checkpoint`."""
         path = _path(checkpoint)

@@ -18,6 +18,14 @@ RECONNECTIONS = 8  # in a row, without an event between them
 
 
 class Events(Resource):
+    """`client.fine_tuning.jobs.events`: what happened to a job.
+
+    ```python
+    for event in client.fine_tuning.jobs.events.list(job.id):
+        print(event.created_at, event.level, event.message)
+    ```
+    """
+
     def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> Page[Event]:
         """What happened, newest first."""
         return self._pages(Event, _path(job_id), given(limit=limit, after=after))

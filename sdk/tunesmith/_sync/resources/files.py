@@ -19,6 +19,15 @@ LARGEST_AT_ONCE = 64 * 1024 * 1024  # bytes; larger files are sent in parts
 
 
 class Files(Resource):
+    """`client.files`: data files.
+
+    ```python
+    train = client.files.upload("train.jsonl")
+    train = client.files.wait_for_processing(train.id)
+    print(train.rows, train.sha256)
+    ```
+    """
+
     def __init__(self, transport: Transport, uploads: Uploads) -> None:
         super().__init__(transport)
         self._uploads = uploads

@@ -31,6 +31,39 @@ Spec = JobSpec | Mapping[str, Any]
 
 
 class Jobs(Resource):
+    """`client.fine_tuning.jobs`: fine-tuning jobs.
+
+    ```python
+    from pathlib import Path
+
+    job = client.fine_tuning.jobs.create(
+        model="tiny-random-llama",
+        training_file=Path("train.jsonl"),
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}},
+        metadata={"team": "docs"},
+    )
+    job = client.fine_tuning.jobs.watch(job.id)
+    print(job.status, job.fine_tuned_model)
+
+    for earlier in client.fine_tuning.jobs.list(metadata={"team": "docs"}):
+        print(earlier.id, earlier.status)
+    ```
+
+    The spec can be typed as well, with the server's own models:
+
+    ```python
+    from tunesmith.specs import JobSpec, Lora, Supervised, SupervisedMethod
+
+    spec = JobSpec(
+        model="tiny-random-llama",
+        training_file=job.training_file,
+        method=SupervisedMethod(supervised=Supervised(lora=Lora(r=4, alpha=8))),
+    )
+    job = client.fine_tuning.jobs.create(spec, seed=1)
+    job = client.fine_tuning.jobs.wait(job.id)
+    ```
+    """
+
     def __init__(self, transport: Transport, files: Files) -> None:
         super().__init__(transport)
         self._files = files

@@ -11,6 +11,8 @@ from tunesmith.types import Job, LogLine
 
 
 class Logs(Resource):
+    """`client.fine_tuning.jobs.logs`: the trainers' own output."""
+
     def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> Page[LogLine]:
         """What the job's trainers have written, oldest first; `after` is the id of the piece before."""
         path = f"/fine_tuning/jobs/{segment(job_id)}/logs"

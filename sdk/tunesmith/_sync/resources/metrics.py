@@ -9,6 +9,8 @@ from tunesmith.types import MetricSeries
 
 
 class Metrics(Resource):
+    """`client.fine_tuning.jobs.metrics`: a job's figures over its steps."""
+
     def retrieve(
         self, job_id: str, *, names: Sequence[str] | None = None, max_points: int | None = None
     ) -> MetricSeries:

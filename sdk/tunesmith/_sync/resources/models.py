@@ -8,6 +8,14 @@ from tunesmith.types import Deleted, Model
 
 
 class Models(Resource):
+    """`client.models`: base models, and what jobs made of them.
+
+    ```python
+    for model in client.models.list():
+        print(model.id, model.base_model)
+    ```
+    """
+
     def list(self) -> Page[Model]:
         """The catalogue's base models, and the project's fine-tuned ones."""
         return self._pages(Model, "/models")

@@ -1,5 +1,5 @@
 # Written by sdk/tools/make_sync.py from tunesmith/_async/resources/ops.py: change it there.
-"""How the deployment is doing; for keys of operators, others get `PermissionDeniedError`."""
+"""How the deployment is doing."""
 
 from tunesmith._sync.page import Page
 from tunesmith._sync.resources.base import Resource
@@ -7,6 +7,8 @@ from tunesmith.types import Queue, Worker
 
 
 class Ops(Resource):
+    """`client.ops`: how the deployment is doing; for keys of operators, others get `PermissionDeniedError`."""
+
     def workers(self) -> Page[Worker]:
         """The worker processes, and what each of them is at."""
         return self._pages(Worker, "/ops/workers")

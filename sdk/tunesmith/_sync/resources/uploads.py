@@ -19,6 +19,8 @@ AT_ONCE = 4  # parts
 
 
 class Parts(Resource):
+    """`client.uploads.parts`: the pieces of an upload."""
+
     def create(self, upload_id: str, *, data: bytes) -> UploadPart:
         """Send one part, of at most 64 MB. Parts may come in any order: `complete` names them in the right one."""
         path = f"/uploads/{segment(upload_id)}/parts"
@@ -27,6 +29,8 @@ class Parts(Resource):
 
 
 class Uploads(Resource):
+    """`client.uploads`: large files, in parts. `upload_file` does all of it."""
+
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
         self.parts = Parts(transport)

@@ -10,6 +10,8 @@ from tunesmith.types import UsageRow
 
 
 class Usage(Resource):
+    """`client.usage`: what jobs have used."""
+
     def list(
         self,
         *,
