@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint bench help
+.PHONY: setup demo up down test lint bench sdk docs help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -38,6 +38,14 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 
 bench: setup  ## measure things side by side and print ratios
 	$(BIN)/python -m benchmarks.api
+	$(BIN)/python -m benchmarks.cli_help
+
+sdk: setup  ## write what the SDK generates: its copies of the server's rules, its synchronous half
+	$(BIN)/python sdk/tools/copy_core.py
+	$(BIN)/python sdk/tools/make_sync.py
+
+docs: sdk  ## write docs/sdk.md and docs/cli.md from docstrings and help texts
+	$(BIN)/python sdk/tools/make_docs.py
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

@@ -18,6 +18,8 @@ class Answer(BaseModel):
 
 
 class Deleted(Answer):
+    """What was deleted."""
+
     id: str
     deleted: bool
 
@@ -38,6 +40,8 @@ class File(Answer):
 
 
 class JobError(Answer):
+    """Why a job failed; `code` is for programs, `param` the path of the field at fault, where there is one."""
+
     code: str | None = None
     message: str
     param: str | None = None
@@ -153,6 +157,8 @@ class Upload(Answer):
 
 
 class UploadPart(Answer):
+    """A piece that has arrived."""
+
     id: str
     created_at: int
     upload_id: str

@@ -11,10 +11,11 @@ from tunesmith import specs
 from core.specs import job, method
 
 
-@pytest.mark.parametrize("script", ["copy_core", "make_sync"])
-def test_generated_files_are_up_to_date(repository_root: Path, script: str) -> None:
-    names = runpy.run_path(str(repository_root / "sdk" / "tools" / f"{script}.py"))
-    expected = names["copies" if script == "copy_core" else "written"]()
+@pytest.mark.parametrize(
+    ("script", "function"), [("copy_core", "copies"), ("make_sync", "written"), ("make_docs", "pages")]
+)
+def test_generated_files_are_up_to_date(repository_root: Path, script: str, function: str) -> None:
+    expected = runpy.run_path(str(repository_root / "sdk" / "tools" / f"{script}.py"))[function]()
     stale = [path.name for path, text in expected.items() if not path.exists() or path.read_text() != text]
     assert stale == [], f"run: python sdk/tools/{script}.py"
 
