@@ -23,15 +23,13 @@ WORDS = (
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\b__a(enter|exit|iter)__\b", r"__\1__"),
     (r"\ba(close|read|iter_bytes|iter_lines)\(", r"\1("),
-    (r"\bdef aclose\b", "def close"),
-    (r"from collections\.abc import Awaitable, ", "from collections.abc import "),
 )
 
 
 def sync(text: str) -> str:
     for pattern, replacement in WORDS:
         text = re.sub(pattern, replacement, text)
-    return re.sub(r"(from collections\.abc import .*)\bAwaitable, ", r"\1", text)
+    return text
 
 
 def written() -> dict[Path, str]:

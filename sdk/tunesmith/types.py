@@ -183,7 +183,7 @@ class FileReport(Answer):
     format: str | None = None
     kind: str | None = None
     faults: list[Fault] = []
-    fault_count: int = 0
+    fault_count: int | None = None
     characters: dict[str, float] | None = None
     duplicates: dict[str, Any] | None = None
     empty_answers: int | None = None

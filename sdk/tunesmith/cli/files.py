@@ -82,8 +82,8 @@ def report(state: State, file_id: str, validation_file: str | None) -> None:
 @click.argument("file_id")
 @click.option("--model", required=True, help="Whose template renders the rows.")
 @click.option("--offset", type=click.IntRange(0), default=0, show_default=True, help="Rows to skip.")
-@click.option("--limit", type=click.IntRange(1, 100), default=3, show_default=True, help="Rows to show.")
-@click.option("--max-length", type=click.IntRange(1), help="Tokens after which a row is cut off.")
+@click.option("--limit", type=click.IntRange(1, 20), default=3, show_default=True, help="Rows to show.")
+@click.option("--max-length", type=click.IntRange(32), help="Tokens after which a row is cut off.")
 @pass_state
 def preview(state: State, file_id: str, model: str, offset: int, limit: int, max_length: int | None) -> None:
     """Show rows as the model will see them: trained tokens bold and green, masked ones plain, cut ones struck."""

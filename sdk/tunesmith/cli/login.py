@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     hide_input=True,
     help="Better not given here, where a shell's history keeps it: it is asked for.",
 )
-@click.option("--profile", "name", default="default", show_default=True, help="The name to keep them under.")
+@click.option("--profile", "name", help="The name to keep them under; else that of the option before the command.")
 @pass_state
-def login(state: State, base_url: str, api_key: str, name: str) -> None:
+def login(state: State, base_url: str, api_key: str, name: str | None) -> None:
     """Keep a server and a key under a name, in a file that only you can read, after trying them."""
     from tunesmith import Tunesmith
-    from tunesmith.profiles import Profile, config_path, load, save
+    from tunesmith.profiles import DEFAULT_NAME, Profile, config_path, load, save
 
+    name = name or state.profile or DEFAULT_NAME
     with Tunesmith(base_url=base_url, api_key=api_key) as client:
         client.models.list()
     kept = load()

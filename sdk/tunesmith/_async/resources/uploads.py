@@ -41,6 +41,10 @@ class AsyncUploads(AsyncResource):
         body = {"filename": filename, "bytes": bytes, "purpose": purpose, "mime_type": mime_type}
         return parse(Upload, await self._transport.request("POST", "/uploads", body=body))
 
+    async def retrieve(self, upload_id: str) -> Upload:
+        """The upload's present state."""
+        return parse(Upload, await self._transport.request("GET", f"/uploads/{segment(upload_id)}"))
+
     async def complete(self, upload_id: str, *, part_ids: Sequence[str], md5: str | None = None) -> Upload:
         """Put the parts together; `file` of the answer is the file. `md5`, in hexadecimal, is verified if given."""
         path = f"/uploads/{segment(upload_id)}/complete"

@@ -40,6 +40,10 @@ class Uploads(Resource):
         body = {"filename": filename, "bytes": bytes, "purpose": purpose, "mime_type": mime_type}
         return parse(Upload, self._transport.request("POST", "/uploads", body=body))
 
+    def retrieve(self, upload_id: str) -> Upload:
+        """The upload's present state."""
+        return parse(Upload, self._transport.request("GET", f"/uploads/{segment(upload_id)}"))
+
     def complete(self, upload_id: str, *, part_ids: Sequence[str], md5: str | None = None) -> Upload:
         """Put the parts together; `file` of the answer is the file. `md5`, in hexadecimal, is verified if given."""
         path = f"/uploads/{segment(upload_id)}/complete"
