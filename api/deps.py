@@ -7,35 +7,66 @@ from fastapi import Depends, Query, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from api.rate_headers import rate_headers
+from core.access.key_cache import KeyCache
 from core.access.owner import Owner
+from core.access.rate_limit import RateLimited, RateLimiter
 from core.access.service import authenticate
 from core.db import session_scope
+from core.registry.cards import Cards
 from core.registry.catalogue import Catalogue
 from core.settings import Settings
 from core.storage import Storage
 
 
-def get_settings(request: Request) -> Settings:
+# Plain look-ups are coroutines: a `def` dependency would cost each request a trip through the thread pool.
+async def get_settings(request: Request) -> Settings:
     return cast("Settings", request.app.state.settings)
 
 
-def get_engine(request: Request) -> Engine:
+async def get_engine(request: Request) -> Engine:
     return cast("Engine", request.app.state.engine)
 
 
-def get_storage(request: Request) -> Storage:
+async def get_storage(request: Request) -> Storage:
     return cast("Storage", request.app.state.storage)
 
 
-def get_catalogue(request: Request) -> Catalogue:
+async def get_catalogue(request: Request) -> Catalogue:
     return cast("Catalogue", request.app.state.catalogue)
 
 
+def get_cards(request: Request) -> Cards:
+    return cast("Cards", request.app.state.cards)
+
+
 def authenticated(request: Request) -> Owner:
-    """Who the bearer key speaks for. In a transaction of its own: an upload may take longer than one should last."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    with session_scope(get_engine(request)) as session:
-        return authenticate(session, key=key.strip() if scheme.lower() == "bearer" else None)
+    """Who the bearer key speaks for; the request counts against the limit of that project.
+
+    Raises:
+        NotAuthenticated: the header holds no valid key.
+        RateLimited: the project has made too many requests.
+    """
+    owner = _owner(request)
+    rate = cast("RateLimiter", request.app.state.rate_limiter).take(owner)
+    if rate is not None:
+        request.state.answer_headers = rate_headers(rate)
+        if rate.retry_after is not None:
+            raise RateLimited(rate)
+    return owner
+
+
+def _owner(request: Request) -> Owner:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    key = text.strip() if scheme.lower() == "bearer" else None
+    cache = cast("KeyCache", request.app.state.key_cache)
+    owner = cache.get(key) if key else None
+    if owner is None:
+        # In a transaction of its own: an upload may take longer than one should last.
+        with session_scope(cast("Engine", request.app.state.engine)) as session:
+            owner = authenticate(session, key=key)
+        cache.put(key or "", owner)
+    return owner
 
 
 def get_session(engine: Annotated[Engine, Depends(get_engine)]) -> Iterator[Session]:
@@ -46,6 +77,7 @@ def get_session(engine: Annotated[Engine, Depends(get_engine)]) -> Iterator[Sess
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 EngineDep = Annotated[Engine, Depends(get_engine)]
 StorageDep = Annotated[Storage, Depends(get_storage)]
+CardsDep = Annotated[Cards, Depends(get_cards)]
 CatalogueDep = Annotated[Catalogue, Depends(get_catalogue)]
 OwnerDep = Annotated[Owner, Depends(authenticated)]
 # Scope "function": committed before the answer is sent, so that what a client was told is in the database.

@@ -1,42 +1,85 @@
-"""An upload's multipart body, streamed: the file's bytes go to the store as they arrive, fields stay small."""
+"""A multipart form, streamed: the bytes of its one file go to the store as they arrive, fields stay small."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from core.errors import InvalidRequest, TooLarge
-from core.storage import MultipartWriter
+from core.specs.file import check_filename
+from core.storage import CHUNK, MultipartWriter, Storage
 
 MOST_PARTS = 16
 MOST_HEADER_BYTES = 8 * 1024
 MOST_FIELD_BYTES = 4 * 1024
-LONGEST_FILENAME = 255
 
 
 @dataclass
-class Upload:
-    """What the form said. `filename` is None until the part named `file` has come."""
+class Form:
+    """What the form said. `filename` is None where its file came without a name, or has not come."""
 
     filename: str | None = None
     fields: dict[str, str] = field(default_factory=dict)
 
 
-class UploadParser:
-    """Feeds the part named `file` to a writer and collects the other fields, within limits.
+@asynccontextmanager
+async def writing(storage: Storage, key: str) -> AsyncIterator[MultipartWriter]:
+    """A writer that ends in a thread: the store's answers must not hold up the other requests."""
+    writer = storage.writer(key)
+    try:
+        yield writer
+    except BaseException:
+        await run_in_threadpool(writer.abort)
+        raise
+    await run_in_threadpool(writer.finish)
 
-    Raises (from `feed`):
-        InvalidRequest: the body is no multipart form, has two files, or a bad file name.
+
+async def receive(
+    request: Request, writer: MultipartWriter, *, name: str, max_bytes: int, needs_filename: bool
+) -> Form:
+    """Stream the request's form, whose part `name` goes to the writer.
+
+    Raises:
+        InvalidRequest: the body is no multipart form, or has not exactly one such part, or a bad file name.
         TooLarge: file, field, headers or number of parts exceed their limits.
     """
+    content_type = request.headers.get("content-type", "")
+    parser = FormParser(content_type, writer=writer, name=name, max_bytes=max_bytes, needs_filename=needs_filename)
+    async for chunk in _large_chunks(request.stream()):
+        await run_in_threadpool(parser.feed, chunk)
+    return parser.finish()
 
-    def __init__(self, content_type: str, *, writer: MultipartWriter, file_max_bytes: int) -> None:
+
+async def _large_chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A server hands out 64 KiB at a time; a thread is worth waking for a megabyte."""
+    gathered = bytearray()
+    async for chunk in stream:
+        gathered += chunk
+        if len(gathered) >= CHUNK:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
+
+
+class FormParser:
+    """Feeds the part of one name to a writer and collects the other fields, within limits."""
+
+    def __init__(
+        self, content_type: str, *, writer: MultipartWriter, name: str, max_bytes: int, needs_filename: bool
+    ) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary or len(boundary) > 256:
-            raise InvalidRequest("send multipart/form-data with a part named 'file' and a field named 'purpose'")
-        self.upload = Upload()
+            raise InvalidRequest(f"send multipart/form-data with a part named {name!r}")
+        self._form = Form()
         self._writer = writer
-        self._file_max_bytes = file_max_bytes
+        self._file_name = name
+        self._max_bytes = max_bytes
+        self._needs_filename = needs_filename
+        self._files = 0
         self._parts = 0
         self._complete = False
         self._parser = MultipartParser(
@@ -60,17 +103,14 @@ class UploadParser:
         except ValueError as error:  # the parser's own error is one
             raise InvalidRequest(f"the body is not a valid multipart form: {error}") from None
 
-    def finish(self) -> Upload:
-        """The whole form.
-
-        Raises:
-            InvalidRequest: the body ended early, or has no part named `file`.
-        """
+    def finish(self) -> Form:
+        """The whole form; InvalidRequest where the body ended early, or the file did not come."""
         if not self._complete:
             raise InvalidRequest("the multipart form ends before its closing boundary")
-        if self.upload.filename is None:
-            raise InvalidRequest("file: required, as a part with a filename", param="file")
-        return self.upload
+        if not self._files:
+            how = " with a filename" if self._needs_filename else ""
+            raise InvalidRequest(f"{self._file_name}: required, as a part{how}", param=self._file_name)
+        return self._form
 
     def _reset_part(self) -> None:
         self._header_name, self._header_value = bytearray(), bytearray()
@@ -106,21 +146,26 @@ class UploadParser:
         disposition = self._headers.get(b"content-disposition", b"")
         _, options = parse_options_header(disposition)
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        self._is_file = self._name == "file"
+        self._is_file = self._name == self._file_name
         if not self._is_file:
             return
-        if self.upload.filename is not None:
-            raise InvalidRequest("file: given twice", param="file")
+        self._files += 1
+        if self._files > 1:
+            raise InvalidRequest(f"{self._name}: given twice", param=self._name)
+        if not self._needs_filename:
+            return
         # The raw header, too: the library's parser strips what looks like a Windows path.
-        if b"\\" in disposition.replace(b'\\"', b""):
-            raise _bad_filename(disposition.decode("utf-8", "replace"))
-        self.upload.filename = check_filename(options.get(b"filename", b"").decode("utf-8", "replace"))
+        name = disposition if b"\\" in disposition.replace(b'\\"', b"") else options.get(b"filename", b"")
+        try:
+            self._form.filename = check_filename(name.decode("utf-8", "replace"))
+        except ValueError as error:
+            raise InvalidRequest(f"{self._name}: {error}", param=self._name) from None
 
     def _part_bytes(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
             self._writer.write(data[start:end])
-            if self._writer.bytes > self._file_max_bytes:
-                raise TooLarge(f"file: larger than {self._file_max_bytes} bytes", param="file")
+            if self._writer.bytes > self._max_bytes:
+                raise TooLarge(f"{self._name}: larger than {self._max_bytes} bytes", param=self._name)
         else:
             self._value += data[start:end]
             if len(self._value) > MOST_FIELD_BYTES:
@@ -128,27 +173,7 @@ class UploadParser:
 
     def _end_part(self) -> None:
         if not self._is_file:
-            self.upload.fields[self._name] = self._value.decode("utf-8", "replace")
+            self._form.fields[self._name] = self._value.decode("utf-8", "replace")
 
     def _end(self) -> None:
         self._complete = True
-
-
-def check_filename(name: str) -> str:
-    """A plain file name, or InvalidRequest: no folders, no control characters, at most 255 characters."""
-    if (
-        not name
-        or name in (".", "..")
-        or len(name) > LONGEST_FILENAME
-        or any(c in "/\\" or not c.isprintable() for c in name)
-    ):
-        raise _bad_filename(name)
-    return name
-
-
-def _bad_filename(name: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"file: {name[:100]!r} is not a file name; give a plain name of at most {LONGEST_FILENAME} printable "
-        "characters, without '/', '\\' or '..'",
-        param="file",
-    )

@@ -11,7 +11,10 @@ log = logging.getLogger("api.access")
 
 
 class RequestIdMiddleware:
-    """Sets `x-request-id` on each response and `request.state.request_id` for the error handlers."""
+    """Sets `x-request-id` on each response and `request.state.request_id` for the error handlers.
+
+    Headers that a dependency leaves in `request.state.answer_headers` go out too, on errors and streams as well.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -26,7 +29,8 @@ class RequestIdMiddleware:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                more = scope["state"].get("answer_headers", [])
+                message["headers"] = [*message["headers"], *more, (b"x-request-id", request_id.encode())]
                 milliseconds = (time.perf_counter() - started) * 1000
                 # The path only: a query may hold what does not belong into a log.
                 log.info(

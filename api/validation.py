@@ -1,6 +1,6 @@
 """Validation errors in words: which key, what was given, what is allowed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from core.errors import InvalidRequest
@@ -33,6 +33,17 @@ def explain(errors: Sequence[Any], *, body: Any = None, schema: dict[str, Any] |
     param, first = next(iter(by_path.items()))
     kind = UnknownKey if first[0]["type"] == "extra_forbidden" else InvalidValue
     return kind("; ".join(sentences), param=param or None)
+
+
+def one_of(param: str, value: str | None, allowed: Collection[str]) -> str | None:
+    """The value of a query parameter that may be left out.
+
+    Raises:
+        InvalidValue: it is none of `allowed`.
+    """
+    if value is not None and value not in allowed:
+        raise InvalidValue(f"{param}: must be one of {', '.join(sorted(allowed))}; given {_shown(value)}", param=param)
+    return value
 
 
 def _path(error: Any, body: Any) -> str:

@@ -2,9 +2,10 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PACKAGED_CATALOGUE = Path(__file__).parent / "registry" / "catalogue.yaml"
 
@@ -28,21 +29,43 @@ class Settings(BaseSettings):
     # The API.
     organization_name: str = "tunesmith"
     file_max_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    upload_max_bytes: int = Field(default=8 * 1024**3, ge=1)
+    upload_part_max_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    upload_seconds: int = Field(default=3600, ge=1)
+    idempotency_seconds: int = Field(default=24 * 3600, ge=1)
+    rate_limit_per_minute: int = Field(default=3000, ge=0)
+    key_cache_seconds: float = Field(default=5.0, ge=0)
     presign_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
+    cost_per_cpu_hour: float | None = Field(default=None, ge=0)
+    cost_per_gpu_hour: float | None = Field(default=None, ge=0)
+    cost_currency: str = "USD"
 
     # Base models that may be trained.
     catalogue: Path = PACKAGED_CATALOGUE
+    model_aliases: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
 
     # The workers.
     work_dir: Path = Path(".tunesmith/work")
     cpu_slots: int = Field(default=1, ge=1)
     trainer_threads: int | None = Field(default=None, ge=1)
     cache_max_bytes: int = Field(default=50 * 1024**3, ge=1)
+    log_max_bytes: int = Field(default=1024 * 1024, ge=128 * 1024)
     lease_seconds: float = Field(default=30.0, gt=0)
     poll_seconds: float = Field(default=5.0, gt=0)
     drain_seconds: float = Field(default=60.0, ge=0)
     max_faults: int = Field(default=3, ge=1)
     max_losses: int = Field(default=10, ge=1)
+
+    @field_validator("model_aliases", mode="before")
+    @classmethod
+    def read_aliases(cls, value: object) -> object:
+        """`alias=model,alias=model`"""
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if wrong := [alias for alias, equals, model in pairs if not (equals and alias.strip() and model.strip())]:
+            raise ValueError(f"write alias=model, separated by commas; given {wrong[0]!r}")
+        return {alias.strip(): model.strip() for alias, _, model in pairs}
 
     @property
     def heartbeat_seconds(self) -> float:

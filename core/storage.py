@@ -107,6 +107,18 @@ class Storage:
             size += len(chunk)
         _compare(key, entry, size=size, sha256=digest.hexdigest())
 
+    def confirm(self, key: str, entry: Entry) -> None:
+        """Read back what was just written; an object that holds something else is removed.
+
+        Raises:
+            IntegrityError: size or SHA-256 differ.
+        """
+        try:
+            self.verify(key, entry)
+        except IntegrityError:
+            self.delete(key)
+            raise
+
     def get_file(self, key: str, path: Path, *, entry: Entry) -> None:
         """Download to `path`, which appears only when all bytes are there and right.
 
@@ -126,6 +138,16 @@ class Storage:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+    def get_bytes(self, key: str, *, entry: Entry) -> bytes:
+        """A small object, whole.
+
+        Raises:
+            IntegrityError: size or SHA-256 differ.
+        """
+        body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read(entry.bytes + 1)
+        _compare(key, entry, size=len(body), sha256=hashlib.sha256(body).hexdigest())
+        return body
 
     def put_folder(self, prefix: str, folder: Path) -> list[Entry]:
         """Upload every file below `folder` and, last of all, the manifest; answers the manifest's entries."""
@@ -150,13 +172,27 @@ class Storage:
                 raise IntegrityError(f"a manifest names a file outside its folder: {entry.name!r}")
             self.get_file(f"{prefix}{entry.name}", folder / name, entry=entry)
 
-    def get_prefix(self, bucket: str, prefix: str, folder: Path) -> None:
-        """Download all objects below a prefix of any bucket: a base model of the catalogue, which has no manifest."""
+    def manifest(self, prefix: str) -> list[Entry] | None:
+        """The entries of a folder that `put_folder` wrote; None where it is not there, or not whole yet."""
+        try:
+            body = b"".join(self.stream(f"{prefix}{MANIFEST}"))
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+                return None
+            raise
+        return Entry.many(json.loads(body))
+
+    def get_prefix(self, bucket: str, prefix: str, folder: Path, *, suffixes: tuple[str, ...] | None = None) -> None:
+        """Download the objects below a prefix of any bucket: a base model of the catalogue, which has no manifest.
+
+        Args:
+            suffixes: what the names of those that are wanted end with; null: all.
+        """
         prefix = prefix.rstrip("/") + "/"
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 name = PurePosixPath(item.get("Key", "")[len(prefix) :])
-                if not name.name or ".." in name.parts:
+                if not name.name or ".." in name.parts or (suffixes and not name.name.endswith(suffixes)):
                     continue
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -220,9 +256,14 @@ class MultipartWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+        if kind is None:
+            self.finish()
+        else:
             self.abort()
-        elif self._upload_id is None:
+
+    def finish(self) -> None:
+        """Make the object visible."""
+        if self._upload_id is None:
             self._client.put_object(**self._at, Body=bytes(self._buffer))  # pyright: ignore[reportArgumentType]
         else:
             if self._buffer:

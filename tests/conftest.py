@@ -39,7 +39,13 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def settings(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = Settings(work_dir=tmp_path_factory.mktemp("work"), lease_seconds=5, poll_seconds=0.5)
+    settings = Settings(
+        work_dir=tmp_path_factory.mktemp("work"),
+        lease_seconds=5,
+        poll_seconds=0.5,
+        rate_limit_per_minute=0,
+        key_cache_seconds=1,
+    )
     upgrade(settings.database_url)
     return settings
 

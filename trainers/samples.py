@@ -7,34 +7,42 @@ from typing import Any
 
 import torch
 
-from core.rows.chat import Message
+from core.rows.chat import Chat
+from core.rows.template import as_dicts
+from core.rows.tokens import IGNORED, ChatTokenizer
 from trainers import adapters
-from trainers.tokenize import IGNORED, as_dicts, render, special_tokens, tokenize
 
 BATCH = 16  # prompts that are decoded together
 
 
 def write_samples(
-    path: Path, model: Any, tokenizer: Any, rows: list[list[Message]], *, max_tokens: int, start_adapter: str | None
+    path: Path,
+    model: Any,
+    tokenizer: Any,
+    chats: ChatTokenizer,
+    rows: list[Chat],
+    *,
+    max_tokens: int,
+    start_adapter: str | None,
 ) -> None:
     """Write one line a row: `{row, prompt, expected, before, after}`.
 
     `before` is what the job started from: the bare base, or the adapter that went on training. Its weights are put
     back for that, so that this comes last.
     """
-    cut = [_cut(row) for row in rows]
-    prompts = [render(tokenizer, as_dicts(prompt), prompt=True) for prompt, _ in cut]
-    ends = _ends(model, tokenizer, rows[0])
+    cuts = [_cut(row) for row in rows]
+    prompts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
+    ends = _ends(model, tokenizer, chats, rows[0])
     after = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
     if start_adapter is not None:
         adapters.load_weights(model, start_adapter)
     with nullcontext() if start_adapter is not None else model.disable_adapter():
         before = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
     with path.open("w", encoding="utf-8") as file:
-        for i, (prompt, expected) in enumerate(cut):
+        for i, (cut, expected) in enumerate(cuts):
             line = {
                 "row": i,
-                "prompt": as_dicts(prompt),
+                "prompt": as_dicts(cut.messages),
                 "expected": expected,
                 "before": before[i],
                 "after": after[i],
@@ -42,10 +50,12 @@ def write_samples(
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _cut(row: list[Message]) -> tuple[list[Message], str]:
-    """The prompt and the answer that belongs to it: the last one that is trained."""
-    last = max(i for i, message in enumerate(row) if message.trained)
-    return row[:last], row[last].content
+def _cut(row: Chat) -> tuple[Chat, str]:
+    """The prompt and the answer that belongs to it: the last one that is trained, as JSON where it calls tools."""
+    last = max(i for i, message in enumerate(row.messages) if message.trained)
+    answer = row.messages[last]
+    expected = json.dumps(answer.tool_calls, ensure_ascii=False) if answer.tool_calls else answer.content
+    return Chat(row.messages[:last], row.tools), expected
 
 
 @torch.no_grad()
@@ -78,11 +88,11 @@ def complete(model: Any, tokenizer: Any, prompts: list[str], *, ends: list[int],
     return texts
 
 
-def _ends(model: Any, tokenizer: Any, row: list[Message]) -> list[int]:
+def _ends(model: Any, tokenizer: Any, chats: ChatTokenizer, row: Chat) -> list[int]:
     """Whatever ends a turn, by the tokenizer, by the model's generation config, and by what was trained."""
     configured = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])}
-    last = next(label for label in reversed(tokenize(tokenizer, row).labels) if label != IGNORED)
-    if tokenizer.convert_ids_to_tokens(last) in special_tokens(tokenizer):
+    last = next(label for label in reversed(chats.tokenize(row).labels) if label != IGNORED)
+    if chats.token(last) in chats.special:
         ends.add(last)
     return sorted(end for end in ends if end is not None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from trainers.tokenize import IGNORED
+from core.rows.tokens import IGNORED
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Supervised fine-tuning: TRL's SFTTrainer on rows that were tokenised here, with a LoRA adapter by PEFT."""
 
-import math
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from trl.data_utils import pack_dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from core.rows import read
-from core.rows.chat import Message
+from core.rows import packing, read
+from core.rows.chat import Chat
 from core.rows.error import RowError
+from core.rows.tokens import ChatTokenizer, Tokenized
+from core.specs.choices import max_length, resolve
 from core.specs.method import Supervised
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
-from trainers import adapters, packing
+from trainers import adapters
 from trainers.errors import SpecError
 from trainers.progress import Progress
 from trainers.results import write_results
@@ -26,9 +28,7 @@ from trainers.rundir import RunDir
 from trainers.samples import write_samples
 from trainers.scoring import score
 from trainers.stopping import StopRequest
-from trainers.tokenize import Tokenized, tokenize
 
-MOST_AUTO_LENGTH = 4096  # tokens
 MOST_AUTO_SAMPLES = 16
 
 
@@ -46,24 +46,25 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
 
     tokenizer = load_tokenizer(spec)
     model = load_base(spec)
-    limit = max_length(options, model)
-    chats, rows = read_rows(spec.training_file, tokenizer, stop, limit=limit, param="training_file")
+    limit = longest_row(options, model)
+    tokens = ChatTokenizer.load(Path(spec.base_model))
+    chats, rows = read_rows(spec.training_file, tokens, stop, limit=limit, param="training_file")
     valid_chats, valid_rows = (
-        read_rows(spec.validation_file, tokenizer, stop, limit=limit, param="validation_file")
+        read_rows(spec.validation_file, tokens, stop, limit=limit, param="validation_file")
         if spec.validation_file
         else ([], [])
     )
     set_seed(spec.seed)
     model = adapters.attach(model, lora=options.lora, start_adapter=spec.start_adapter)
 
-    epochs, batch_size, multiplier = resolve(options, rows=len(chats))
-    packed = packing.plan([len(row.input_ids) for row in rows], batch_size=batch_size, on_gpu=bool(spec.devices))
-    learning_rate = multiplier * base_learning_rate(model.config.hidden_size)
-    config = configure(spec, run_dir, packed, epochs=epochs, learning_rate=learning_rate)
+    chosen = resolve(options, rows=len(chats))
+    packed = packing.plan([len(row.input_ids) for row in rows], batch_size=chosen.batch_size, on_gpu=bool(spec.devices))
+    learning_rate = chosen.learning_rate_multiplier * base_learning_rate(model.config.hidden_size)
+    config = configure(spec, run_dir, packed, epochs=chosen.n_epochs, learning_rate=learning_rate)
     trainer = Trainer(model=model, args=config, train_dataset=dataset(rows), processing_class=tokenizer)
     trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
     sequences = len(trainer.get_train_dataloader())
-    total_steps = epochs * math.ceil(sequences / packed.sequences)
+    total_steps = packing.total_steps(sequences, packed, epochs=chosen.n_epochs)
     every = max(1, total_steps // 10) if options.checkpoint_interval == "auto" else options.checkpoint_interval
     trainer.progress = Progress(
         run_dir,
@@ -75,8 +76,7 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     )
     trainer.add_callback(trainer.progress)
 
-    chosen = {"n_epochs": epochs, "batch_size": batch_size, "learning_rate_multiplier": multiplier}
-    run_dir.emit(ResolvedEvent(hyperparameters=chosen, total_steps=total_steps))
+    run_dir.emit(ResolvedEvent(hyperparameters=asdict(chosen), total_steps=total_steps))
     run_dir.say(
         f"{len(rows)} rows of {sum(len(row.input_ids) for row in rows)} tokens, packed into {sequences} sequences "
         f"of up to {packed.length}, {packed.sequences} a step; learning rate {learning_rate:.3g}"
@@ -107,6 +107,7 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
             run_dir.artifacts / "samples.jsonl",
             model,
             tokenizer,
+            tokens,
             valid_chats[:count],
             max_tokens=options.samples.max_tokens,
             start_adapter=spec.start_adapter,
@@ -132,26 +133,21 @@ def load_base(spec: RunSpec) -> Any:
     )
 
 
-def max_length(options: Supervised, model: Any) -> int:
+def longest_row(options: Supervised, model: Any) -> int:
     """Tokens of the longest row that is accepted.
 
     Raises:
         SpecError: more was asked for than the model's context.
     """
-    context = model.config.max_position_embeddings
-    if options.max_length == "auto":
-        return min(context, MOST_AUTO_LENGTH)
-    if options.max_length > context:
-        raise SpecError(
-            f"max_length: {options.max_length} was asked for, but the model's context is {context}",
-            param="method.supervised.max_length",
-        )
-    return options.max_length
+    try:
+        return max_length(options, context=model.config.max_position_embeddings)
+    except ValueError as error:
+        raise SpecError(str(error), param="method.supervised.max_length") from None
 
 
 def read_rows(
-    path: str, tokenizer: Any, stop: StopRequest, *, limit: int, param: str
-) -> tuple[list[list[Message]], list[Tokenized]]:
+    path: str, tokenizer: ChatTokenizer, stop: StopRequest, *, limit: int, param: str
+) -> tuple[list[Chat], list[Tokenized]]:
     """Parse and tokenise a file.
 
     Raises:
@@ -162,11 +158,10 @@ def read_rows(
     try:
         for number, chat in read.chats(path):
             stop.check()
-            messages = chat.messages
-            tokens = tokenize(tokenizer, messages)
+            tokens = tokenizer.tokenize(chat)
             if len(tokens.input_ids) > limit:
                 raise RowError(number, "", f"has {len(tokens.input_ids)} tokens, but max_length is {limit}")
-            chats.append(messages)
+            chats.append(chat)
             rows.append(tokens)
     except RowError as fault:
         raise SpecError(f"{param}: {fault}", param=param, code="invalid_file") from None
@@ -175,17 +170,6 @@ def read_rows(
     if not rows:
         raise SpecError(f"{param}: the file has no rows", param=param, code="invalid_file")
     return chats, rows
-
-
-def resolve(options: Supervised, *, rows: int) -> tuple[int, int, float]:
-    """(n_epochs, batch_size, learning_rate_multiplier), chosen where the job says auto."""
-    given = options.hyperparameters
-    auto_epochs = 3 if rows <= 10_000 else 2 if rows <= 50_000 else 1
-    return (
-        auto_epochs if given.n_epochs == "auto" else given.n_epochs,
-        8 if given.batch_size == "auto" else given.batch_size,
-        1.0 if given.learning_rate_multiplier == "auto" else given.learning_rate_multiplier,
-    )
 
 
 def base_learning_rate(hidden_size: int) -> float:

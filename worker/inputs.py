@@ -1,6 +1,5 @@
 """Fetching what a trainer needs into its run directory."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from worker.context import Context
 
 # Of a model's folder only these are needed to go on training it.
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+# Of a base model, all but its weights.
+DESCRIBING = (".json", ".txt", ".jinja")
 
 
 class UnpreparedModel(TunesmithError):
@@ -76,8 +77,9 @@ def fetch(context: Context, assignment: Assignment, run_dir: Path, *, devices: l
     if entry is None:
         raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
     base_model = inputs / "base_model"
-    key = hashlib.sha256(entry.source.model_dump_json().encode()).hexdigest()
-    context.cache.link_model(key, base_model, prepare=lambda folder: _prepare(context, entry, folder, run_dir))
+    context.cache.link_model(
+        entry.source.key, base_model, prepare=lambda folder: prepare_model(context, entry, folder, run_dir)
+    )
     validation = assignment.validation_file
     return RunSpec(
         job_id=assignment.job_id,
@@ -86,8 +88,8 @@ def fetch(context: Context, assignment: Assignment, run_dir: Path, *, devices: l
         base_model=str(base_model),
         base_model_name=entry.public_id,
         start_adapter=_folder(context, assignment.parent, inputs / "start_adapter", only=ADAPTER_FILES),
-        training_file=_file(context, *assignment.training_file, inputs / "training.jsonl"),
-        validation_file=_file(context, *validation, inputs / "validation.jsonl") if validation else None,
+        training_file=_file(context, *assignment.training_file, inputs / "training"),
+        validation_file=_file(context, *validation, inputs / "validation") if validation else None,
         resume_from=_folder(context, assignment.checkpoint, inputs / "checkpoint"),
         devices=devices,
         threads=context.settings.trainer_threads,
@@ -110,16 +112,22 @@ def _folder(
     return str(target)
 
 
-def _prepare(context: Context, entry: CatalogueEntry, folder: Path, run_dir: Path) -> None:
-    """Make the base model's folder, in a child: dequantising and checking weights needs torch."""
+def prepare_model(
+    context: Context, entry: CatalogueEntry, folder: Path, run_dir: Path, *, weights: bool = True
+) -> None:
+    """Make the base model's folder (or its card's, without weights) in a child: this needs torch and transformers.
+
+    Raises:
+        UnpreparedModel: it can't be made of what the source has.
+    """
     source = entry.source
     if source.kind == "s3":
         bucket, _, prefix = source.location.partition("/")
         downloaded = run_dir / "base_model"
-        context.storage.get_prefix(bucket, prefix, downloaded)
+        context.storage.get_prefix(bucket, prefix, downloaded, suffixes=None if weights else DESCRIBING)
         source = BaseModelSource(kind="folder", location=str(downloaded))
     spec = run_dir / "prepare.json"
-    spec.write_text(PrepareSpec(source=source, folder=str(folder)).model_dump_json())
+    spec.write_text(PrepareSpec(source=source, folder=str(folder), weights=weights).model_dump_json())
     log = run_dir / "prepare.log"
     process = forkserver.spawn(
         "trainers.prepare", "main", str(spec), devices=[], threads=context.settings.trainer_threads, log=str(log)

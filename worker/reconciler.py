@@ -12,18 +12,21 @@ from sqlalchemy import Engine, func
 
 from core.db import make_engine, session_scope, try_lock
 from core.files import claims as file_claims
+from core.files.report import sketch_key
 from core.files.repository import purgeable
 from core.jobs import claims as job_claims
 from core.jobs.service import advance_waiting
 from core.leases import Limits
-from core.settings import get_settings
+from core.retention import retire
+from core.settings import Settings, get_settings
 from core.storage import Storage
 
 log = logging.getLogger(__name__)
 
 
-def reconcile(engine: Engine, storage: Storage, *, limits: Limits) -> None:
+def reconcile(engine: Engine, storage: Storage, settings: Settings) -> None:
     """One pass. Safe to run at any time, anywhere, twice."""
+    limits = Limits.of(settings)
     with session_scope(engine) as session:
         if not try_lock(session, "reconciler"):
             return
@@ -32,6 +35,7 @@ def reconcile(engine: Engine, storage: Storage, *, limits: Limits) -> None:
         advance_waiting(session)
         if jobs or files:
             log.warning("leases expired: %d jobs and %d validations were given back", jobs, files)
+    retire(engine, storage, settings)
     purge_deleted_files(engine, storage)
 
 
@@ -40,20 +44,21 @@ def purge_deleted_files(engine: Engine, storage: Storage) -> None:
     with session_scope(engine) as session:
         for file in purgeable(session, limit=100):
             storage.delete(file.object_key)
+            storage.delete(sketch_key(file.object_key))
             file.purged_at = func.now()
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = get_settings()
-    engine, storage, limits = make_engine(settings), Storage(settings), Limits.of(settings)
+    engine, storage = make_engine(settings), Storage(settings)
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
     log.info("reconciling every %s s", settings.poll_seconds)
     while not leave.wait(settings.poll_seconds):
         try:
-            reconcile(engine, storage, limits=limits)
+            reconcile(engine, storage, settings)
         except Exception as error:
             log.warning("this pass failed, the next one tries again: %s", error)
 

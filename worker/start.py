@@ -9,7 +9,7 @@ from core.db import make_engine, session_scope
 from core.settings import Settings
 from core.storage import Storage
 from core.workers import repository as workers
-from worker import devices, forkserver, training, validation
+from worker import cards, devices, forkserver, training, validation
 from worker.cache import Cache
 from worker.context import Context
 from worker.slots import Slot, Slots
@@ -47,6 +47,9 @@ def start_slots(
             forkserver.keep_only_allowed(os.environ)
             forkserver.start()
             training.clean_up(context)
+            threading.Thread(target=cards.publish_all, args=(context,), name="cards", daemon=True).start()
+        else:
+            validation.clean_up(context)
         slots = Slots(
             _slots_of(queue, settings),
             run_next=partial(WORK[queue], context),
@@ -67,6 +70,7 @@ def _slots_of(queue: str, settings: Settings) -> list[Slot]:
 
 def _report(context: Context, queue: str, slots: Slots) -> None:
     """Keep this process's row in the workers table fresh."""
+    memory = devices.memory([index for slot in slots.slots for index in slot.devices], slots=len(slots.slots))
     while True:
         try:
             with session_scope(context.engine) as session:
@@ -77,6 +81,7 @@ def _report(context: Context, queue: str, slots: Slots) -> None:
                     slots=len(slots.slots),
                     devices=[index for slot in slots.slots for index in slot.devices],
                     current_attempts=slots.tokens(),
+                    memory_bytes=memory,
                 )
         except Exception as error:
             log.warning("worker %s could not report itself: %s", context.worker_id, error)

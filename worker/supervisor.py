@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -20,8 +21,10 @@ from core.leases import Replaced
 from core.specs.run import RUN_EVENT, CheckpointEvent, RunError, RunEvent, RunResult, RunSpec
 from worker import forkserver
 from worker.context import Context
+from worker.cost import CostMeter
 from worker.heartbeat import heartbeat
 from worker.inputs import Assignment, UnpreparedModel, fetch, last_line
+from worker.logs import LogReader, masks
 from worker.patience import GivenUp, patiently
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,10 @@ class Attempt:
         self._offset = 0  # bytes of events.jsonl that were read
         self._recorded = 0  # events of this attempt that are in the database
         self._published: Path | None = None  # the local folder of the last checkpoint in the store
+        self._meter = CostMeter(gpus=len(devices))
+        settings = context.settings
+        masked = masks(run_dir=run_dir, work_dir=settings.work_dir.resolve())
+        self._log = LogReader(run_dir / "log.txt", masked=masked, most=settings.log_max_bytes)
 
     def run(self) -> None:
         """Run the attempt to one of its ends. A replaced attempt kills its trainer and writes nothing."""
@@ -83,15 +90,20 @@ class Attempt:
             log=str(self.run_dir / "log.txt"),
         )
         while not wait([self._process.sentinel], timeout=RELAY_SECONDS):
+            self._meter.sample(self._process.pid or 0)
             self._pass_on_requests()
             self._relay()
+            self._relay_log()
         self._process.join()
         self._relay()
+        self._relay_log(final=True)
+        cost = self._meter.cost()
+        self._write(lambda s, **a: publishing.charge(s, cost=cost, **a))
 
     def _beat(self) -> None:
         with session_scope(self.context.engine) as session:
             token, lease = self.assignment.token, self.context.lease
-            if publishing.heartbeat(session, token=token, lease=lease):
+            if publishing.heartbeat(session, token=token, lease=lease, cost=self._meter.cost()):
                 self._pausing.set()
 
     def _replaced(self) -> None:
@@ -158,6 +170,12 @@ class Attempt:
             self._write(lambda s, **a: publishing.record(s, events=relayed, start=start, **a))
             self._recorded += len(relayed)
 
+    def _relay_log(self, *, final: bool = False) -> None:
+        """Hand on what the trainer has printed since the last time."""
+        while chunk := self._log.read(final=final):
+            self._write(partial(publishing.record_log, start=chunk.start, end=chunk.end, text=chunk.text))
+            self._log.offset = chunk.end
+
     def _publish_checkpoint(self, event: CheckpointEvent) -> None:
         prefix = f"{self.assignment.object_prefix}checkpoints/step-{event.step}/"
         folder = self._upload(prefix, self.run_dir / event.path)
@@ -201,11 +219,11 @@ class Attempt:
         token, limits = self.assignment.token, self.context.limits
         self._transact(lambda s: publishing.fail(s, token=token, limits=limits, error=error))
 
-    def _write(self, write: Callable[..., None]) -> None:
+    def _write(self, write: Callable[..., object]) -> None:
         token, lease = self.assignment.token, self.context.lease
         self._transact(lambda session: write(session, token=token, lease=lease))
 
-    def _transact(self, write: Callable[[Session], None]) -> None:
+    def _transact(self, write: Callable[[Session], object]) -> None:
         """One transaction, tried until the database takes it.
 
         When a commit's answer is lost, the second try finds that it was done: the token is gone, the batch is counted.

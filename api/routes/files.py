@@ -1,68 +1,75 @@
-from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from api.deps import After, EngineDep, OwnerDep, SessionDep, SettingsDep, StorageDep
-from api.multipart import Upload, UploadParser
+from api.multipart import Form, receive, writing
+from api.once import IdempotencyKeyDep, committing_once
 from api.schemas.file import FileDeleted, FileObject
 from api.schemas.page import ListPage
+from api.validation import explain
 from core.access.owner import Owner
 from core.db import session_scope
-from core.errors import InvalidRequest
 from core.files import repository, service
-from core.storage import CHUNK, Entry, IntegrityError, Storage
+from core.idempotency.service import fingerprint
+from core.specs.file import FileForm
+from core.storage import Entry
 
 router = APIRouter(prefix="/files", tags=["files"])
-UPLOAD_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "purpose"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "purpose": {"type": "string", "enum": list(service.UPLOAD_PURPOSES)},
-                    },
-                }
-            }
-        },
-    }
+FORM = {
+    "type": "object",
+    "required": ["file", "purpose"],
+    "additionalProperties": False,
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "purpose": FileForm.model_json_schema()["properties"]["purpose"],
+        "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
+        "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2_592_000},
+    },
 }
 
 
-@router.post("", openapi_extra=UPLOAD_FORM)
+@router.post(
+    "", openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}}
+)
 async def create_file(
-    request: Request, owner: OwnerDep, engine: EngineDep, storage: StorageDep, settings: SettingsDep
+    request: Request,
+    owner: OwnerDep,
+    engine: EngineDep,
+    storage: StorageDep,
+    settings: SettingsDep,
+    idempotency_key: IdempotencyKeyDep = None,
 ) -> FileObject:
     """Upload a file. Its bytes are streamed to the object store; training data is then validated by a worker."""
     file_id, key = await run_in_threadpool(_reserve, engine, owner)
-    with storage.writer(key) as writer:
-        parser = UploadParser(
-            request.headers.get("content-type", ""), writer=writer, file_max_bytes=settings.file_max_bytes
-        )
-        async for chunk in _large_chunks(request.stream()):
-            await run_in_threadpool(parser.feed, chunk)
-        upload = parser.finish()
-        purpose = _purpose(upload)
-    stored = Entry(name=upload.filename or "", bytes=writer.bytes, sha256=writer.sha256)
-    return await run_in_threadpool(_insert, engine, storage, owner, file_id, key, purpose, stored)
+    async with writing(storage, key) as writer:
+        form = await receive(request, writer, name="file", max_bytes=settings.file_max_bytes, needs_filename=True)
+        fields = _fields(form)
+    stored = Entry(name=form.filename or "", bytes=writer.bytes, sha256=writer.sha256)
+    await run_in_threadpool(storage.confirm, key, stored)
 
+    def insert() -> FileObject:
+        seen = fingerprint("POST /v1/files", stored.name, stored.sha256, fields.model_dump_json())
+        with committing_once(
+            engine, storage, owner=owner, key=idempotency_key, request_sha256=seen, object_key=key
+        ) as once:
+            file = service.create(
+                once.session,
+                owner=owner,
+                file_id=file_id,
+                filename=stored.name,
+                purpose=fields.purpose,
+                stored=stored,
+                object_key=key,
+                expires_after=fields.expires_after.seconds if fields.expires_after else None,
+            )
+            return once.keep(FileObject.of(file))
 
-async def _large_chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A server hands out 64 KiB at a time; a thread is worth waking for a megabyte."""
-    gathered = bytearray()
-    async for chunk in stream:
-        gathered += chunk
-        if len(gathered) >= CHUNK:
-            yield bytes(gathered)
-            gathered.clear()
-    yield bytes(gathered)
+    return await run_in_threadpool(insert)
 
 
 def _reserve(engine: Engine, owner: Owner) -> tuple[str, str]:
@@ -70,39 +77,19 @@ def _reserve(engine: Engine, owner: Owner) -> tuple[str, str]:
         return service.new_object_key(session, owner=owner)
 
 
-def _purpose(upload: Upload) -> str:
-    purpose = upload.fields.pop("purpose", None)
-    allowed = ", ".join(service.UPLOAD_PURPOSES)
-    if purpose is None:
-        raise InvalidRequest(f"purpose: required, one of {allowed}", param="purpose")
-    if purpose not in service.UPLOAD_PURPOSES:
-        raise InvalidRequest(f"purpose: {purpose!r} is none of {allowed}", param="purpose")
-    if upload.fields:
-        name = next(iter(upload.fields))
-        raise InvalidRequest(f"{name}: unknown field; allowed here: file, purpose", param=name)
-    return purpose
-
-
-def _insert(
-    engine: Engine, storage: Storage, owner: Owner, file_id: str, key: str, purpose: str, stored: Entry
-) -> FileObject:
+def _fields(form: Form) -> FileForm:
+    """`expires_after[seconds]` is how a form writes a key of an object."""
+    body: dict[str, Any] = {}
+    for name, value in form.fields.items():
+        outer, bracket, inner = name.partition("[")
+        if bracket and outer == "expires_after" and inner.endswith("]"):
+            body.setdefault(outer, {})[inner[:-1]] = value
+        else:
+            body[name] = value
     try:
-        storage.verify(key, stored)
-    except IntegrityError:
-        storage.delete(key)
-        raise
-    # When this fails the object stays: the commit may have happened all the same. What no row points to is garbage.
-    with session_scope(engine) as session:
-        file = service.create(
-            session,
-            owner=owner,
-            file_id=file_id,
-            filename=stored.name,
-            purpose=purpose,
-            stored=stored,
-            object_key=key,
-        )
-        return FileObject.of(file)
+        return FileForm.model_validate(body)
+    except ValidationError as error:
+        raise explain(error.errors(include_url=False), body=body, schema=FileForm.model_json_schema()) from None
 
 
 @router.get("")
@@ -114,22 +101,22 @@ def list_files(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
     order: Literal["asc", "desc"] = "desc",
 ) -> ListPage[FileObject]:
+    """The project's files, newest first or, with `order=asc`, oldest first."""
     page = repository.files(session, owner=owner, purpose=purpose, after=after, limit=limit, descending=order == "desc")
-    data = [FileObject.of(file) for file in page.items]
-    return ListPage(
-        data=data,
-        has_more=page.has_more,
-        first_id=data[0].id if data else None,
-        last_id=data[-1].id if data else None,
-    )
+    return ListPage.of([FileObject.of(file) for file in page.items], has_more=page.has_more)
 
 
 @router.get("/{file_id}")
 def retrieve_file(file_id: str, owner: OwnerDep, session: SessionDep) -> FileObject:
+    """One file, and whether it can be used yet."""
     return FileObject.of(repository.get(session, owner=owner, file_id=file_id))
 
 
-@router.get("/{file_id}/content", response_class=StreamingResponse)
+@router.get(
+    "/{file_id}/content",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+)
 def download_file(file_id: str, owner: OwnerDep, session: SessionDep, storage: StorageDep) -> StreamingResponse:
     """The file's bytes, as they were uploaded."""
     file = repository.get(session, owner=owner, file_id=file_id)

@@ -4,10 +4,13 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api.body import described_by, json_body
 from api.deps import After, CatalogueDep, OwnerDep, SessionDep
-from api.schemas.job import CheckpointObject, EventObject, JobObject
+from api.once import OnceDep
+from api.schemas.job import CheckpointObject, JobObject
 from api.schemas.page import ListPage
+from api.validation import one_of
 from core.access.repository import organization_of_project
 from core.jobs import repository, service
+from core.jobs.states import STATES
 from core.specs.job import JobSpec
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
@@ -20,28 +23,49 @@ def create_job(
     owner: OwnerDep,
     session: SessionDep,
     catalogue: CatalogueDep,
+    once: OnceDep,
 ) -> JobObject:
     """Create a fine-tuning job. It is persisted when this answers; a worker takes it up when a slot is free."""
-    return JobObject.of(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec))
+    return once.keep(JobObject.of(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec)))
 
 
 @router.get("")
 def list_jobs(
-    request: Request, owner: OwnerDep, session: SessionDep, after: After = None, limit: Limit = 20
+    request: Request,
+    owner: OwnerDep,
+    session: SessionDep,
+    after: After = None,
+    limit: Limit = 20,
+    status: Annotated[str | None, Query(max_length=32)] = None,
+    method: Annotated[str | None, Query(max_length=32)] = None,
+    model: Annotated[str | None, Query(max_length=256)] = None,
+    project_id: Annotated[str | None, Query(max_length=64)] = None,
 ) -> ListPage[JobObject]:
-    """Jobs, newest first; `metadata[key]=value` narrows them down."""
+    """Jobs, newest first; `metadata[key]=value` narrows them down, `metadata=null` to those without any.
+
+    `model` is what the job was asked for with, or the base model that it runs on.
+    """
     metadata = {
         name.removeprefix("metadata[").removesuffix("]"): value
         for name, value in request.query_params.items()
         if name.startswith("metadata[") and name.endswith("]")
     }
-    page = repository.jobs(session, owner=owner, metadata=metadata, after=after, limit=limit)
+    if request.query_params.get("metadata") == "null":
+        metadata = None
+    wanted = repository.JobFilter(
+        metadata=metadata, status=one_of("status", status, STATES), method=method, model=model, project_id=project_id
+    )
+    page = repository.jobs(session, owner=owner, wanted=wanted, after=after, limit=limit)
     return ListPage(data=[JobObject.of(session, job) for job in page.items], has_more=page.has_more)
 
 
 @router.get("/{job_id}")
 def retrieve_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
-    return JobObject.of(session, repository.get(session, owner=owner, job_id=job_id))
+    """The job as it stands; while it is queued also its place in the queue."""
+    job = repository.get(session, owner=owner, job_id=job_id)
+    answer = JobObject.of(session, job)
+    answer.queue_position = repository.queue_position(session, job=job)
+    return answer
 
 
 @router.post("/{job_id}/cancel")
@@ -60,16 +84,6 @@ def pause_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
 def resume_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
     """Queue a paused job again; it goes on from its last checkpoint."""
     return JobObject.of(session, service.resume(session, owner=owner, job_id=job_id))
-
-
-@router.get("/{job_id}/events")
-def list_events(
-    job_id: str, owner: OwnerDep, session: SessionDep, after: After = None, limit: Limit = 20
-) -> ListPage[EventObject]:
-    """What happened, newest first."""
-    job = repository.get(session, owner=owner, job_id=job_id)
-    page = repository.events(session, job=job, after=after, limit=limit)
-    return ListPage(data=[EventObject.of(event) for event in page.items], has_more=page.has_more)
 
 
 @router.get("/{job_id}/checkpoints")

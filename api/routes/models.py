@@ -18,12 +18,13 @@ def list_models(owner: OwnerDep, session: SessionDep, catalogue: CatalogueDep) -
 
 @router.get("/{model:path}")
 def retrieve_model(model: str, owner: OwnerDep, session: SessionDep, catalogue: CatalogueDep) -> ModelObject:
+    """A base model, a fine-tuned one, or a checkpoint that this project may use."""
     if entry := catalogue.find(model):
         return ModelObject.of_base(entry)
     return ModelObject.of(service.get(session, owner=owner, name=model))
 
 
 @router.delete("/{model:path}")
-def delete_model(model: str, owner: OwnerDep, session: SessionDep) -> ModelDeleted:
-    """Take a fine-tuned model out of use."""
-    return ModelDeleted(id=service.delete(session, owner=owner, name=model).name)
+def delete_model(model: str, owner: OwnerDep, session: SessionDep, catalogue: CatalogueDep) -> ModelDeleted:
+    """Take a fine-tuned model, or one checkpoint, out of use. Base models are the operators' to remove."""
+    return ModelDeleted(id=service.delete(session, owner=owner, catalogue=catalogue, name=model).name)

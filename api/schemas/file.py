@@ -2,7 +2,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from api.schemas.page import unix
+from api.schemas.page import unix, unix_or_none
 from core.models import File
 
 
@@ -30,6 +30,7 @@ class FileObject(BaseModel):
             purpose=file.purpose,
             status=file.status,
             status_details=file.status_details,
+            expires_at=unix_or_none(file.expires_at),
             rows=file.rows,
             sha256=file.sha256,
         )

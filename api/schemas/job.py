@@ -1,11 +1,12 @@
 import copy
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.schemas.page import unix, unix_or_none
-from core.models import Artifact, Checkpoint, Event, Job, Project
+from core.models import Artifact, Checkpoint, Event, Job, LogChunk, Project
 from core.registry.service import model_name
 
 
@@ -13,6 +14,16 @@ class JobError(BaseModel):
     code: str
     message: str
     param: str | None = None
+
+
+class JobUsage(BaseModel):
+    """What the job has cost so far, over all attempts. GPU-seconds: GPUs held, times seconds."""
+
+    cpu_seconds: float
+    gpu_seconds: float
+    trained_tokens: int
+    input_bytes: int
+    output_bytes: int
 
 
 class JobObject(BaseModel):
@@ -43,6 +54,11 @@ class JobObject(BaseModel):
     started_at: int | None
     step: int | None
     total_steps: int | None
+    seconds_left: int | None
+    # Only where one queued job is retrieved; 1 is next.
+    queue_position: int | None = None
+    project_id: str
+    usage: JobUsage
 
     @classmethod
     def of(cls, session: Session, job: Job) -> "JobObject":
@@ -72,7 +88,22 @@ class JobObject(BaseModel):
             started_at=unix_or_none(job.started_at),
             step=job.step,
             total_steps=job.total_steps,
+            seconds_left=_seconds_left(job),
+            project_id=job.project_id,
+            usage=JobUsage(
+                cpu_seconds=round(job.cpu_seconds, 3),
+                gpu_seconds=round(job.gpu_seconds, 3),
+                trained_tokens=job.trained_tokens or 0,
+                input_bytes=job.input_bytes,
+                output_bytes=job.output_bytes,
+            ),
         )
+
+
+def _seconds_left(job: Job) -> int | None:
+    if job.estimated_finish is None:
+        return None
+    return max(0, int((job.estimated_finish - datetime.now(UTC)).total_seconds()))
 
 
 def _method_as_run(job: Job) -> dict[str, Any]:
@@ -104,6 +135,36 @@ class EventObject(BaseModel):
             type=event.type,
             seq=event.seq,
         )
+
+
+class LogObject(BaseModel):
+    """Some lines of the trainer's own output; `attempt` tells the tries at a job apart."""
+
+    id: str
+    object: Literal["fine_tuning.job.log"] = "fine_tuning.job.log"
+    seq: int
+    attempt: int
+    created_at: int
+    text: str
+
+    @classmethod
+    def of(cls, chunk: LogChunk) -> "LogObject":
+        return cls(
+            id=str(chunk.seq), seq=chunk.seq, attempt=chunk.token, created_at=unix(chunk.created_at), text=chunk.text
+        )
+
+
+class Series(BaseModel):
+    """One figure over the steps at which it was measured: two lists of the same length."""
+
+    steps: list[int]
+    values: list[float]
+
+
+class MetricsObject(BaseModel):
+    object: Literal["fine_tuning.job.metrics"] = "fine_tuning.job.metrics"
+    job_id: str
+    series: dict[str, Series]
 
 
 class CheckpointObject(BaseModel):

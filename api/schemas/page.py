@@ -15,6 +15,13 @@ class ListPage(BaseModel, Generic[Item]):
     first_id: str | None = None
     last_id: str | None = None
 
+    @classmethod
+    def of(cls, data: list[Item], *, has_more: bool) -> "ListPage[Item]":
+        """A page of things that have ids, with the first and the last of them."""
+        ids: list[str] = [item.id for item in data]  # pyright: ignore[reportAttributeAccessIssue]
+        first, last = (ids[0], ids[-1]) if ids else (None, None)
+        return cls(data=data, has_more=has_more, first_id=first, last_id=last)
+
 
 def unix(time: datetime) -> int:
     """Whole seconds, the contract's unit of time."""

@@ -10,6 +10,8 @@ class Owner:
 
     key_id: str
     project_id: str | None
+    # Requests a minute that this project may make; null: as the settings say.
+    rate_limit_per_minute: int | None = None
 
     def owns(self, project_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
         """The condition that every query for this owner carries."""

@@ -1,6 +1,7 @@
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from core.access.owner import Owner
 from core.models import ApiKey, Organization, Project
 
 
@@ -17,12 +18,21 @@ def organization_of_project(session: Session, project_id: str) -> Organization:
     return session.scalars(statement.where(Project.id == project_id)).one()
 
 
-def live_key(session: Session, *, sha256: str) -> ApiKey | None:
-    """The key with that digest, unless it is revoked or has expired."""
-    return session.scalar(
-        select(ApiKey).where(
+def owner_of_key(session: Session, *, sha256: str) -> Owner | None:
+    """Who the key with that digest speaks for, unless it is revoked or has expired."""
+    found = session.execute(
+        select(ApiKey.id, ApiKey.project_id, Project.rate_limit_per_minute)
+        .outerjoin(Project, Project.id == ApiKey.project_id)
+        .where(
             ApiKey.sha256 == sha256,
             ApiKey.revoked_at.is_(None),
             or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
         )
-    )
+    ).one_or_none()
+    return Owner(*found) if found else None
+
+
+def projects_of_organization(session: Session, *, of_project: str, ids: list[str]) -> set[str]:
+    """Those of the ids that are projects of the same organisation as the project `of_project`."""
+    organization = select(Project.organization_id).where(Project.id == of_project).scalar_subquery()
+    return set(session.scalars(select(Project.id).where(Project.id.in_(ids), Project.organization_id == organization)))

@@ -41,10 +41,10 @@ def authenticate(session: Session, *, key: str | None) -> Owner:
     """
     if not key:
         raise NotAuthenticated("no API key: send the header Authorization: Bearer <key>")
-    found = repository.live_key(session, sha256=keys.digest(key)) if keys.is_well_formed(key) else None
-    if found is None:
+    owner = repository.owner_of_key(session, sha256=keys.digest(key)) if keys.is_well_formed(key) else None
+    if owner is None:
         raise NotAuthenticated("the API key is not valid")
-    return Owner(key_id=found.id, project_id=found.project_id)
+    return owner
 
 
 def require_project(owner: Owner) -> str:

@@ -1,6 +1,7 @@
 """Validation of files: claimed, leased, fenced and reaped as jobs are."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -50,13 +51,22 @@ def _hold(session: Session, *, token: int, lease: float) -> File:
     return file
 
 
-def finish(session: Session, *, token: int, lease: float, rows: int | None, fault: str | None) -> None:
+def finish(
+    session: Session,
+    *,
+    token: int,
+    lease: float,
+    rows: int | None,
+    fault: str | None,
+    report: dict[str, Any] | None = None,
+) -> None:
     """Write the verdict, and move the jobs that waited for it, in one transaction.
 
     Raises:
         Replaced: the token is no longer the file's.
     """
     file = _hold(session, token=token, lease=lease)
+    file.report = report
     _finish(session, file, rows=rows, fault=fault)
 
 
@@ -67,6 +77,12 @@ def _finish(session: Session, file: File, *, rows: int | None, fault: str | None
     file.status_details = fault
     session.flush()
     file_finished(session, file_id=file.id)
+
+
+def live_validations(session: Session) -> set[int]:
+    """The tokens that validations hold now."""
+    held = session.scalars(select(File.token).where(File.token.is_not(None)))
+    return {token for token in held if token is not None}
 
 
 def release(session: Session, *, token: int, lease: float, limits: Limits, reason: str) -> None:

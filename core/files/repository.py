@@ -1,6 +1,6 @@
 """SQL about files, as their owners see them."""
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
@@ -8,6 +8,11 @@ from core.errors import NotFound
 from core.jobs.states import TERMINAL
 from core.models import File, Job
 from core.paging import Page, page, unknown_cursor
+
+
+def _alive() -> ColumnElement[bool]:
+    """Neither deleted nor expired: an expired file is gone at once, whenever the reconciler comes by."""
+    return and_(File.deleted_at.is_(None), or_(File.expires_at.is_(None), File.expires_at > func.now()))
 
 
 def get(
@@ -18,7 +23,7 @@ def get(
     Raises:
         NotFound: there is none of that id that this owner may see.
     """
-    statement = select(File).where(File.id == file_id, File.deleted_at.is_(None), owner.owns(File.project_id))
+    statement = select(File).where(File.id == file_id, _alive(), owner.owns(File.project_id))
     if share or lock:
         statement = statement.with_for_update(read=share).execution_options(populate_existing=True)
     file = session.scalar(statement)
@@ -30,7 +35,7 @@ def get(
 def files(
     session: Session, *, owner: Owner, purpose: str | None, after: str | None, limit: int, descending: bool
 ) -> Page[File]:
-    mine = (File.deleted_at.is_(None), owner.owns(File.project_id))
+    mine = (_alive(), owner.owns(File.project_id))
     statement = select(File).where(*mine)
     if purpose is not None:
         statement = statement.where(File.purpose == purpose)
@@ -41,6 +46,13 @@ def files(
             raise unknown_cursor(after)
     by = (File.created_at, File.id)
     return page(session, statement, by=by, after=cursor and tuple(cursor), limit=limit, descending=descending)
+
+
+def delete_expired(session: Session) -> None:
+    """What has expired counts as deleted, so that its bytes are purged like those of any deleted file."""
+    session.execute(
+        update(File).where(File.expires_at <= func.now(), File.deleted_at.is_(None)).values(deleted_at=func.now())
+    )
 
 
 def purgeable(session: Session, *, limit: int) -> list[File]:

@@ -1,5 +1,7 @@
 """What clients ask of files."""
 
+from datetime import timedelta
+
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
@@ -15,7 +17,6 @@ from core.storage import Entry
 
 # Only these are training data; the contract's other purposes are stored as they are.
 VALIDATED_PURPOSE = "fine-tune"
-UPLOAD_PURPOSES = ("fine-tune", "evals", "user_data", "assistants", "batch", "vision")
 
 
 def new_object_key(session: Session, *, owner: Owner) -> tuple[str, str]:
@@ -27,9 +28,21 @@ def new_object_key(session: Session, *, owner: Owner) -> tuple[str, str]:
 
 
 def create(
-    session: Session, *, owner: Owner, file_id: str, filename: str, purpose: str, stored: Entry, object_key: str
+    session: Session,
+    *,
+    owner: Owner,
+    file_id: str,
+    filename: str,
+    purpose: str,
+    stored: Entry,
+    object_key: str,
+    expires_after: int | None = None,
 ) -> File:
-    """Insert a file whose bytes are in the store; training data then waits for its validation."""
+    """Insert a file whose bytes are in the store; training data then waits for its validation.
+
+    Args:
+        expires_after: seconds from now after which the file is gone; null: it stays.
+    """
     waits = purpose == VALIDATED_PURPOSE
     file = File(
         id=file_id,
@@ -40,6 +53,7 @@ def create(
         sha256=stored.sha256,
         object_key=object_key,
         status="uploaded" if waits else "processed",
+        expires_at=None if expires_after is None else func.now() + timedelta(seconds=expires_after),
     )
     session.add(file)
     if waits:

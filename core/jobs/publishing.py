@@ -16,7 +16,7 @@ from core.jobs.claims import end_attempt, hold
 from core.jobs.lifecycle import append_event, transition
 from core.jobs.states import FAILED, PAUSED, PAUSING, QUEUED, SUCCEEDED
 from core.leases import Limits
-from core.models import Artifact, Attempt, Checkpoint, File, Job, Metric, Model
+from core.models import Artifact, Attempt, Checkpoint, File, Job, LogChunk, Metric, Model
 from core.queue import ring
 from core.registry.service import model_name
 from core.specs.run import CheckpointEvent, MessageEvent, MetricsEvent, ResolvedEvent, RunError, RunResult
@@ -30,14 +30,56 @@ class Folder:
     prefix: str
     entries: list[Entry]
 
+    @property
+    def bytes(self) -> int:
+        return sum(entry.bytes for entry in self.entries)
 
-def heartbeat(session: Session, *, token: int, lease: float) -> bool:
-    """Renew the lease; answers True where the attempt should checkpoint and stop, because its job is to pause.
+
+@dataclass(frozen=True)
+class Cost:
+    """What an attempt has used since it began. GPU-seconds: GPUs held, times seconds."""
+
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+
+
+def heartbeat(session: Session, *, token: int, lease: float, cost: Cost) -> bool:
+    """Renew the lease and charge the job; answers True where the attempt should checkpoint and stop, to pause.
 
     Raises:
         Replaced: the attempt must kill its trainer and leave.
     """
-    return hold(session, token=token, lease=lease).status == PAUSING
+    return charge(session, token=token, lease=lease, cost=cost).status == PAUSING
+
+
+def charge(session: Session, *, token: int, lease: float, cost: Cost) -> Job:
+    """Charge the job for what the attempt has used since it was last charged: a repeated write counts once."""
+    job = hold(session, token=token, lease=lease)
+    attempt = session.get_one(Attempt, token, populate_existing=True)
+    job.cpu_seconds += max(0.0, cost.cpu_seconds - attempt.cpu_seconds)
+    job.gpu_seconds += max(0.0, cost.gpu_seconds - attempt.gpu_seconds)
+    attempt.cpu_seconds = max(attempt.cpu_seconds, cost.cpu_seconds)
+    attempt.gpu_seconds = max(attempt.gpu_seconds, cost.gpu_seconds)
+    return job
+
+
+def record_log(session: Session, *, token: int, lease: float, start: int, end: int, text: str) -> None:
+    """Append lines of the trainer's own output.
+
+    Args:
+        start, end: which bytes of the attempt's log these are. What is recorded already changes nothing.
+        text: without NUL, which PostgreSQL cannot hold.
+    """
+    job = hold(session, token=token, lease=lease)
+    counted = session.execute(
+        update(Attempt)
+        .where(Attempt.token == token, Attempt.recorded_log_bytes == start)
+        .values(recorded_log_bytes=end)
+        .returning(Attempt.token)
+    ).scalar()
+    if counted is not None:
+        job.log_seq += 1
+        session.add(LogChunk(job_id=job.id, seq=job.log_seq, token=token, text=text))
 
 
 def record(
@@ -112,6 +154,7 @@ def publish_checkpoint(session: Session, *, token: int, lease: float, event: Che
     ).scalar()
     if inserted is None:
         return
+    job.output_bytes += folder.bytes
     name = _add_model(session, job, folder=folder, step=event.step)
     append_event(session, job, message=f"Checkpoint created at step {event.step}: {name}")
 
@@ -138,6 +181,7 @@ def succeed(
         job.result_file_id = _add_result_file(session, job, folder=folder, entry=results)
     job.fine_tuned_model = _add_model(session, job, folder=folder, step=None)
     job.trained_tokens = result.trained_tokens
+    job.output_bytes += folder.bytes
     append_event(session, job, message=f"New fine-tuned model created: {job.fine_tuned_model}")
     end_attempt(session, token=token, outcome="succeeded")
     transition(session, job, SUCCEEDED, reason=None, message="The job has successfully completed")

@@ -1,12 +1,16 @@
 """SQL about jobs, as their owners see them."""
 
-from sqlalchemy import select
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
 from core.errors import NotFound
-from core.jobs.states import VALIDATING_FILES
-from core.models import Artifact, Checkpoint, Event, File, Job
+from core.jobs.states import QUEUED, VALIDATING_FILES
+from core.models import Artifact, Checkpoint, Event, File, Job, LogChunk, Metric
 from core.paging import Page, page, unknown_cursor
 
 
@@ -25,10 +29,34 @@ def get(session: Session, *, owner: Owner, job_id: str, lock: bool = False) -> J
     return job
 
 
-def jobs(session: Session, *, owner: Owner, metadata: dict[str, str], after: str | None, limit: int) -> Page[Job]:
-    statement = select(Job).where(owner.owns(Job.project_id))
-    if metadata:
-        statement = statement.where(Job.spec["metadata"].contains(metadata))
+@dataclass(frozen=True)
+class JobFilter:
+    """What a list of jobs is narrowed down to; None leaves a field open, but `metadata=None` asks for jobs without."""
+
+    metadata: dict[str, str] | None = field(default_factory=dict)
+    status: str | None = None
+    method: str | None = None
+    model: str | None = None
+    project_id: str | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        if self.metadata is None:
+            yield Job.spec["metadata"].astext.is_(None)
+        elif self.metadata:
+            yield Job.spec["metadata"].contains(self.metadata)
+        if self.status is not None:
+            yield Job.status == self.status
+        if self.method is not None:
+            yield Job.spec["method"]["type"].astext == self.method
+        if self.model is not None:
+            yield (Job.model == self.model) | (Job.base_model == self.model)
+        if self.project_id is not None:
+            yield Job.project_id == self.project_id
+
+
+def jobs(session: Session, *, owner: Owner, wanted: JobFilter, after: str | None, limit: int) -> Page[Job]:
+    """Jobs, newest first."""
+    statement = select(Job).where(owner.owns(Job.project_id), *wanted.conditions())
     cursor = None
     if after is not None:
         cursor = session.execute(
@@ -47,6 +75,18 @@ def events(session: Session, *, job: Job, after: str | None, limit: int) -> Page
             raise unknown_cursor(after)
         cursor = (seq,)
     return page(session, select(Event).where(Event.job_id == job.id), by=(Event.seq,), after=cursor, limit=limit)
+
+
+def events_behind(session: Session, *, job_id: str, seq: int, limit: int) -> list[Event]:
+    """The events that follow number `seq`, in their order; the caller has seen to it that the job may be read."""
+    statement = select(Event).where(Event.job_id == job_id, Event.seq > seq).order_by(Event.seq).limit(limit)
+    return list(session.scalars(statement))
+
+
+def positions(session: Session, *, job_ids: list[str]) -> dict[str, tuple[int, str]]:
+    """(number of the last event, status) by job, both of one moment."""
+    rows = session.execute(select(Job.id, Job.event_seq, Job.status).where(Job.id.in_(job_ids)))
+    return {row.id: (row.event_seq, row.status) for row in rows}
 
 
 def checkpoints(session: Session, *, job: Job, after: str | None, limit: int) -> Page[Checkpoint]:
@@ -68,6 +108,32 @@ def latest_checkpoint(session: Session, *, job_id: str) -> Checkpoint | None:
 
 def artifacts(session: Session, *, job: Job) -> list[Artifact]:
     return list(session.scalars(select(Artifact).where(Artifact.job_id == job.id).order_by(Artifact.name)))
+
+
+def metrics(session: Session, *, job: Job) -> list[tuple[int, dict[str, Any]]]:
+    """(step, figures) of every step that is known, in order."""
+    statement = select(Metric.step, Metric.data).where(Metric.job_id == job.id).order_by(Metric.step)
+    return [(row.step, row.data) for row in session.execute(statement)]
+
+
+def logs(session: Session, *, job: Job, after: int | None, limit: int) -> Page[LogChunk]:
+    statement = select(LogChunk).where(LogChunk.job_id == job.id)
+    cursor = None if after is None else (after,)
+    return page(session, statement, by=(LogChunk.seq,), after=cursor, limit=limit, descending=False)
+
+
+def queue_position(session: Session, *, job: Job) -> int | None:
+    """How many jobs of its own standing would be claimed before it, and one; None unless it is queued.
+
+    By priority and age: a fair share between projects may bring it forward.
+    """
+    if job.status != QUEUED:
+        return None
+    ahead = or_(
+        Job.priority > job.priority,
+        and_(Job.priority == job.priority, tuple_(Job.created_at, Job.id) < tuple_(job.created_at, job.id)),
+    )
+    return 1 + (session.scalar(select(func.count()).select_from(Job).where(Job.status == QUEUED, ahead)) or 0)
 
 
 def waiting_for(session: Session, *, file_id: str) -> list[Job]:

@@ -16,8 +16,9 @@ from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING
 from core.models import File, Job
 from core.queue import ring
 from core.registry.catalogue import Catalogue
-from core.registry.service import starting_model
+from core.registry.service import StartingModel, starting_model
 from core.specs.job import JobSpec
+from core.specs.method import USABLE_KINDS
 
 
 def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec) -> Job:
@@ -30,15 +31,7 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
         InvalidRequest: a file has another purpose, or training and validation file are the same.
     """
     project_id = require_project(owner)
-    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
-    training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
-    validation = spec.validation_file and _usable_file(
-        session, owner, param="validation_file", file_id=spec.validation_file
-    )
-    if validation and validation.id == training.id:
-        raise InvalidRequest(
-            "validation_file: is the training file; give rows that training never sees", param="validation_file"
-        )
+    start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     job = Job(
         id=new_id("ftjob-"),
         project_id=project_id,
@@ -59,9 +52,36 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
     session.add(job)
     session.flush()
     append_event(session, job, message=f"Created fine-tuning job: {job.id}")
+    if start.parent is None and spec.model != start.base.id:
+        message = (
+            f"Model {spec.model} stands for {start.base.id} here ({start.base.public_id}): that is what is trained"
+        )
+        append_event(session, job, message=message)
     append_event(session, job, message=f"Validating training file: {training.id}")
     advance_validation(session, job)
     return job
+
+
+def inputs(
+    session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec
+) -> tuple[StartingModel, File, File | None]:
+    """What a job would start from and read: (model, training file, validation file).
+
+    Raises:
+        UnknownModel: neither the catalogue nor the project has the model.
+        NotFound: a file is not the project's.
+        InvalidRequest: a file has another purpose, or training and validation file are the same.
+    """
+    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
+    training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
+    if spec.validation_file is None:
+        return start, training, None
+    validation = _usable_file(session, owner, param="validation_file", file_id=spec.validation_file)
+    if validation.id == training.id:
+        raise InvalidRequest(
+            "validation_file: is the training file; give rows that training never sees", param="validation_file"
+        )
+    return start, training, validation
 
 
 def _usable_file(session: Session, owner: Owner, *, param: str, file_id: str) -> File:
@@ -76,8 +96,9 @@ def advance_validation(session: Session, job: Job) -> None:
     """Move a locked job out of `validating_files` when its files allow it: all processed, or one of them unusable."""
     inputs = repository.files_of(session, job=job)
     for param, file in inputs:
-        if file.status == "error":
-            message = f"{param}: file {file.id} can't be used: {file.status_details}"
+        unusable = _unusable(job, file)
+        if unusable:
+            message = f"{param}: file {file.id} can't be used: {unusable}"
             error = {"code": "invalid_file", "message": message, "param": param}
             transition(session, job, FAILED, reason=message, message=message, level="error", error=error)
             return
@@ -85,6 +106,16 @@ def advance_validation(session: Session, job: Job) -> None:
         message = "Files validated, moving job to queued state"
         transition(session, job, QUEUED, reason="waiting for a free slot", message=message)
         after_commit(session, lambda: ring("train"))
+
+
+def _unusable(job: Job, file: File) -> str | None:
+    """Why the job's method can't learn from the file; None where it can, or where that is not known yet."""
+    if file.status == "error":
+        return file.status_details
+    kind, method = (file.report or {}).get("kind"), job.spec["method"]["type"]
+    if kind is None or kind in USABLE_KINDS[method]:
+        return None
+    return f"it holds rows of the form {kind}, but method {method} learns from {', '.join(USABLE_KINDS[method])}"
 
 
 def file_finished(session: Session, *, file_id: str) -> None:

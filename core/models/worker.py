@@ -18,5 +18,7 @@ class Worker(Base):
     # GPU indices; empty: this worker trains on the CPU.
     devices: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     current_attempts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    # What one slot may use: its GPU's memory, else its share of the machine's; null: not known.
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     started_at: Mapped[datetime]
     last_seen: Mapped[datetime]

@@ -38,6 +38,20 @@ class Catalogue(Strict):
     def find(self, name: str) -> CatalogueEntry | None:
         return next((entry for entry in self.models if name == entry.id or name in entry.aliases), None)
 
+    def with_aliases(self, aliases: dict[str, str]) -> "Catalogue":
+        """The same models, which answer to more names: {alias: a name that the catalogue has}.
+
+        Raises:
+            ValueError: an alias stands for nothing, or is another model's name.
+        """
+        targets = {alias: self.find(model) for alias, model in aliases.items()}
+        if lost := [alias for alias, entry in targets.items() if entry is None]:
+            raise ValueError(f"alias {lost[0]}: the catalogue has no model {aliases[lost[0]]}")
+        more = {entry.id: [alias for alias in targets if targets[alias] is entry] for entry in self.models}
+        return Catalogue(
+            models=[entry.model_copy(update={"aliases": [*entry.aliases, *more[entry.id]]}) for entry in self.models]
+        )
+
 
 @lru_cache
 def load_catalogue(path: Path) -> Catalogue:

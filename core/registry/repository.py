@@ -1,11 +1,29 @@
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
-from core.models import Model
+from core.errors import NotFound
+from core.models import Checkpoint, CheckpointPermission, Job, Model
+from core.paging import Page, page, unknown_cursor
 
 
 def model_by_name(session: Session, *, owner: Owner, name: str) -> Model | None:
+    """The owner's model of that name, or a checkpoint that another project has given it permission to use."""
+    usable = or_(owner.owns(Model.project_id), _granted(owner))
+    return session.scalar(select(Model).where(Model.name == name, Model.deleted_at.is_(None), usable))
+
+
+def _granted(owner: Owner) -> ColumnElement[bool]:
+    return exists().where(
+        CheckpointPermission.project_id == owner.project_id,
+        CheckpointPermission.checkpoint_id == Checkpoint.id,
+        Checkpoint.job_id == Model.job_id,
+        Checkpoint.step == Model.checkpoint_step,
+    )
+
+
+def own_model_by_name(session: Session, *, owner: Owner, name: str) -> Model | None:
     return session.scalar(
         select(Model).where(Model.name == name, Model.deleted_at.is_(None), owner.owns(Model.project_id))
     )
@@ -25,3 +43,57 @@ def model_of_job(session: Session, *, job_id: str) -> Model | None:
 
 def model_by_id(session: Session, model_id: str) -> Model:
     return session.get_one(Model, model_id)
+
+
+def checkpoint(session: Session, *, owner: Owner, name: str) -> tuple[Checkpoint, str]:
+    """A checkpoint of the owner's, by its id or by its model name, and the project that it belongs to.
+
+    Raises:
+        NotFound: the owner has none of that name.
+    """
+    named = and_(Model.job_id == Checkpoint.job_id, Model.checkpoint_step == Checkpoint.step)
+    found = session.execute(
+        select(Checkpoint, Job.project_id)
+        .join(Job, Job.id == Checkpoint.job_id)
+        .outerjoin(Model, named)
+        .where(or_(Checkpoint.id == name, Model.name == name), owner.owns(Job.project_id))
+    ).one_or_none()
+    if found is None:
+        raise NotFound(f"no checkpoint {name!r}", param="fine_tuned_model_checkpoint")
+    return found[0], found[1]
+
+
+def add_permission(session: Session, *, id: str, checkpoint_id: str, project_id: str) -> None:
+    statement = insert(CheckpointPermission).values(id=id, checkpoint_id=checkpoint_id, project_id=project_id)
+    session.execute(statement.on_conflict_do_nothing(index_elements=["checkpoint_id", "project_id"]))
+
+
+def permissions_of(session: Session, *, checkpoint_id: str, project_ids: list[str]) -> list[CheckpointPermission]:
+    statement = select(CheckpointPermission).where(
+        CheckpointPermission.checkpoint_id == checkpoint_id, CheckpointPermission.project_id.in_(project_ids)
+    )
+    return list(session.scalars(statement))
+
+
+def permissions(
+    session: Session, *, checkpoint_id: str, project_id: str | None, after: str | None, limit: int, descending: bool
+) -> Page[CheckpointPermission]:
+    by = (CheckpointPermission.created_at, CheckpointPermission.id)
+    statement = select(CheckpointPermission).where(CheckpointPermission.checkpoint_id == checkpoint_id)
+    cursor = None
+    if after is not None:
+        here = select(*by).where(CheckpointPermission.id == after, CheckpointPermission.checkpoint_id == checkpoint_id)
+        cursor = session.execute(here).one_or_none()
+        if cursor is None:
+            raise unknown_cursor(after)
+    if project_id is not None:
+        statement = statement.where(CheckpointPermission.project_id == project_id)
+    return page(session, statement, by=by, after=cursor and tuple(cursor), limit=limit, descending=descending)
+
+
+def delete_permission(session: Session, *, checkpoint_id: str, permission_id: str) -> bool:
+    """True where there was one to delete."""
+    statement = delete(CheckpointPermission).where(
+        CheckpointPermission.checkpoint_id == checkpoint_id, CheckpointPermission.id == permission_id
+    )
+    return session.scalar(statement.returning(CheckpointPermission.id)) is not None

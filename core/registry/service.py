@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
 from core.db import Now
-from core.errors import InvalidRequest, NotFound
+from core.errors import InvalidRequest, NotAllowed, NotFound
 from core.models import Model
 from core.registry import repository
 from core.registry.catalogue import Catalogue, CatalogueEntry
@@ -36,7 +36,11 @@ def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name
     base = catalogue.find(parent.base_model) if parent else None
     if base is None:
         known = ", ".join(entry.id for entry in catalogue.models)
-        raise UnknownModel(f"model: no model {name!r}; base models here are {known}", param="model")
+        raise UnknownModel(
+            f"model: no model {name!r}; base models here are {known}, and an operator can let one of them answer to "
+            "another name (TUNESMITH_MODEL_ALIASES)",
+            param="model",
+        )
     return StartingModel(base=base, parent=parent)
 
 
@@ -44,13 +48,26 @@ def get(session: Session, *, owner: Owner, name: str) -> Model:
     """Raises NotFound."""
     model = repository.model_by_name(session, owner=owner, name=name)
     if model is None:
-        raise NotFound(f"no model {name!r}", param="model")
+        raise _no_model(name)
     return model
 
 
-def delete(session: Session, *, owner: Owner, name: str) -> Model:
-    """Take a fine-tuned model out of use; jobs that already run from it go on."""
-    model = get(session, owner=owner, name=name)
+def _no_model(name: str) -> NotFound:
+    return NotFound(f"no model {name!r}", param="model")
+
+
+def delete(session: Session, *, owner: Owner, catalogue: Catalogue, name: str) -> Model:
+    """Take a fine-tuned model, or one checkpoint, out of use; jobs that already run from it go on.
+
+    Raises:
+        NotAllowed: it is a base model.
+        NotFound: the owner has no such model; one that it only has permission to use is not its own to delete.
+    """
+    if base := catalogue.find(name):
+        raise NotAllowed(f"model: {base.id} is a base model; operators take it out of the catalogue", param="model")
+    model = repository.own_model_by_name(session, owner=owner, name=name)
+    if model is None:
+        raise _no_model(name)
     model.deleted_at = Now()
     return model
 

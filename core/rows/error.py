@@ -15,3 +15,7 @@ class RowError(Exception):
     def __str__(self) -> str:
         place = f"line {self.line}: {self.field}" if self.field else f"line {self.line}"
         return f"{place}: {self.message}"
+
+
+class EmptyAnswer(RowError):
+    """What should be learnt has no text; counted apart from other faults."""

@@ -1,17 +1,50 @@
-"""Rows of a file that has passed validation, whichever format it has: what trainers and estimates read."""
+"""Rows of a file, whichever format it has: what trainers and estimates read, and what validation judges."""
 
 from collections.abc import Iterator
 from os import PathLike
+from typing import Any
 
-from core.rows.chat import Chat, parse_chat
-from core.rows.jsonl import iterate
+from core.rows.chat import Chat, to_chat
+from core.rows.csvfile import csv_rows
+from core.rows.error import RowError
+from core.rows.formats import Format, detect
+from core.rows.jsonl import decode, lines
+
+# A line of JSONL is decoded by whoever reads it; rows of tables come decoded, or as their fault.
+Raw = bytes | dict[str, Any] | RowError
 
 
 def chats(path: str | PathLike[str]) -> Iterator[tuple[int, Chat]]:
-    """(row number, chat) of every row, in the file's order.
+    """(row number, chat) of every row, in the file's order; the number is that of faults: of the line, in text.
 
     Raises:
         RowError: a row is no chat.
     """
-    for number, line in iterate(path):
-        yield number, parse_chat(number, line)
+    for number, raw in raw_rows(path, detect(path)):
+        yield number, to_chat(number, decoded(number, raw))
+
+
+def raw_rows(path: str | PathLike[str], format: Format) -> Iterator[tuple[int, Raw]]:
+    """(row number, row), as far as the format can tell rows apart.
+
+    Raises:
+        RowError: reading cannot go on.
+    """
+    if format == "csv":
+        return csv_rows(path)
+    if format == "parquet":
+        from core.rows.parquet import parquet_rows  # pyarrow is large: only those who read Parquet pay for it
+
+        return parquet_rows(path)
+    return lines(path, gzipped=format == "jsonl.gz")
+
+
+def decoded(number: int, raw: Raw) -> dict[str, Any]:
+    """The row as an object.
+
+    Raises:
+        RowError: it is none.
+    """
+    if isinstance(raw, RowError):
+        raise raw
+    return decode(number, raw) if isinstance(raw, bytes) else raw

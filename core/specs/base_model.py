@@ -1,7 +1,10 @@
 """Where the weights of a base model come from, and the one-line form that operators write in the catalogue."""
 
+import hashlib
 import re
 from typing import Literal
+
+from pydantic import Field
 
 from core.specs.strict import Strict
 
@@ -22,6 +25,22 @@ class BaseModelSource(Strict):
     kind: Kind
     location: str
     revision: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Names what is made of this source, in the worker's cache and in the store."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class Facts(Strict):
+    """Figures of a base model that estimates need; `facts.json` of its folder."""
+
+    parameters: int
+    hidden_size: int
+    layers: int
+    vocab_size: int
+    context: int = Field(description="Longest sequence, in tokens.")
+    adapter_parameters: int = Field(description="Parameters of a LoRA adapter of rank 1 on all linear layers.")
 
 
 _FORMS = (

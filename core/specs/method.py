@@ -65,5 +65,8 @@ class SupervisedMethod(Strict):
     supervised: Supervised = Field(default_factory=Supervised)
 
 
+# The kinds of rows, as validation names them (core.rows.chat), that each method learns from.
+USABLE_KINDS = {"supervised": ("messages", "prompt_completion", "instruction_response")}
+
 # A discriminated union as soon as there is a second method.
 Method = SupervisedMethod

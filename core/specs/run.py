@@ -37,10 +37,14 @@ class RunSpec(Strict):
 
 
 class PrepareSpec(Strict):
-    """Turn a base model source into a folder that `from_pretrained` loads; done once a machine."""
+    """Turn a base model source into a folder that `from_pretrained` loads; done once a machine.
+
+    weights: false leaves them out. What remains (tokenizer, chat template, config and Facts) is the model's card.
+    """
 
     source: BaseModelSource
     folder: str
+    weights: bool = True
 
 
 class MessageEvent(Strict):

@@ -1,4 +1,6 @@
-from sqlalchemy import func
+from datetime import timedelta
+
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -6,12 +8,38 @@ from core.models import Worker
 
 
 def report(
-    session: Session, *, worker_id: str, queue: str, slots: int, devices: list[int], current_attempts: list[int]
+    session: Session,
+    *,
+    worker_id: str,
+    queue: str,
+    slots: int,
+    devices: list[int],
+    current_attempts: list[int],
+    memory_bytes: int | None = None,
 ) -> None:
     """Write what a worker process is doing now; its row is made with the first report."""
-    values = {"queue": queue, "slots": slots, "devices": devices, "current_attempts": current_attempts}
+    values = {
+        "queue": queue,
+        "slots": slots,
+        "devices": devices,
+        "current_attempts": current_attempts,
+        "memory_bytes": memory_bytes,
+    }
     session.execute(
         insert(Worker)
         .values(id=worker_id, started_at=func.now(), last_seen=func.now(), **values)
         .on_conflict_do_update(index_elements=["id"], set_={**values, "last_seen": func.now()})
     )
+
+
+def trainers(session: Session, *, silent_seconds: float) -> list[Worker]:
+    """The workers that take jobs and have been heard of within so many seconds."""
+    heard = Worker.last_seen > func.now() - timedelta(seconds=silent_seconds)
+    return list(session.scalars(select(Worker).where(Worker.queue == "train", heard).order_by(Worker.id)))
+
+
+def seen_since(session: Session, *, seconds: float) -> list[tuple[Worker, bool]]:
+    """(worker, alive) of all that were seen in the last day; alive: within the last `seconds`."""
+    alive = (func.now() - Worker.last_seen < timedelta(seconds=seconds)).label("alive")
+    statement = select(Worker, alive).where(func.now() - Worker.last_seen < timedelta(days=1)).order_by(Worker.id)
+    return [(row.Worker, row.alive) for row in session.execute(statement)]

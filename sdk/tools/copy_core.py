@@ -7,16 +7,21 @@ it imports of its own package is copied, with the names of the package changed a
 """
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # What is copied: the server's module to begin with, and the SDK's package for it and what it needs.
 COPIES = {"core.specs.job": "tunesmith.specs", "core.rows.validate": "tunesmith.rules"}
-HEADER = "# pyright: standard\n# Copied from {source} by sdk/tools/copy_core.py: change it there.\n"
+SERVER = {"api", "core", "embedded", "graders", "migrations", "trainers", "worker"}
+# What only type checkers import is not copied, and what a rule needs may not be installed.
+HEADER = """# pyright: standard, reportMissingImports=false
+# Copied from {source} by sdk/tools/copy_core.py: change it there.
+"""
 
 
 def needed(module: str) -> set[str]:
-    """The module and, transitively, all that it imports of its package.
+    """The module and, transitively, all that it imports of its package when it runs.
 
     Raises:
         ValueError: one of them needs something else of the server.
@@ -28,15 +33,29 @@ def needed(module: str) -> set[str]:
         if name in found:
             continue
         found.add(name)
-        for node in ast.walk(ast.parse(source_path(name).read_text())):
-            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                imported = [node.module]
-            ours = [name for name in imported if name.split(".")[0] in ("core", "api", "worker", "trainers", "graders")]
-            if strangers := [name for name in ours if name.rpartition(".")[0] != package]:
-                raise ValueError(f"{name} imports {strangers[0]}, which the SDK has no copy of")
-            waiting += ours
+        ours = [other for other in imported(source_path(name).read_text()) if other.split(".")[0] in SERVER]
+        if strangers := [other for other in ours if other.rpartition(".")[0] != package]:
+            raise ValueError(f"{name} imports {strangers[0]}, which the SDK has no copy of")
+        waiting += ours
     return found
+
+
+def imported(source: str) -> set[str]:
+    """The modules that a source imports, anywhere but for the type checker."""
+    modules, waiting = set[str](), list[ast.AST](ast.parse(source).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from core.rows import tools` imports a module, where others import what is in one.
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules |= {name for name in below if source_path(name).exists()} or {node.module}
+        else:
+            waiting += ast.iter_child_nodes(node)
+    return modules
 
 
 def source_path(module: str) -> Path:
@@ -50,7 +69,7 @@ def copies() -> dict[Path, str]:
         ours = module.rpartition(".")[0]
         for name in needed(module):
             path = ROOT / "sdk" / package.replace(".", "/") / source_path(name).name
-            text = source_path(name).read_text().replace(f"{ours}.", f"{package}.")
+            text = re.sub(rf"\b{re.escape(ours)}\b", package, source_path(name).read_text())
             made[path] = HEADER.format(source=source_path(name).relative_to(ROOT)) + text
     return made
 

@@ -1,6 +1,7 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,9 +10,15 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from api.main import create_app
-from core.settings import Settings
+from core.registry import cards
+from core.registry.catalogue import load_catalogue
+from core.settings import PACKAGED_CATALOGUE, Settings
+from core.storage import Storage
 from embedded.ports import free_ports
+from tests.cards import CHATML, write_card
 from tests.conftest import ProjectKey
+
+TINY = next(entry for entry in load_catalogue(PACKAGED_CATALOGUE).models if entry.id == "tiny-random-llama")
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Served:
 def served(settings: Settings) -> Iterator[Served]:
     """The API behind a real uvicorn."""
     app, port = create_app(settings), free_ports(1)[0]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run)
     thread.start()
     yield Served(app, f"http://127.0.0.1:{port}")
@@ -45,3 +52,22 @@ def http(anonymous: httpx.Client, project: ProjectKey) -> httpx.Client:
     """A client with the key of the project `default`."""
     anonymous.headers["authorization"] = f"Bearer {project.key}"
     return anonymous
+
+
+@pytest.fixture
+def publish_card(served: Served, storage: Storage, tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Publish a card for the tiny model, with a template of the test's."""
+
+    def remove() -> None:
+        served.app.state.cards.close()
+        for entry in storage.manifest(cards.prefix(TINY)) or []:
+            storage.delete(f"{cards.prefix(TINY)}{entry.name}")
+        storage.delete(f"{cards.prefix(TINY)}manifest.json")
+
+    def put(template: str = CHATML) -> None:
+        write_card(tmp_path / "published" / "card", template)
+        storage.put_folder(cards.prefix(TINY), tmp_path / "published")
+
+    remove()
+    yield put
+    remove()

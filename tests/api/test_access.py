@@ -1,3 +1,5 @@
+import re
+
 import httpx
 import pytest
 from fastapi.routing import APIRoute
@@ -22,7 +24,7 @@ def routes(served: Served) -> list[tuple[str, str]]:
 
 def test_without_a_key_every_route_but_health_answers_401(served: Served, anonymous: httpx.Client) -> None:
     for method, path in routes(served):
-        url = path.replace("{model:path}", "x/y").replace("{job_id}", "ftjob-x").replace("{file_id}", "file-x")
+        url = re.sub(r"\{\w+(:path)?\}", lambda found: "x/y" if found[1] else "x", path)
         answer = anonymous.request(method, url, content=b"{not json")
         if path in ("/healthz", "/readyz"):
             assert answer.status_code == 200
@@ -49,3 +51,18 @@ def test_an_operator_sees_every_project_and_creates_nothing(
     )
     assert refused.status_code == 403
     assert "project key" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "%2e%2e%2f" * 50, "%2Fetc%2Fpasswd", "file:%2F%2F%2Fetc", "%F0%9F%92%A5", "%00"]
+)
+def test_names_of_any_kind_and_length_name_nothing(served: Served, http: httpx.Client, name: str) -> None:
+    for method, path in routes(served):
+        if "{" in path:
+            answer = http.request(method, re.sub(r"\{\w+(:path)?\}", lambda _: name, path), json={})
+            assert answer.status_code in (400, 404), (method, path, answer.text)
+            assert answer.json()["error"]["message"]
+
+
+def test_a_key_of_any_length_is_no_key(anonymous: httpx.Client) -> None:
+    assert anonymous.get("/v1/files", headers={"authorization": "Bearer " + "x" * 20_000}).status_code == 401

@@ -3,8 +3,14 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from sqlalchemy import Engine, func, update
 
+from core.db import session_scope
+from core.models import File
+from core.settings import Settings
+from core.storage import STORE_ERRORS, Storage
 from tests.conftest import ProjectKey
+from worker.reconciler import reconcile
 
 ROW = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}\n'
 
@@ -83,3 +89,43 @@ def test_another_projects_file_does_not_exist(http: httpx.Client, make_project: 
     assert http.get("/v1/files", headers=other).json()["data"] == []
     assert http.get("/v1/files", headers=other, params={"after": file_id}).status_code == 400
     assert http.get(f"/v1/files/{file_id}").status_code == 200
+
+
+def expiring(http: httpx.Client, seconds: str, anchor: str = "created_at") -> httpx.Response:
+    fields = {"purpose": "fine-tune", "expires_after[anchor]": anchor, "expires_after[seconds]": seconds}
+    return http.post("/v1/files", data=fields, files={"file": ("a.jsonl", ROW)})
+
+
+def test_an_expired_file_is_gone_but_jobs_keep_its_bytes_until_they_end(
+    http: httpx.Client, engine: Engine, storage: Storage, settings: Settings
+) -> None:
+    file = expiring(http, "3600").json()
+    assert file["expires_at"] == file["created_at"] + 3600
+    job = http.post("/v1/fine_tuning/jobs", json={"model": "tiny-random-llama", "training_file": file["id"]}).json()
+    with session_scope(engine) as session:
+        session.execute(update(File).values(expires_at=func.now()))
+        key = session.get_one(File, file["id"]).object_key
+    assert http.get(f"/v1/files/{file['id']}").status_code == 404
+    assert http.get("/v1/files").json()["data"] == []
+    again = http.post("/v1/fine_tuning/jobs", json={"model": "tiny-random-llama", "training_file": file["id"]})
+    assert again.status_code == 404
+    reconcile(engine, storage, settings)
+    assert storage.open(key).read() == ROW
+    http.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
+    reconcile(engine, storage, settings)
+    with pytest.raises(STORE_ERRORS):
+        storage.open(key)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "anchor", "param"),
+    [
+        ("3599", "created_at", "expires_after.seconds"),
+        ("2592001", "created_at", "expires_after.seconds"),
+        ("soon", "created_at", "expires_after.seconds"),
+        ("3600", "last_active_at", "expires_after.anchor"),
+    ],
+)
+def test_bad_expiries_name_the_field(http: httpx.Client, seconds: str, anchor: str, param: str) -> None:
+    answer = expiring(http, seconds, anchor)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)

@@ -155,3 +155,34 @@ def test_a_job_without_gpu_runs_nowhere_else(http: httpx.Client, file_id: str, e
     job_id = create(http, training_file=file_id, resources={"gpus": 1}).json()["id"]
     with session_scope(engine) as session:
         assert session.get_one(Job, job_id).needed_devices == 1
+
+
+def test_a_base_model_is_not_the_projects_to_delete(http: httpx.Client) -> None:
+    for name in (MODEL, "smollm2"):
+        answer = http.delete(f"/v1/models/{name}")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (403, "model")
+        assert "base model" in answer.json()["error"]["message"]
+
+
+def test_an_alias_is_kept_as_asked_and_the_job_says_what_it_stands_for(http: httpx.Client, file_id: str) -> None:
+    job = create(http, training_file=file_id, model="smollm2").json()
+    assert (job["model"], job["base_model"]) == ("smollm2", "smollm2-135m-instruct")
+    events = http.get(f"/v1/fine_tuning/jobs/{job['id']}/events").json()["data"]
+    assert events[-2]["message"] == (
+        "Model smollm2 stands for smollm2-135m-instruct here (HuggingFaceTB/SmolLM2-135M-Instruct): "
+        "that is what is trained"
+    )
+
+
+def test_metadata_narrows_the_list(http: httpx.Client, file_id: str) -> None:
+    ids = [
+        create(http, training_file=file_id, metadata=m).json()["id"] for m in (None, {"a": "1"}, {"a": "1", "b": "2"})
+    ]
+
+    def listed(**params: str) -> list[str]:
+        return [job["id"] for job in http.get("/v1/fine_tuning/jobs", params=params).json()["data"]]
+
+    assert listed(**{"metadata[a]": "1"}) == [ids[2], ids[1]]
+    assert listed(**{"metadata[a]": "1", "metadata[b]": "2"}) == [ids[2]]
+    assert listed(**{"metadata[a]": "2"}) == []
+    assert listed(metadata="null") == [ids[0]]

@@ -1,15 +1,18 @@
 """Rows for tests, made through the services that make them in production."""
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
 from core.files import service as files
 from core.ids import new_id
+from core.jobs import claims, publishing
 from core.jobs import service as jobs
-from core.models import File, Job
+from core.models import File, Job, Model
 from core.registry.catalogue import load_catalogue
 from core.settings import PACKAGED_CATALOGUE
 from core.specs.job import JobSpec
+from core.specs.run import CheckpointEvent
 from core.storage import Entry
 
 
@@ -33,3 +36,20 @@ def make_job(session: Session, owner: Owner, *, file_status: str = "processed", 
     file = make_file(session, owner, status=file_status)
     body = JobSpec.model_validate({"model": "tiny-random-llama", "training_file": file.id, **spec})
     return jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body)
+
+
+def make_checkpoint(session: Session, owner: Owner) -> str:
+    """A running job with a published checkpoint; answers the checkpoint's model name. No other job may be claimable."""
+    made = make_job(session, owner)
+    job = claims.claim(session, worker_id="w", devices=0, lease=3600)
+    assert job is made
+    assert job.token is not None
+    publishing.publish_checkpoint(
+        session,
+        token=job.token,
+        lease=3600,
+        event=CheckpointEvent(step=2, path="checkpoints/step-2", trained_tokens=1, metrics={}),
+        folder=publishing.Folder(f"orgs/test/jobs/{job.id}/", [Entry("adapter_model.safetensors", 1, "0" * 64)]),
+    )
+    session.flush()
+    return session.scalars(select(Model.name).where(Model.job_id == job.id)).one()

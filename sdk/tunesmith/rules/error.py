@@ -1,4 +1,4 @@
-# pyright: standard
+# pyright: standard, reportMissingImports=false
 # Copied from core/rows/error.py by sdk/tools/copy_core.py: change it there.
 from dataclasses import dataclass
 
@@ -17,3 +17,7 @@ class RowError(Exception):
     def __str__(self) -> str:
         place = f"line {self.line}: {self.field}" if self.field else f"line {self.line}"
         return f"{place}: {self.message}"
+
+
+class EmptyAnswer(RowError):
+    """What should be learnt has no text; counted apart from other faults."""

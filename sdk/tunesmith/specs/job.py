@@ -1,4 +1,4 @@
-# pyright: standard
+# pyright: standard, reportMissingImports=false
 # Copied from core/specs/job.py by sdk/tools/copy_core.py: change it there.
 """The body of `POST /v1/fine_tuning/jobs`."""
 

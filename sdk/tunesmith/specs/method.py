@@ -1,4 +1,4 @@
-# pyright: standard
+# pyright: standard, reportMissingImports=false
 # Copied from core/specs/method.py by sdk/tools/copy_core.py: change it there.
 """The training methods: `method.type` names one, and the object of the same name holds its options."""
 
@@ -66,6 +66,9 @@ class SupervisedMethod(Strict):
     type: Literal["supervised"] = "supervised"
     supervised: Supervised = Field(default_factory=Supervised)
 
+
+# The kinds of rows, as validation names them (core.rows.chat), that each method learns from.
+USABLE_KINDS = {"supervised": ("messages", "prompt_completion", "instruction_response")}
 
 # A discriminated union as soon as there is a second method.
 Method = SupervisedMethod

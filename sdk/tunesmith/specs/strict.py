@@ -1,4 +1,4 @@
-# pyright: standard
+# pyright: standard, reportMissingImports=false
 # Copied from core/specs/strict.py by sdk/tools/copy_core.py: change it there.
 """The base of every specification: unknown keys are errors, so that no setting is silently ignored."""
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from core.rows.chat import Message, parse_chat
+from core.rows.chat import Chat, Message, to_chat
 from core.rows.error import RowError
-from core.rows.jsonl import CHUNK, LONGEST_LINE, iterate
+from core.rows.jsonl import BUFFER, LONGEST_LINE, bounded, decode
 from core.rows.validate import MOST_FAULTS, validate
 
 USER = {"role": "user", "content": "Hello"}
@@ -16,6 +16,10 @@ ANSWER = {"role": "assistant", "content": "Good day"}
 
 def line_of(row: Any) -> bytes:
     return json.dumps(row).encode() + b"\n"
+
+
+def parse_chat(number: int, line: bytes) -> Chat:
+    return to_chat(number, decode(number, line))
 
 
 def fault_of(row: Any) -> str:
@@ -35,9 +39,15 @@ def test_chat_row() -> None:
     ]
 
 
-def test_prompt_and_completion() -> None:
-    messages = parse_chat(1, line_of({"prompt": "2+2", "completion": "4"})).messages
-    assert messages == [Message("user", "2+2"), Message("assistant", "4", trained=True)]
+def test_pairs() -> None:
+    for row in ({"prompt": "2+2", "completion": "4"}, {"instruction": "2+2", "response": "4"}):
+        messages = parse_chat(1, line_of(row)).messages
+        assert messages == [Message("user", "2+2"), Message("assistant", "4", trained=True)]
+
+
+def test_content_may_be_a_list_of_text_parts() -> None:
+    parts = [{"type": "text", "text": "Good "}, {"type": "text", "text": "day"}]
+    assert parse_chat(1, line_of({"messages": [{**ANSWER, "content": parts}]})).messages[0].content == "Good day"
 
 
 def test_empty_text_is_refused_only_where_it_would_be_learnt() -> None:
@@ -66,11 +76,23 @@ def test_a_byte_order_mark_is_no_fault_of_the_row() -> None:
         ({"messages": []}, "messages: a list of at least one message is needed, not an empty list"),
         ({"messages": ["hi"]}, "messages[0]: an object with role and content is needed, not a string"),
         ({"messages": [{"role": "user"}]}, "messages[0].content: a string is needed, not nothing"),
-        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content: a string is needed, not a list"),
-        ({"messages": [{**ANSWER, "tool_calls": [{}]}]}, "messages[0].tool_calls: is not supported yet"),
-        ({"messages": [ANSWER], "tools": []}, "tools: tools are not supported yet"),
+        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content[0]: a part such as"),
+        ({"messages": [{**ANSWER, "function_call": {}}]}, "messages[0].function_call: is the old form"),
+        ({"messages": [{**ANSWER, "refusal": "No"}]}, "messages[0].refusal: is not read: put"),
+        ({"messages": [ANSWER], "functions": []}, "functions: is the old form: give tools"),
+        (
+            {"messages": [ANSWER], "parallel_tool_calls": 1},
+            "parallel_tool_calls: true or false is needed, not a number",
+        ),
+        ({"messages": [{**USER, "content": [{"type": "image_url"}]}]}, "content[0].type: 'image_url' can't be learnt"),
+        ({"messages": [{**USER, "content": [{"type": "text"}]}]}, "content[0].text: a string is needed, not nothing"),
+        ({"instruction": "x"}, "response: a string is needed, not nothing"),
+        (
+            {"instruction": "x", "response": "y", "input": "z"},
+            "input: unknown key; allowed here: instruction, response",
+        ),
         ({"messages": [ANSWER], "lable": 1}, "lable: unknown key; allowed here: messages"),
-        ({"text": "x"}, "has neither 'messages' nor 'prompt' and 'completion', but 'text'"),
+        ({"text": "x"}, "has 'text', where 'messages', 'prompt' and 'completion', or"),
         ({"prompt": "x"}, "completion: a string is needed, not nothing"),
         ([1], "line 3: a JSON object is needed, not a list"),
         (b'{"messages": \n', "line 3: not valid JSON"),
@@ -84,36 +106,55 @@ def test_faults_say_where_and_what(row: Any, words: str) -> None:
 
 
 def test_lines_are_numbered_as_in_an_editor_and_blank_ones_are_skipped() -> None:
-    assert list(iterate(io.BytesIO(b"a\n\n  \r\nb\r\nc"))) == [(1, b"a\n"), (4, b"b\r\n"), (5, b"c")]
-
-
-def test_lines_across_chunks(tmp_path: Path) -> None:
-    long = b"x" * (CHUNK + 5)
-    (tmp_path / "rows").write_bytes(long + b"\n" + long)
-    assert list(iterate(tmp_path / "rows")) == [(1, long + b"\n"), (2, long)]
+    assert list(bounded(io.BytesIO(b"a\n\n  \r\nb\r\nc"))) == [(1, b"a\n"), (4, b"b\r\n"), (5, b"c")]
 
 
 def test_a_line_is_bounded() -> None:
-    class Endless:
+    class Endless(io.RawIOBase):
         read_bytes = 0
 
-        def read(self, size: int, /) -> bytes:
-            self.read_bytes += size
-            return b"x" * size
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any, /) -> int:
+            self.read_bytes += len(buffer)
+            buffer[:] = b"x" * len(buffer)
+            return len(buffer)
 
     source = Endless()
     with pytest.raises(RowError, match="line 1: longer than"):
-        list(iterate(source))
-    assert source.read_bytes <= LONGEST_LINE + 2 * CHUNK
+        list(bounded(io.BufferedReader(source, BUFFER)))  # pyright: ignore[reportArgumentType]
+    assert source.read_bytes <= LONGEST_LINE + 2 * BUFFER
 
 
-def test_the_report_counts_all_faults_and_keeps_the_first() -> None:
+def test_the_report_counts_all_faults_and_keeps_the_first(tmp_path: Path) -> None:
     good, bad = line_of({"messages": [ANSWER]}), line_of({"messages": [USER]})
-    report = validate(io.BytesIO(good + bad * 30 + good))
+    (tmp_path / "rows").write_bytes(good + bad * 30 + good)
+    report = validate(tmp_path / "rows")
     assert (report.rows, report.fault_count, len(report.faults)) == (32, 30, MOST_FAULTS)
     assert report.faults[0].line == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n"])
-def test_an_empty_file_is_a_fault(content: bytes) -> None:
-    assert [str(fault) for fault in validate(io.BytesIO(content)).faults] == ["line 1: the file has no rows"]
+def test_an_empty_file_is_a_fault(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(content)
+    assert [str(fault) for fault in validate(tmp_path / "rows").faults] == ["line 1: the file has no rows"]
+
+
+def test_a_file_has_rows_of_one_form(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(
+        line_of({"messages": [ANSWER]})
+        + line_of({"prompt": "2+2", "completion": "4"})
+        + line_of({"messages": [ANSWER]})
+    )
+    report = validate(tmp_path / "rows")
+    assert report.kind == "messages"
+    assert [str(fault) for fault in report.faults] == [
+        "line 2: is of the form prompt_completion, but the first row is messages: a file has rows of one form"
+    ]
+
+
+def test_words_that_quote_a_row_can_be_printed_and_stored(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(line_of({"messages": [ANSWER], "\0\x1b[31m" + "x" * 10_000: 1}))
+    (fault,) = validate(tmp_path / "rows").faults
+    assert fault.field == "\ufffd\ufffd[31m" + "x" * 54

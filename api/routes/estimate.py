@@ -1,0 +1,29 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from api.body import described_by, json_body
+from api.deps import CardsDep, CatalogueDep, EngineDep, OwnerDep, SettingsDep, StorageDep
+from api.schemas.estimate import EstimateObject
+from core.db import session_scope
+from core.estimate import service
+from core.specs.job import JobSpec
+
+router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
+
+
+@router.post("/estimate", openapi_extra=described_by(JobSpec))
+def estimate_job(
+    spec: Annotated[JobSpec, Depends(json_body(JobSpec))],
+    owner: OwnerDep,
+    engine: EngineDep,
+    catalogue: CatalogueDep,
+    storage: StorageDep,
+    cards: CardsDep,
+    settings: SettingsDep,
+) -> EstimateObject:
+    """What this job would take: tokens, steps, memory, time, cost, and what is likely to go wrong. Creates nothing."""
+    with session_scope(engine) as session:  # ends before files are read
+        question = service.ask(session, owner=owner, catalogue=catalogue, spec=spec, settings=settings)
+    estimate = service.answer(question, storage=storage, cards=cards, settings=settings)
+    return EstimateObject.of(question, estimate)

@@ -1,0 +1,91 @@
+from typing import Literal
+
+from pydantic import BaseModel
+
+from core.estimate.memory import Memory
+from core.estimate.price import Cost, Time
+from core.estimate.service import Estimate, Question
+from core.estimate.task import Example
+from core.estimate.warnings import Warning
+
+
+class Interval(BaseModel):
+    """Half-widths of 95 % confidence intervals, in tokens."""
+
+    total: int
+    trained: int
+
+
+class Tokens(BaseModel):
+    """Of one epoch, over the rows that fit; `padding_saved` is what padding every batch would have added."""
+
+    total: int
+    trained: int
+    padding_saved: int
+
+
+class Rows(BaseModel):
+    """`too_long` and `unusable` rows make a job fail; `examples` shows the first of them."""
+
+    total: int
+    too_long: int
+    too_long_is_exact: bool
+    unusable: int
+    median_tokens: int
+    longest_tokens: int
+    examples: list[Example]
+
+
+class EstimateObject(BaseModel):
+    """What a job would take. `exact` is false where only a sample of the rows was tokenised."""
+
+    object: Literal["fine_tuning.job.estimate"] = "fine_tuning.job.estimate"
+    model: str
+    base_model: str
+    exact: bool
+    sampled_rows: int | None
+    interval: Interval | None
+    tokens: Tokens
+    rows: Rows
+    steps: int
+    epochs: int
+    batch_size: int
+    max_length: int
+    sequence_length: int | None
+    memory: Memory
+    time: Time
+    cost: Cost
+    warnings: list[Warning]
+
+    @classmethod
+    def of(cls, question: Question, estimate: Estimate) -> "EstimateObject":
+        tokens, rows, plan = estimate.measured.tokens, estimate.measured.rows, estimate.measured.plan
+        exact = estimate.measured.exact
+        return cls(
+            model=question.spec.model,
+            base_model=question.base.id,
+            exact=exact,
+            sampled_rows=None if exact else rows.tokenized,
+            interval=None if exact else Interval(total=tokens.total_interval, trained=tokens.trained_interval),
+            tokens=Tokens(
+                total=tokens.total, trained=tokens.trained, padding_saved=max(0, tokens.padded - tokens.total)
+            ),
+            rows=Rows(
+                total=rows.total,
+                too_long=rows.too_long,
+                too_long_is_exact=rows.too_long_is_exact,
+                unusable=rows.unusable,
+                median_tokens=rows.median,
+                longest_tokens=rows.longest,
+                examples=rows.examples,
+            ),
+            steps=plan.steps,
+            epochs=plan.epochs,
+            batch_size=plan.batch_size,
+            max_length=plan.max_length,
+            sequence_length=plan.packing.length if plan.packing else None,
+            memory=estimate.memory,
+            time=estimate.time,
+            cost=estimate.cost,
+            warnings=estimate.warnings,
+        )

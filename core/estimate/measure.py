@@ -1,0 +1,214 @@
+"""One pass over a training file: its tokens, its rows that don't fit, and the steps that they make."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+from core.estimate.sampling import Row, Sample
+from core.estimate.task import Example, Measured, MeasureTask, Notes, Plan, RowFigures, TokenFigures
+from core.rows import packing, read
+from core.rows.chat import Chat
+from core.rows.template import ignores_system, ignores_tools
+from core.rows.tokens import IGNORED, ChatTokenizer
+from core.specs.choices import Chosen, max_length, resolve
+
+MOST_EXAMPLES = 20
+MOST_COMPARED = 1_000_000  # rows whose digests are kept, of either file
+
+
+@dataclass(frozen=True)
+class Length:
+    """What a row came to. tokens: None where the template refuses it, for `reason`."""
+
+    row: Row
+    tokens: int | None
+    trained: int
+    reason: str = ""
+
+
+@dataclass
+class Survey:
+    """What is noticed of every row in passing."""
+
+    validation: set[bytes]
+    seen: set[bytes] = field(default_factory=set)
+    duplicates: int = 0
+    leaked: list[int] = field(default_factory=list)
+    leaked_count: int = 0
+    has_system: bool = False
+    with_tools: Chat | None = None
+
+    def look(self, number: int, chat: Chat) -> None:
+        digest = _digest(chat)
+        if digest in self.seen:
+            self.duplicates += 1
+        elif len(self.seen) < MOST_COMPARED:
+            self.seen.add(digest)
+        if digest in self.validation:
+            self.leaked_count += 1
+            if len(self.leaked) < MOST_EXAMPLES:
+                self.leaked.append(number)
+        self.has_system = self.has_system or chat.messages[0].role == "system"
+        self.with_tools = self.with_tools or (chat if chat.tools else None)
+
+    def notes(self, tokenizer: ChatTokenizer) -> Notes:
+        template, with_tools = tokenizer.template, self.with_tools
+        return Notes(
+            duplicates=self.duplicates,
+            leaked=self.leaked,
+            leaked_count=self.leaked_count,
+            ignores_system=self.has_system and ignores_system(template),
+            ignores_tools=with_tools is not None and ignores_tools(template, with_tools),
+        )
+
+
+def measure(task: MeasureTask) -> Measured:
+    """Read the files of a job as its trainer would.
+
+    Raises:
+        ValueError: the model's card or a row can't be read.
+    """
+    tokenizer = ChatTokenizer.load(Path(task.card))
+    limit = max_length(task.options, context=task.context)
+    survey = Survey(validation=_digests(task.validation_file) if task.validation_file else set())
+    sample, rows = Sample(limit), 0
+    for rows, (number, chat) in enumerate(read.chats(task.training_file), 1):
+        survey.look(number, chat)
+        characters, size = _sizes(chat)
+        sample.add(rows - 1, number, chat, characters=characters, bytes=size)
+    lengths = Lengths(
+        sample,
+        limit,
+        long=[_length(tokenizer, row) for _, _, row in sample.long],
+        others=[_length(tokenizer, row) for row in sample.others],
+    )
+    known = lengths.of_rows()
+    chosen = resolve(task.options, rows=rows)
+    return Measured(
+        exact=sample.is_whole,
+        tokens=lengths.tokens(padded=_padded(known, chosen.batch_size)),
+        rows=lengths.rows(total=rows, known=known),
+        plan=_plan(known, chosen, limit=limit, on_gpu=task.on_gpu),
+        notes=survey.notes(tokenizer),
+    )
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """What the rows came to: `long` counts as it is, `others` for all rows that it was drawn from."""
+
+    sample: Sample
+    limit: int
+    long: list[Length]
+    others: list[Length]
+
+    def tokens(self, *, padded: int) -> TokenFigures:
+        long = [length for length in self.long if self._fits(length)]
+        others = [length if self._fits(length) else None for length in self.others]
+        total, total_interval = self.sample.total([length.tokens or 0 if length else 0 for length in others])
+        trained, trained_interval = self.sample.total([length.trained if length else 0 for length in others])
+        return TokenFigures(
+            total=round(total) + sum(length.tokens or 0 for length in long),
+            trained=round(trained) + sum(length.trained for length in long),
+            total_interval=round(total_interval),
+            trained_interval=round(trained_interval),
+            padded=padded,
+        )
+
+    def rows(self, *, total: int, known: list[int]) -> RowFigures:
+        bad = [length for length in (*self.long, *self.others) if not self._fits(length)]
+        return RowFigures(
+            total=total,
+            tokenized=len(self.long) + len(self.others),
+            too_long=self._count(lambda length: length.tokens is not None and length.tokens > self.limit),
+            too_long_is_exact=self.sample.long_is_whole or self.sample.is_whole,
+            unusable=self._count(lambda length: length.tokens is None),
+            examples=[self._example(length) for length in sorted(bad, key=_index)[:MOST_EXAMPLES]],
+            median=sorted(known)[len(known) // 2] if known else 0,
+            longest=max(known, default=0),
+        )
+
+    def of_rows(self) -> list[int]:
+        """Tokens of every row that fits, in the file's order; of a sample, as many as there are, drawn from it."""
+        fit = [length for length in self.others if self._fits(length)]
+        long = [length for length in self.long if self._fits(length)]
+        if self.sample.is_whole:
+            return [length.tokens or 0 for length in sorted((*long, *fit), key=_index)]
+        draw = random.Random(0)
+        count = round(len(fit) / len(self.others) * self.sample.other_rows)
+        lengths = [length.tokens or 0 for length in long]
+        lengths += draw.choices([length.tokens or 0 for length in fit], k=count) if fit else []
+        draw.shuffle(lengths)
+        return lengths
+
+    def _fits(self, length: Length) -> bool:
+        return length.tokens is not None and length.tokens <= self.limit
+
+    def _count(self, counts: Callable[[Length], bool]) -> int:
+        scale = self.sample.other_rows / max(1, len(self.others))
+        return sum(map(counts, self.long)) + round(scale * sum(map(counts, self.others)))
+
+    def _example(self, length: Length) -> Example:
+        reason = length.reason or f"has {length.tokens} tokens, but max_length is {self.limit}"
+        return Example(row=length.row.number, tokens=length.tokens, reason=reason[:500])
+
+
+def _plan(lengths: list[int], chosen: Chosen, *, limit: int, on_gpu: bool) -> Plan:
+    packed = packing.plan(lengths, batch_size=chosen.batch_size, on_gpu=on_gpu) if lengths else None
+    sequences = packing.count_sequences(lengths, packed) if packed else 0
+    return Plan(
+        max_length=limit,
+        epochs=chosen.n_epochs,
+        batch_size=chosen.batch_size,
+        packing=packed,
+        sequences=sequences,
+        steps=packing.total_steps(sequences, packed, epochs=chosen.n_epochs) if packed else 0,
+    )
+
+
+def _length(tokenizer: ChatTokenizer, row: Row) -> Length:
+    try:
+        tokens = tokenizer.tokenize(row.chat)
+    except ValueError as error:
+        return Length(row, None, 0, str(error))
+    return Length(row, len(tokens.input_ids), len(tokens.labels) - tokens.labels.count(IGNORED))
+
+
+def _padded(lengths: list[int], batch_size: int) -> int:
+    shuffled = lengths.copy()
+    random.Random(0).shuffle(shuffled)
+    batches = (shuffled[at : at + batch_size] for at in range(0, len(shuffled), batch_size))
+    return sum(max(batch) * len(batch) for batch in batches)
+
+
+def _index(length: Length) -> int:
+    return length.row.index
+
+
+def _sizes(chat: Chat) -> tuple[int, int]:
+    """(characters, bytes of UTF-8) of all that the template may write of a chat."""
+    texts = [message.content for message in chat.messages]
+    texts += [str(message.tool_calls) for message in chat.messages if message.tool_calls]
+    if chat.tools:
+        texts.append(str(chat.tools))
+    characters = sum(map(len, texts))
+    return characters, characters if all(map(str.isascii, texts)) else sum(len(text.encode()) for text in texts)
+
+
+def _digest(chat: Chat) -> bytes:
+    digest = blake2b(digest_size=8)
+    for message in chat.messages:
+        calls = str(message.tool_calls) if message.tool_calls else ""
+        digest.update(f"{message.role}\0{len(message.content)}\0{message.content}{calls}".encode())
+    return digest.digest()
+
+
+def _digests(path: str) -> set[bytes]:
+    found: set[bytes] = set()
+    for _, chat in read.chats(path):
+        found.add(_digest(chat))
+        if len(found) >= MOST_COMPARED:
+            break
+    return found

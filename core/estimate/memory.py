@@ -1,0 +1,58 @@
+"""How much memory a LoRA run takes, by a formula; docs/estimate.md derives it and says what it leaves out."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from core.estimate.task import Measured
+from core.models import Worker
+from core.specs.base_model import Facts
+
+# Bytes per token, layer and unit of width that a transformer block keeps for its backward pass, in 16-bit numbers and
+# without the attention matrix, which SDPA does not keep (Korthikanti et al., 2022, arXiv 2205.05198, section 4.1).
+BLOCK_BYTES = 34
+ADAM_BYTES = 16  # fp32: a weight, its gradient and AdamW's two moments
+
+
+@dataclass(frozen=True)
+class Device:
+    """kind: gpu or cpu. memory_bytes: of one slot; null where its worker can't tell. fits: null then, too."""
+
+    kind: str
+    slots: int
+    memory_bytes: int | None
+    fits: bool | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one slot while it trains."""
+
+    weights_bytes: int
+    adapter_bytes: int
+    activations_bytes: int
+    logits_bytes: int
+    total_bytes: int
+    devices: list[Device]
+
+
+def memory(facts: Facts, measured: Measured, *, rank: int, on_gpu: bool, workers: list[Worker]) -> Memory:
+    """The peak of a step: weights in bf16 on a GPU and fp32 on a CPU, the adapter in fp32 with its optimiser."""
+    number = 2 if on_gpu else 4
+    plan = measured.plan
+    length = plan.packing.length if plan.packing else 0
+    weights = facts.parameters * number
+    adapter = facts.adapter_parameters * rank * ADAM_BYTES
+    mask = length * length * number
+    activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2 + mask
+    # fp32, once as they are and once as their gradient; on a GPU the fused head never has them all.
+    scored = 0 if on_gpu else measured.tokens.trained // max(1, plan.sequences)
+    logits = scored * facts.vocab_size * 4 * 2
+    total = weights + adapter + activations + logits
+    return Memory(weights, adapter, activations, logits, total, _devices(workers, total))
+
+
+def _devices(workers: list[Worker], total: int) -> list[Device]:
+    slots: Counter[tuple[str, int | None]] = Counter()
+    for worker in workers:
+        slots["gpu" if worker.devices else "cpu", worker.memory_bytes] += worker.slots
+    return [Device(kind, count, size, None if size is None else total <= size) for (kind, size), count in slots.items()]

@@ -1,0 +1,49 @@
+"""Rows of a file as a model reads them, token by token."""
+
+from itertools import islice
+from pathlib import Path
+
+from core.estimate.task import Previewed, PreviewRow, PreviewTask, PreviewToken
+from core.rows import read
+from core.rows.chat import Chat
+from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
+
+MOST_TOKENS = 8192  # that one row shows; its totals count all
+
+
+def preview(task: PreviewTask) -> Previewed:
+    """Rows [offset, offset + limit) of a file.
+
+    Raises:
+        ValueError: the model's card or a row can't be read.
+    """
+    tokenizer = ChatTokenizer.load(Path(task.card))
+    rows = list(islice(read.chats(task.file), task.offset, task.offset + task.limit + 1))
+    shown = [_row(tokenizer, number, chat, max_length=task.max_length) for number, chat in rows[: task.limit]]
+    return Previewed(rows=shown, has_more=len(rows) > task.limit)
+
+
+def _row(tokenizer: ChatTokenizer, number: int, chat: Chat, *, max_length: int) -> PreviewRow:
+    try:
+        tokens = tokenizer.tokenize(chat, offsets=True)
+    except ValueError as error:
+        reason = str(error)[:500]
+        return PreviewRow(
+            row=number, text="", tokens=[], trained_tokens=0, total_tokens=0, truncated=False, error=reason
+        )
+    total = len(tokens.input_ids)
+    shown = min(total, MOST_TOKENS)
+    return PreviewRow(
+        row=number,
+        text=tokens.text[: tokens.offsets[shown - 1][1]] if shown < total else tokens.text,
+        tokens=[_token(tokenizer, tokens, k, max_length) for k in range(shown)],
+        trained_tokens=total - tokens.labels.count(IGNORED),
+        total_tokens=total,
+        truncated=total > max_length,
+    )
+
+
+def _token(tokenizer: ChatTokenizer, tokens: Tokenized, k: int, max_length: int) -> PreviewToken:
+    start, end = tokens.offsets[k]
+    state = "truncated" if k >= max_length else "masked" if tokens.labels[k] == IGNORED else "trained"
+    return PreviewToken(id=tokens.input_ids[k], text=tokens.text[start:end], state=state)

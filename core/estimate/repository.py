@@ -1,0 +1,45 @@
+"""SQL about what training has been like here."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Float, func, select
+from sqlalchemy.orm import Session
+
+from core.jobs.states import SUCCEEDED
+from core.models import Job, Metric, Model
+from core.specs.job import JobSpec
+from core.specs.method import Lora
+
+RECENT = 20  # jobs
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """tokens_per_second: the median over the steps of `jobs` recent jobs."""
+
+    tokens_per_second: float
+    jobs: int
+
+
+def throughput(session: Session, *, base_model: str, on_gpu: bool) -> Throughput | None:
+    """How fast this deployment has trained a base model, whoever's jobs they were; None where it never has."""
+    recent = (
+        select(Job.id)
+        .where(Job.base_model == base_model, Job.status == SUCCEEDED, (Job.gpu_seconds > 0) == on_gpu)
+        .order_by(Job.created_at.desc())
+        .limit(RECENT)
+    )
+    speed = Metric.data["tokens_per_second"].astext.cast(Float)
+    median = func.percentile_cont(0.5).within_group(speed)
+    counted = func.count(Metric.job_id.distinct())
+    found, jobs = session.execute(select(median, counted).where(Metric.job_id.in_(recent), speed.is_not(None))).one()
+    return None if found is None else Throughput(float(found), jobs)
+
+
+def rank_of(session: Session, *, job_id: str) -> int:
+    """The LoRA rank of what a job trained: its own, or the one that it took over from the job before it."""
+    job = session.get_one(Job, job_id)
+    lora = JobSpec.model_validate(job.spec).method.supervised.lora
+    if lora is not None or job.parent_model_id is None:
+        return (lora or Lora()).r
+    return rank_of(session, job_id=session.get_one(Model, job.parent_model_id).job_id)

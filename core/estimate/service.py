@@ -1,0 +1,201 @@
+"""What clients ask before they train: how a model sees a file, and what a job would take."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core.access.owner import Owner
+from core.access.service import require_project
+from core.errors import InvalidRequest, InvalidState
+from core.estimate import process, repository
+from core.estimate.memory import Memory, memory
+from core.estimate.price import Cost, Time, cost, time
+from core.estimate.repository import Throughput
+from core.estimate.task import Measured, MeasureTask, Previewed, PreviewTask
+from core.estimate.warnings import Warning, warnings
+from core.files import repository as files
+from core.files.service import VALIDATED_PURPOSE
+from core.jobs.service import inputs
+from core.models import File, Worker
+from core.registry.cards import Cards
+from core.registry.catalogue import Catalogue, CatalogueEntry
+from core.registry.service import starting_model
+from core.settings import Settings
+from core.specs.choices import max_length
+from core.specs.job import JobSpec
+from core.specs.method import Lora, Supervised
+from core.storage import Entry, Storage
+from core.workers import repository as workers
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file's bytes are."""
+
+    id: str
+    key: str
+    entry: Entry
+    report: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an estimate needs of the database: plain values, so that no transaction is open while files are read."""
+
+    spec: JobSpec
+    base: CatalogueEntry
+    rank: int
+    training: Source
+    validation: Source | None
+    workers: list[Worker]
+    on_gpu: bool
+    throughput: Throughput | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    measured: Measured
+    memory: Memory
+    time: Time
+    cost: Cost
+    warnings: list[Warning]
+
+
+def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, settings: Settings) -> Question:
+    """Check a job as if it were created, and read what its estimate needs.
+
+    Raises:
+        NotAllowed, UnknownModel, NotFound, InvalidRequest: as when a job is created.
+        InvalidState: a file is not processed yet, or can't be used.
+    """
+    require_project(owner)
+    start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    present = workers.trainers(session, silent_seconds=settings.lease_seconds)
+    on_gpu = spec.resources.gpus == 1 or any(worker.devices for worker in present)
+    return Question(
+        spec=spec,
+        base=start.base,
+        rank=_rank(session, spec, parent_job_id=start.parent.job_id if start.parent else None),
+        training=_source(training, param="training_file"),
+        validation=_source(validation, param="validation_file") if validation else None,
+        workers=present,
+        on_gpu=on_gpu,
+        throughput=repository.throughput(session, base_model=start.base.id, on_gpu=on_gpu),
+    )
+
+
+def answer(question: Question, *, storage: Storage, cards: Cards, settings: Settings) -> Estimate:
+    """Read the files as the trainer would, in a limited child process.
+
+    Raises:
+        CardPending: no worker has published the model's tokenizer yet.
+        InvalidRequest: max_length is more than the model's context, or the file can't be read with this model.
+        Busy: too many estimates are being made.
+    """
+    facts = cards.facts(question.base)
+    options = question.spec.method.supervised
+    _max_length(options, context=facts.context)
+    with process.turn(), _fetched(storage, question.training, question.validation) as (folder, paths):
+        task = MeasureTask(
+            card=str(cards.folder(question.base)),
+            training_file=paths[0],
+            validation_file=paths[1] if len(paths) > 1 else None,
+            options=options,
+            context=facts.context,
+            on_gpu=question.on_gpu,
+        )
+        measured = process.measure(task, folder)
+    on_gpu = question.on_gpu
+    taken = memory(facts, measured, rank=question.rank, on_gpu=on_gpu, workers=question.workers)
+    needed = time(measured, question.throughput, base_model=question.base.id, on_gpu=on_gpu)
+    return Estimate(
+        measured=measured,
+        memory=taken,
+        time=needed,
+        cost=cost(needed, settings, on_gpu=on_gpu),
+        warnings=warnings(measured, taken, report=question.training.report, gpus=question.spec.resources.gpus),
+    )
+
+
+def find_preview(
+    session: Session, *, owner: Owner, catalogue: Catalogue, file_id: str, model: str
+) -> tuple[Source, CatalogueEntry]:
+    """The file and the base model whose template it is shown in.
+
+    Raises:
+        NotFound: the file is not the owner's.
+        UnknownModel: neither the catalogue nor the owner has the model.
+        InvalidRequest: the file is no training data.
+        InvalidState: it is not processed yet, or can't be used.
+    """
+    file = files.get(session, owner=owner, file_id=file_id)
+    if file.purpose != VALIDATED_PURPOSE:
+        raise InvalidRequest(f"file_id: file {file.id} has purpose {file.purpose!r}, not 'fine-tune'", param="file_id")
+    base = starting_model(session, owner=owner, catalogue=catalogue, name=model).base
+    return _source(file, param="file_id"), base
+
+
+def preview(
+    source: Source,
+    base: CatalogueEntry,
+    *,
+    storage: Storage,
+    cards: Cards,
+    offset: int,
+    limit: int,
+    max_length: int | None,
+) -> Previewed:
+    """Rows as the model reads them.
+
+    Args:
+        max_length: tokens; null: what a job takes by default.
+
+    Raises:
+        CardPending, InvalidRequest, Busy: as `answer`.
+    """
+    options = Supervised.model_validate({"max_length": max_length or "auto"})
+    longest = _max_length(options, context=cards.facts(base).context, param="max_length")
+    with process.turn(), _fetched(storage, source, None) as (folder, paths):
+        task = PreviewTask(card=str(cards.folder(base)), file=paths[0], offset=offset, limit=limit, max_length=longest)
+        return process.preview(task, folder)
+
+
+def _source(file: File, *, param: str) -> Source:
+    if file.status == "uploaded":
+        raise InvalidState(f"{param}: file {file.id} has not been validated yet; try again in a moment", param=param)
+    if file.status != "processed":
+        raise InvalidState(f"{param}: file {file.id} can't be used: {file.status_details}", param=param)
+    entry = Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
+    return Source(id=file.id, key=file.object_key, entry=entry, report=file.report)
+
+
+def _rank(session: Session, spec: JobSpec, *, parent_job_id: str | None) -> int:
+    """The adapter's, which a job that starts from an adapter takes over."""
+    lora = spec.method.supervised.lora
+    if lora is None and parent_job_id is not None:
+        return repository.rank_of(session, job_id=parent_job_id)
+    return (lora or Lora()).r
+
+
+def _max_length(options: Supervised, *, context: int, param: str = "method.supervised.max_length") -> int:
+    try:
+        return max_length(options, context=context)
+    except ValueError as error:
+        raise InvalidRequest(str(error), param=param) from None
+
+
+@contextmanager
+def _fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, list[str]]]:
+    """(folder, paths of the files in it), for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="tunesmith-estimate-") as name:
+        paths: list[str] = []
+        for i, source in enumerate(source for source in sources if source):
+            path = Path(name) / f"rows-{i}"
+            storage.get_file(source.key, path, entry=source.entry)
+            paths.append(str(path))
+        yield Path(name), paths

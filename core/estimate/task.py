@@ -1,0 +1,135 @@
+"""What the child is asked and what it answers: one JSON object each way."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.rows.packing import Packing
+from core.specs.method import Supervised
+from core.specs.strict import Strict
+
+
+class MeasureTask(Strict):
+    """Foretell what training would read. Paths are the parent's own."""
+
+    type: Literal["measure"] = "measure"
+    card: str = Field(description="Folder of the model's card.")
+    training_file: str
+    validation_file: str | None = None
+    options: Supervised
+    context: int = Field(description="Longest sequence of the model, in tokens.")
+    on_gpu: bool
+
+
+class PreviewTask(Strict):
+    """Show rows [offset, offset + limit) as the model sees them."""
+
+    type: Literal["preview"] = "preview"
+    card: str
+    file: str
+    offset: int
+    limit: int
+    max_length: int
+
+
+Task = Annotated[MeasureTask | PreviewTask, Field(discriminator="type")]
+
+
+class Example(Strict):
+    """A row that can't be trained as it is. tokens: its length; null where the template refuses it."""
+
+    row: int
+    tokens: int | None
+    reason: str
+
+
+class TokenFigures(Strict):
+    """Tokens of one epoch, over the rows that fit."""
+
+    total: int
+    trained: int
+    total_interval: int = Field(description="Half-width of the 95 % interval of total; 0: exact.")
+    trained_interval: int
+    padded: int = Field(description="What batches in random order would hold, each padded to its longest row.")
+
+
+class RowFigures(Strict):
+    total: int
+    tokenized: int
+    too_long: int
+    too_long_is_exact: bool
+    unusable: int
+    examples: list[Example]
+    median: int = Field(description="Tokens of the middle row that fits; 0 where none does.")
+    longest: int
+
+
+class Plan(Strict):
+    """How the trainer would go about it."""
+
+    max_length: int
+    epochs: int
+    batch_size: int
+    packing: Packing | None = Field(description="Null where no row fits.")
+    sequences: int
+    steps: int
+
+
+class Notes(Strict):
+    """What was noticed in passing."""
+
+    duplicates: int = Field(description="Rows that are equal to an earlier one, of the first million.")
+    leaked: list[int] = Field(description="The first rows that are in the validation file too.")
+    leaked_count: int
+    ignores_system: bool = Field(description="Rows have a system message, and the template drops or refuses it.")
+    ignores_tools: bool = Field(description="Rows offer tools, and the template does not show them.")
+
+
+class Measured(Strict):
+    """What one pass over the training rows shows. exact: every row was tokenised."""
+
+    exact: bool
+    tokens: TokenFigures
+    rows: RowFigures
+    plan: Plan
+    notes: Notes
+
+
+class PreviewToken(Strict):
+    """trained: it carries loss. masked: it is only read. truncated: it lies behind max_length."""
+
+    id: int
+    text: str
+    state: Literal["trained", "masked", "truncated"]
+
+
+class PreviewRow(Strict):
+    """One row as the model reads it. error: why the template can't render it; the rest is empty then."""
+
+    object: Literal["file.preview_row"] = "file.preview_row"
+    row: int
+    text: str
+    tokens: list[PreviewToken]
+    trained_tokens: int
+    total_tokens: int
+    truncated: bool = Field(description="The row has more tokens than max_length; a job with it would be refused.")
+    error: str | None = None
+
+
+class Previewed(Strict):
+    rows: list[PreviewRow]
+    has_more: bool
+
+
+class Refused(Strict):
+    """The task can't be done, for a reason that its author can mend."""
+
+    message: str
+
+
+class Answer(Strict):
+    """One of the three."""
+
+    measured: Measured | None = None
+    previewed: Previewed | None = None
+    refused: Refused | None = None

@@ -1,0 +1,1 @@
+"""Requests that may be sent again: the first answer is kept, and given to whoever repeats the request."""

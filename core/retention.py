@@ -1,0 +1,26 @@
+"""What time takes away: expired files and uploads, the parts of uploads that have ended, answers kept for retries."""
+
+from sqlalchemy import Engine
+
+from core.db import session_scope
+from core.files import repository as files
+from core.idempotency import repository as idempotency
+from core.settings import Settings
+from core.storage import Storage
+from core.uploads import repository as uploads
+
+AT_ONCE = 100  # parts; the next pass goes on
+
+
+def retire(engine: Engine, storage: Storage, settings: Settings) -> None:
+    """One pass of the reconciler. Safe to run at any time, twice at once too: what is gone is deleted again in vain."""
+    with session_scope(engine) as session:
+        files.delete_expired(session)
+        uploads.expire_overdue(session)
+        idempotency.delete_older(session, seconds=settings.idempotency_seconds)
+        parts = uploads.parts_of_ended(session, limit=AT_ONCE)
+    for part in parts:
+        storage.delete(part.object_key)
+    # The rows go last: while one is there, its object is not forgotten.
+    with session_scope(engine) as session:
+        uploads.delete_parts(session, ids=[part.id for part in parts])

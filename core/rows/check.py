@@ -1,0 +1,62 @@
+"""`python -m core.rows.check PATH NAME`: validate one file, in a process that is limited and has no secrets.
+
+Writes the report as one line of JSON to standard output and, behind it, the sketch where the file can be used.
+"""
+
+import os
+import resource
+import sys
+import threading
+
+import msgspec
+
+from core.rows.error import RowError
+from core.rows.formats import Format, detect
+from core.rows.survey import Survey
+from core.rows.validate import validate
+
+CPU_SECONDS = 1800
+# Bytes of address space. pyarrow and its allocator alone map half a gigabyte, and a row group is decoded in memory.
+ADDRESS_SPACE: dict[Format | None, int] = {"parquet": 3 * 1024**3}
+OTHERWISE = 512 * 1024**2
+
+
+def main() -> int:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _, path, name = sys.argv
+    limit(path, name)
+    survey = Survey()
+    report = validate(path, name=name, survey=survey)
+    figures = report.figures()
+    out = sys.stdout.buffer
+    out.write(msgspec.json.encode(figures) + b"\n")
+    if not report.faults:
+        out.write(survey.sketch().to_bytes())
+    return 0
+
+
+def _end_with_parent() -> None:
+    """Standard input stays open for as long as somebody waits for the report."""
+    os.read(0, 1)  # unbuffered: a buffer's lock would be held when the interpreter ends
+    os._exit(1)
+
+
+def limit(path: str, name: str) -> None:
+    """From here on: no more memory, time and open files than a validation needs, and nothing is written to disk."""
+    try:
+        format = detect(path, name=name)
+    except RowError:
+        format = None
+    space = ADDRESS_SPACE.get(format, OTHERWISE)
+    for resource_name, most in (
+        (resource.RLIMIT_AS, space),
+        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 32),
+    ):
+        resource.setrlimit(resource_name, (most, most))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

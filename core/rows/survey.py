@@ -1,0 +1,165 @@
+"""What a file's rows are like, gathered while they are validated: 12 bytes a row, and a few megabytes."""
+
+import math
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from core.rows.features import Features
+from core.rows.near import BINS, FEWEST_SHINGLES, near_rows, signatures
+from core.rows.personal import PersonalData
+from core.rows.sketch import MOST_HASHES, MOST_SIGNATURES, WHOLE, Sketch
+
+BLOCK = 128 * 1024  # bytes of rows that numpy is given at once
+SEPARATOR = bytes(8)  # as long as a shingle, so that none reaches into the next row
+EMPTY_HASHES = np.empty(0, np.uint64)
+EMPTY_SIGNATURES = np.empty((0, BINS), np.uint16)
+
+
+@dataclass
+class Survey:
+    """Rows come one by one, by `add`; `figures` and `sketch` are of all that have come."""
+
+    empty_answers: int = 0
+    refused_answers: int = 0
+    personal: PersonalData = field(default_factory=PersonalData)
+    _hashes: "array[int]" = field(default_factory=lambda: array("Q"))
+    _lengths: "array[int]" = field(default_factory=lambda: array("I"))
+    _prompts: "Smallest" = field(default_factory=lambda: Smallest(MOST_HASHES, EMPTY_HASHES))
+    _near: "Smallest" = field(default_factory=lambda: Smallest(MOST_SIGNATURES, EMPTY_SIGNATURES))
+    _block: list[bytes] = field(default_factory=list)
+    _block_bytes: int = 0
+    _block_numbers: list[int] = field(default_factory=list)
+    _block_prompts: list[int] = field(default_factory=list)
+
+    def add(self, number: int, row: Features) -> None:
+        self._lengths.append(min(row.characters, 2**32 - 1))
+        self.empty_answers += row.empty
+        self.refused_answers += row.refused
+        content = row.prompt + row.answer
+        self._hashes.append(xxhash.xxh3_64_intdigest(content))
+        self._block_prompts.append(xxhash.xxh3_64_intdigest(row.prompt))
+        self._block_numbers.append(number)
+        self._block.append(content)
+        self._block_bytes += len(content)
+        if self._block_bytes >= BLOCK:
+            self._end_block()
+
+    def _end_block(self) -> None:
+        if not self._block:
+            return
+        lengths = np.fromiter((len(row) + len(SEPARATOR) for row in self._block), np.int64, len(self._block))
+        starts = np.cumsum(lengths) - lengths
+        block = SEPARATOR.join(self._block)
+        self.personal.scan(block, starts.tolist(), self._block_numbers)
+        hashes = np.array(self._hashes[-len(self._block) :], np.uint64)
+        self._add_near(block, starts, lengths, hashes)
+        prompts = np.array(self._block_prompts, np.uint64)
+        self._prompts.add(prompts, prompts)
+        for gathered in (self._block, self._block_numbers, self._block_prompts):
+            gathered.clear()
+        self._block_bytes = 0
+
+    def _add_near(
+        self, block: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64], hashes: NDArray[np.uint64]
+    ) -> None:
+        wanted = np.flatnonzero(hashes <= self._near.below)
+        if not len(wanted):
+            return
+        if len(wanted) < len(starts):
+            block = b"".join(block[starts[i] : starts[i] + lengths[i]] for i in wanted)
+            lengths, hashes = lengths[wanted], hashes[wanted]
+            starts = np.cumsum(lengths) - lengths
+        found, shingles = signatures(block, starts)
+        long = shingles >= FEWEST_SHINGLES
+        self._near.add(hashes[long], found[long])
+
+    def figures(self) -> dict[str, Any]:
+        """The report's part about rows; the survey ends with it."""
+        self._end_block()
+        near = near_rows(self._near.kept()[1])
+        return {
+            "characters": _quantiles(self._lengths),
+            "duplicates": {
+                "exact": self._sort_hashes(),
+                "near": int(near.sum()),
+                "near_rows_compared": len(near),
+            },
+            "empty_answers": self.empty_answers,
+            "refused_answers": self.refused_answers,
+            "personal_data": {
+                category: {"rows": found.rows, "first_lines": found.first_lines}
+                for category, found in self.personal.found.items()
+            },
+        }
+
+    def _sort_hashes(self) -> int:
+        """Sort the hashes where they are; answers how many rows repeat an earlier one."""
+        hashes = np.frombuffer(self._hashes, np.uint64)
+        hashes.sort()
+        return int(np.count_nonzero(hashes[1:] == hashes[:-1]))
+
+    def sketch(self) -> Sketch:
+        """Call it after `figures`."""
+        distinct = Smallest(MOST_HASHES, EMPTY_HASHES)
+        hashes = np.frombuffer(self._hashes, np.uint64)
+        for start in range(0, len(hashes), MOST_HASHES):
+            part = hashes[start : start + MOST_HASHES]
+            distinct.add(part, part)
+        rows, prompts = distinct.kept()[0], self._prompts.kept()[0]
+        return Sketch(rows, prompts, self._near.kept()[1], distinct.below, self._prompts.below)
+
+
+class Smallest:
+    """Keeps what belongs to the `most` smallest distinct keys, which are hashes: a sample that knows its rate.
+
+    below: all distinct keys up to it that have come are kept.
+    """
+
+    def __init__(self, most: int, values: NDArray[Any]) -> None:
+        self.most = most
+        self.below = WHOLE
+        self._keys, self._values = EMPTY_HASHES, values
+        self._waiting: list[tuple[NDArray[np.uint64], NDArray[Any]]] = []
+        self._waiting_rows = 0
+
+    def add(self, keys: NDArray[np.uint64], values: NDArray[Any]) -> None:
+        small = keys <= self.below
+        self._waiting.append((keys[small], values[small]))
+        self._waiting_rows += len(self._waiting[-1][0])
+        if self._waiting_rows > self.most:
+            self._merge()
+
+    def kept(self) -> tuple[NDArray[np.uint64], NDArray[Any]]:
+        """(keys, sorted; their values)"""
+        self._merge()
+        return self._keys, self._values
+
+    def _merge(self) -> None:
+        keys = np.concatenate([self._keys, *(keys for keys, _ in self._waiting)])
+        values = np.concatenate([self._values, *(values for _, values in self._waiting)])
+        self._waiting, self._waiting_rows = [], 0
+        keys, first = np.unique(keys, return_index=True)
+        if len(keys) > self.most:
+            self.below = int(keys[self.most - 1])
+        self._keys, self._values = keys[: self.most], values[first[: self.most]]
+
+
+def _quantiles(lengths: "array[int]") -> dict[str, float] | None:
+    """Exact, by nearest rank; None without rows."""
+    values = np.frombuffer(lengths, np.uint32)
+    if not len(values):
+        return None
+    values.sort()
+    ranks = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    figures: dict[str, float] = {name: int(values[_rank(share, len(values))]) for name, share in ranks.items()}
+    figures["mean"] = round(float(values.mean(dtype=np.float64)), 1)
+    return figures
+
+
+def _rank(share: float, count: int) -> int:
+    return max(0, math.ceil(share * count) - 1)

@@ -1,0 +1,1 @@
+"""What jobs have cost, summed up."""

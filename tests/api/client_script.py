@@ -1,0 +1,166 @@
+"""What a user of the hosted API does, with whichever `openai` is on the path: sync and async, typed and raw.
+
+Run as a program by test_clients.py; its one argument is a JSON object of what the test has prepared.
+"""
+
+import asyncio
+import hashlib
+import inspect
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import openai
+
+ROW = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}\n'
+MODEL = "tiny-random-llama"
+
+
+async def done(value: Any) -> Any:
+    """What the call answers: of the sync client at once, of the async one when it is awaited."""
+    return await value if inspect.isawaitable(value) else value
+
+
+async def every(pages: Any) -> list[Any]:
+    """All items of all pages."""
+    return [item async for item in pages] if hasattr(pages, "__aiter__") else list(pages)
+
+
+async def raised(kind: type[Exception], value: Any) -> Any:
+    """The error of that kind that the call has to end in; `value` makes the call."""
+    try:
+        await done(value())
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+async def files(client: Any) -> None:
+    made = [await done(client.files.create(file=(f"{i}.jsonl", ROW), purpose="fine-tune")) for i in range(3)]
+    listed = await every(client.files.list(limit=1, order="asc"))
+    assert [file.id for file in listed[-3:]] == [file.id for file in made]
+    assert [file.id for file in await every(client.files.list(purpose="evals"))] == []
+    file = await done(
+        client.files.create(
+            file=("a.bin", b"\0\1"), purpose="user_data", expires_after={"anchor": "created_at", "seconds": 3600}
+        )
+    )
+    assert file.expires_at == file.created_at + 3600
+    assert (await done(client.files.wait_for_processing(file.id))).status == "processed"
+    assert (await done(client.files.content(file.id))).content == b"\0\1"
+    assert (await done(client.files.delete(file.id))).deleted
+    error = await raised(openai.NotFoundError, lambda: client.files.retrieve(file.id))
+    assert (error.code, error.param, error.status_code) == ("not_found", "file_id", 404)
+    raw = await done(client.files.with_raw_response.retrieve(made[0].id))
+    assert raw.headers["x-request-id"].startswith("req_")
+    assert (await done(raw.parse())).id == made[0].id
+
+
+async def jobs(client: Any, *, file_id: str) -> None:
+    create = client.fine_tuning.jobs.create
+    made = [
+        await done(create(model=MODEL, training_file=file_id, metadata={"n": str(n)}, seed=n, suffix="mine"))
+        for n in range(3)
+    ]
+    job = made[0]
+    assert (job.object, job.status, job.seed, job.model) == ("fine_tuning.job", "queued", 0, MODEL)
+    assert job.method.type == "supervised"
+    assert [j.id for j in await every(client.fine_tuning.jobs.list(limit=2))][:3] == [j.id for j in made[::-1]]
+    assert [j.id for j in await every(client.fine_tuning.jobs.list(metadata={"n": "1"}))] == [made[1].id]
+    without = await every(client.fine_tuning.jobs.list(extra_query={"metadata": "null"}))
+    assert {j.id for j in without}.isdisjoint(j.id for j in made)
+    events = await every(client.fine_tuning.jobs.list_events(job.id, limit=1))
+    assert events[-1].message == f"Created fine-tuning job: {job.id}"
+    assert (await done(client.fine_tuning.jobs.pause(job.id))).status == "paused"
+    assert (await done(client.fine_tuning.jobs.resume(job.id))).status == "queued"
+    assert (await done(client.fine_tuning.jobs.cancel(job.id))).status == "cancelled"
+    error = await raised(openai.BadRequestError, lambda: client.fine_tuning.jobs.cancel(job.id))
+    assert (error.code, error.type) == ("invalid_state", "invalid_request_error")
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 51}}}
+    error = await raised(openai.BadRequestError, lambda: create(model=MODEL, training_file=file_id, method=method))
+    assert error.param == "method.supervised.hyperparameters.n_epochs"
+    error = await raised(openai.BadRequestError, lambda: create(model="gpt-5", training_file=file_id))
+    assert (error.param, error.code) == ("model", "model_not_found")
+    raw = await done(client.fine_tuning.jobs.with_raw_response.retrieve(job.id))
+    assert json.loads(raw.text() if callable(raw.text) else raw.text)["id"] == job.id
+    twice = [
+        await done(create(model=MODEL, training_file=file_id, extra_headers={"Idempotency-Key": f"k-{type(client)}"}))
+        for _ in range(2)
+    ]
+    assert twice[0].id == twice[1].id
+
+
+async def uploads(client: Any) -> None:
+    content = ROW * 10
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "big.jsonl"
+        path.write_bytes(content)
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        upload = await done(
+            client.uploads.upload_file_chunked(
+                file=path, mime_type="text/jsonl", purpose="fine-tune", part_size=100, md5=md5
+            )
+        )
+    assert (upload.status, upload.file.bytes, upload.file.filename) == ("completed", len(content), "big.jsonl")
+    assert (await done(client.files.content(upload.file.id))).content == content
+    other = await done(client.uploads.create(bytes=5, filename="a", mime_type="text/plain", purpose="user_data"))
+    part = await done(client.uploads.parts.create(other.id, data=b"123"))
+    assert (part.object, part.upload_id) == ("upload.part", other.id)
+    error = await raised(openai.BadRequestError, lambda: client.uploads.complete(other.id, part_ids=[part.id]))
+    assert error.code == "upload_size_mismatch"
+    assert (await done(client.uploads.cancel(other.id))).status == "cancelled"
+
+
+async def models(client: Any, *, checkpoint: str) -> None:
+    assert MODEL in [model.id for model in await every(client.models.list())]
+    assert (await done(client.models.retrieve(checkpoint))).id == checkpoint
+    await raised(openai.PermissionDeniedError, lambda: client.models.delete(MODEL))
+    error = await raised(openai.NotFoundError, lambda: client.models.retrieve("org/model"))
+    assert "org/model" in error.message
+
+
+async def permissions(client: Any, *, checkpoint: str, project_ids: list[str]) -> None:
+    api = client.fine_tuning.checkpoints.permissions
+    made = await every(api.create(checkpoint, project_ids=project_ids))
+    assert [permission.project_id for permission in made] == project_ids
+    if hasattr(api, "list"):
+        listed = await every(api.list(checkpoint, limit=1, order="ascending"))
+    else:
+        listed = (await done(api.retrieve(checkpoint))).data
+    assert {permission.id for permission in listed} == {permission.id for permission in made}
+    for permission in made:
+        gone = await done(api.delete(permission.id, fine_tuned_model_checkpoint=checkpoint))
+        assert (gone.object, gone.deleted) == ("checkpoint.permission", True)
+
+
+async def refusals(client: Any, *, limited_key: str) -> None:
+    await raised(openai.AuthenticationError, lambda: client.with_options(api_key="sk-wrong").models.list())
+    limited = client.with_options(api_key=limited_key, max_retries=0)
+    first = await done(limited.models.with_raw_response.list())
+    assert first.headers["x-ratelimit-limit-requests"] == "1"
+    error = await raised(openai.RateLimitError, limited.models.list)
+    assert (error.code, error.response.headers["x-ratelimit-remaining-requests"]) == ("rate_limit_exceeded", "0")
+    assert 0 < int(error.response.headers["retry-after"]) <= 60
+
+
+async def main() -> None:
+    given = json.loads(sys.argv[1])
+    options: dict[str, Any] = {"base_url": given["base_url"], "timeout": 30}
+    if "admin_api_key" in inspect.signature(openai.OpenAI).parameters:
+        options["admin_api_key"] = given["keys"][0]
+    for kind, key, limited in zip((openai.OpenAI, openai.AsyncOpenAI), given["keys"], given["limited"], strict=True):
+        options |= {"admin_api_key": key} if "admin_api_key" in options else {}
+        client: Any = kind(api_key=key, **options)
+        await files(client)
+        await jobs(client, file_id=given["files"][key])
+        await uploads(client)
+        await models(client, checkpoint=given["checkpoints"][key])
+        await permissions(client, checkpoint=given["checkpoints"][key], project_ids=given["projects"])
+        await refusals(client, limited_key=limited)
+        await done(client.close())
+    sys.stdout.write(openai.__version__)
+
+
+asyncio.run(main())

@@ -1,0 +1,256 @@
+"""Estimates and previews over HTTP, with the card of the tiny model in the store and no worker."""
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine, func, update
+
+from core.db import session_scope
+from core.estimate import process
+from core.models import File, Job, Metric, Worker
+from tests.api.test_files import upload
+from tests.cards import ADAPTER_PARAMETERS, CHATML, FACTS
+from tests.conftest import ProjectKey
+
+MODEL = "tiny-random-llama"
+
+
+def processed(http: httpx.Client, engine: Engine, rows: list[dict[str, Any]]) -> str:
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    file_id = upload(http, content).json()["id"]
+    with session_scope(engine) as session:
+        session.execute(update(File).where(File.id == file_id).values(status="processed", rows=len(rows)))
+    return file_id
+
+
+def chat(question: str, answer: str, *, system: str | None = None) -> dict[str, Any]:
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": ([{"role": "system", "content": system}] if system else []) + turns}
+
+
+def estimate(http: httpx.Client, file_id: str, **body: Any) -> httpx.Response:
+    return http.post("/v1/fine_tuning/jobs/estimate", json={"model": MODEL, "training_file": file_id, **body})
+
+
+def codes(answer: httpx.Response) -> set[str]:
+    assert answer.status_code == 200, answer.text
+    return {warning["code"] for warning in answer.json()["warnings"]}
+
+
+def test_a_card_that_is_not_there_yet_is_waited_for(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    file_id = processed(http, engine, [chat("a", "b")])
+    preview = http.get(f"/v1/files/{file_id}/preview", params={"model": MODEL})
+    for answer in (estimate(http, file_id), preview):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_card_pending")
+        assert int(answer.headers["retry-after"]) > 0
+    publish_card()
+    assert estimate(http, file_id).status_code == 200
+
+
+def test_tokens_and_steps_of_a_file_by_hand(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
+    rows = [chat("a" * i, "b" * 10) for i in range(1, 41)]
+    answer = estimate(http, processed(http, engine, rows)).json()
+    # <|im_start|> user \n … <|im_end|> \n <|im_start|> assistant \n … <|im_end|> \n
+    lengths = [1 + 5 + i + 2 + 1 + 10 + 10 + 2 for i in range(1, 41)]
+    assert answer["tokens"]["total"] == sum(lengths)
+    assert answer["tokens"]["trained"] == 40 * 11
+    assert answer["tokens"]["padding_saved"] > 0
+    assert (answer["exact"], answer["sampled_rows"], answer["interval"]) == (True, None, None)
+    assert (answer["epochs"], answer["batch_size"], answer["rows"]["total"]) == (3, 8, 40)
+    assert answer["steps"] % 3 == 0
+    assert http.get("/v1/fine_tuning/jobs").json()["data"] == []
+
+
+def test_time_and_cost_are_null_until_something_was_measured(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_card()
+    file_id = processed(http, engine, [chat("a", "b")] * 20)
+    answer = estimate(http, file_id).json()
+    assert (answer["time"]["seconds"], answer["cost"]["amount"]) == (None, None)
+    assert "no job on tiny-random-llama has finished on a CPU" in answer["time"]["reason"]
+    assert "no price" in answer["cost"]["reason"]
+
+    job_id = http.post("/v1/fine_tuning/jobs", json={"model": MODEL, "training_file": file_id}).json()["id"]
+    with session_scope(engine) as session:
+        session.execute(update(Job).values(status="succeeded"))
+        for step, speed in enumerate((10.0, 100.0, 100.0, 1000.0, None)):
+            session.add(Metric(job_id=job_id, step=step, token=1, data={"tokens_per_second": speed}))
+    monkeypatch.setattr(served.app.state.settings, "cost_per_cpu_hour", 0.36)
+    answer = estimate(http, file_id).json()
+    expected = answer["tokens"]["total"] * answer["epochs"] / 100
+    assert answer["time"] == {
+        "seconds": pytest.approx(expected), "tokens_per_second": 100.0, "measured_jobs": 1, "reason": None
+    }  # fmt: skip
+    assert answer["cost"]["amount"] == pytest.approx(expected * 0.0001)
+
+
+def test_memory_is_compared_with_the_workers_that_are_there(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
+    file_id = processed(http, engine, [chat("a", "b")] * 200)
+    assert estimate(http, file_id).json()["memory"]["devices"] == []
+    with session_scope(engine) as session:
+        common = {"current_attempts": [], "started_at": func.now(), "queue": "train", "slots": 2}
+        session.add(Worker(id="small", devices=[], memory_bytes=1000, last_seen=func.now(), **common))
+        session.add(Worker(id="gone", devices=[0, 1], memory_bytes=10**12, last_seen=func.to_timestamp(0), **common))
+    answer = estimate(http, file_id)
+    assert answer.json()["memory"]["devices"] == [{"kind": "cpu", "slots": 2, "memory_bytes": 1000, "fits": False}]
+    assert "memory" in codes(answer)
+    memory = answer.json()["memory"]
+    assert memory["weights_bytes"] == FACTS["parameters"] * 4
+    assert memory["adapter_bytes"] == ADAPTER_PARAMETERS * 16 * 16
+    parts = ("weights_bytes", "adapter_bytes", "activations_bytes", "logits_bytes")
+    assert memory["total_bytes"] == sum(memory[part] for part in parts)
+    with session_scope(engine) as session:
+        session.execute(update(Worker).values(memory_bytes=10**9))
+    assert "memory" not in codes(estimate(http, file_id))
+    assert "no_gpu" in codes(estimate(http, file_id, resources={"gpus": 1}))
+
+
+def test_pitfalls_are_told_by_code(http: httpx.Client, engine: Engine, publish_card: Callable[..., None]) -> None:
+    publish_card()
+    draw = random.Random(0)
+    good = [chat(f"question {i} {draw.random()}", f"answer {draw.random()}") for i in range(150)]
+    clean = processed(http, engine, good)
+    assert codes(estimate(http, clean)) == set()
+    assert codes(estimate(http, clean, method=supervised(n_epochs=20))) == {"too_many_epochs"}
+    assert codes(estimate(http, processed(http, engine, good[:20]))) == {"too_few_rows"}
+    assert codes(estimate(http, processed(http, engine, good + good[:50]))) == {"duplicates"}
+    leaking = estimate(http, clean, validation_file=processed(http, engine, [chat("x", "y"), good[7]]))
+    assert codes(leaking) == {"leakage"}
+    assert "line 8" in leaking.json()["warnings"][0]["message"]
+    assert codes(estimate(http, processed(http, engine, [*good, chat("x", "y" * 1500)]))) == {"length_outliers"}
+    with session_scope(engine) as session:
+        report = {"duplicates": {"exact": 0, "near": 30}, "personal_data": {"email": {"rows": 3, "first_lines": [1]}}}
+        session.execute(update(File).where(File.id == clean).values(report=report))
+    assert codes(estimate(http, clean)) == {"near_duplicates", "personal_data"}
+
+
+def supervised(max_length: int | None = None, **hyperparameters: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {"hyperparameters": hyperparameters}
+    return {"type": "supervised", "supervised": options | ({"max_length": max_length} if max_length else {})}
+
+
+def test_rows_that_are_too_long_are_counted_and_shown(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
+    rows = [chat("a" * (200 if i in (3, 77) else 5), f"b{i}") for i in range(120)]
+    file_id = processed(http, engine, rows)
+    answer = estimate(http, file_id, method=supervised(max_length=100))
+    assert "rows_too_long" in codes(answer)
+    assert answer.json()["rows"]["too_long"] == 2
+    assert [example["row"] for example in answer.json()["rows"]["examples"]] == [4, 78]
+    assert "but max_length is 100" in answer.json()["rows"]["examples"][0]["reason"]
+    answer = estimate(http, processed(http, engine, [rows[3]] * 2), method=supervised(max_length=100))
+    assert "all_rows_too_long" in codes(answer)
+    assert (answer.json()["steps"], answer.json()["tokens"]["total"]) == (0, 0)
+
+
+def test_templates_that_drop_what_rows_have(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card(CHATML.replace("{{ '<|im_start|>'", "{% if message.role != 'system' %}{{ '<|im_start|>'", 1)
+        .replace("{% endfor %}", "{% endif %}{% endfor %}", 1))  # fmt: skip
+    rows = [chat(f"a{i}", f"b{i}", system="s" * 30) for i in range(110)]
+    assert codes(estimate(http, processed(http, engine, rows))) == {"template_ignores_system"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for a in messages * 9999 %}{% for b in messages * 9999 %}{% for c in messages * 9999 %}{% endfor %}"
+        "{% endfor %}{% endfor %}",
+        "{% set ns = namespace(s='x' * 1000000) %}{% for a in range(40) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{{ '%99999999999d' % 1 }}",
+    ],
+    ids=["loops", "doubling", "formatting"],
+)
+def test_a_hostile_template_ends_with_its_child(
+    http: httpx.Client,
+    engine: Engine,
+    publish_card: Callable[..., None],
+    template: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.estimate.process.WALL_SECONDS", 4.0)
+    publish_card(template)
+    file_id = processed(http, engine, [chat("a", "b")])
+    preview = http.get(f"/v1/files/{file_id}/preview", params={"model": MODEL})
+    if preview.status_code == 200:
+        assert "refuses this chat" in preview.json()["data"][0]["error"]
+    else:
+        assert (preview.status_code, preview.json()["error"]["code"]) == (400, "not_measurable")
+    assert http.get("/healthz").status_code == 200
+
+
+def test_no_more_children_than_places_and_no_secret_in_them(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_card()
+    file_id = processed(http, engine, [chat("a", "b")])
+    monkeypatch.setattr("core.estimate.process.PATIENCE", 0.1)
+    with process.turn(), process.turn():
+        answer = estimate(http, file_id)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "estimates_busy")
+    assert estimate(http, file_id).status_code == 200
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert "secret" not in process._environment().values()
+    assert not [name for name in process._environment() if name.startswith("TUNESMITH_")]
+
+
+def test_a_preview_shows_what_is_trained_masked_and_cut_off(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
+    rows = [chat(f"frage {i}", "ja 😀") for i in range(4)] + [chat("x" * 40, "nein")]
+    file_id = processed(http, engine, rows)
+    page = http.get(f"/v1/files/{file_id}/preview", params={"model": MODEL, "offset": 1, "limit": 2}).json()
+    assert (page["object"], page["has_more"], [row["row"] for row in page["data"]]) == ("list", True, [2, 3])
+    row = page["data"][0]
+    assert row["text"] == "<|im_start|>user\nfrage 1<|im_end|>\n<|im_start|>assistant\nja 😀<|im_end|>\n"
+    trained = [token for token in row["tokens"] if token["state"] == "trained"]
+    assert [token["text"] for token in trained] == ["j", "a", " ", "😀", "😀", "😀", "😀", "<|im_end|>"]
+    assert (row["trained_tokens"], row["total_tokens"]) == (8, len(row["tokens"]))
+    last = {"model": MODEL, "offset": 4, "limit": 20, "max_length": 32}
+    page = http.get(f"/v1/files/{file_id}/preview", params=last).json()
+    assert (page["has_more"], page["data"][0]["truncated"]) == (False, True)
+    assert [token["state"] for token in page["data"][0]["tokens"][31:33]] == ["masked", "truncated"]
+
+
+def test_only_processed_training_files_of_the_owner(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], make_project: Callable[[str], ProjectKey]
+) -> None:
+    publish_card()
+    file_id = upload(http).json()["id"]
+    url, model = f"/v1/files/{file_id}/preview", {"model": MODEL}
+    for answer in (http.get(url, params=model), estimate(http, file_id)):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_state")
+        assert "has not been validated yet" in answer.json()["error"]["message"]
+    other = {"authorization": f"Bearer {make_project('other').key}"}
+    assert http.get(url, params=model, headers=other).status_code == 404
+    body = {"model": MODEL, "training_file": file_id}
+    assert http.post("/v1/fine_tuning/jobs/estimate", json=body, headers=other).status_code == 404
+    assert http.get(url, params={"model": "unknown"}).json()["error"]["param"] == "model"
+    assert http.get(url, params={**model, "limit": 21}).json()["error"]["param"] == "limit"
+    assert http.get(url, params={**model, "offset": -1}).json()["error"]["param"] == "offset"
+    evals = upload(http, purpose="evals").json()["id"]
+    assert "not 'fine-tune'" in http.get(f"/v1/files/{evals}/preview", params=model).json()["error"]["message"]
+    refused = estimate(http, file_id, n_epochs=1)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "n_epochs")
+    with session_scope(engine) as session:
+        session.execute(update(File).values(status="processed"))
+    too_long = estimate(http, file_id, method=supervised(max_length=4096))
+    assert too_long.json()["error"]["param"] == "method.supervised.max_length"
+    assert http.get(url, params={**model, "max_length": 4096}).json()["error"]["param"] == "max_length"

@@ -1,0 +1,100 @@
+"""What operators see, and nobody else."""
+
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine
+
+from core.db import session_scope
+from core.jobs import claims, publishing
+from core.specs.run import MetricsEvent
+from core.workers import repository as workers
+from tests.conftest import ProjectKey
+from tests.core.factories import make_file, make_job
+
+
+@pytest.fixture
+def operator(http: httpx.Client, operator_key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {operator_key}"}
+
+
+@pytest.fixture
+def busy(engine: Engine, project: ProjectKey) -> tuple[str, str]:
+    """One job runs, one is queued, one file waits; answers the ids of the jobs."""
+    with session_scope(engine) as session:
+        jobs = [make_job(session, project.owner) for _ in range(2)]
+        make_file(session, project.owner, status="uploaded")
+        running = claims.claim(session, worker_id="train@a", devices=0, lease=600)
+        assert running is not None
+        session.flush()
+        report: dict[str, Any] = {"queue": "train", "slots": 1, "devices": [], "current_attempts": [running.token]}
+        workers.report(session, worker_id="train@a", **report)
+        event = MetricsEvent(
+            step=3, total_steps=9, trained_tokens=5, seconds_left=90.0, message="m", data={"train_loss": 2.5}
+        )
+        publishing.record(session, token=running.token or 0, lease=600, start=0, events=[event])
+        return running.id, next(job.id for job in jobs if job.id != running.id)
+
+
+def test_workers_and_queues(http: httpx.Client, operator: dict[str, str], busy: tuple[str, str]) -> None:
+    (worker,) = http.get("/v1/ops/workers", headers=operator).json()["data"]
+    assert (worker["id"], worker["alive"], worker["attempts"][0]["job_id"]) == ("train@a", True, busy[0])
+    answer = http.get("/v1/ops/queue", headers=operator).json()
+    assert {queue["id"]: queue["depth"] for queue in answer["data"]} == {"train": 1, "cpu": 1}
+    assert all(queue["oldest_wait"] >= 0 for queue in answer["data"])
+    assert answer["jobs"] == {"paused": 0, "pausing": 0, "queued": 1, "running": 1, "validating_files": 0}
+
+
+@pytest.mark.parametrize("path", ["/v1/ops/workers", "/v1/ops/queue", "/metrics"])
+def test_a_projects_key_is_refused(http: httpx.Client, path: str) -> None:
+    answer = http.get(path)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (403, "permission_error")
+
+
+def test_prometheus(http: httpx.Client, operator: dict[str, str], busy: tuple[str, str]) -> None:
+    assert http.get(f"/v1/fine_tuning/jobs/{busy[0]}").status_code == 200
+    text = http.get("/metrics", headers=operator).text
+    samples = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["tunesmith_jobs", "running"] == 1
+    assert samples["tunesmith_queue_depth", "train"] == 1
+    assert samples["tunesmith_workers_alive", "train"] == 1
+    assert samples["tunesmith_http_requests_total", "/fine_tuning/jobs/{job_id}", "200", "GET"] >= 1
+    assert busy[0] not in text
+
+
+def test_a_job_says_where_it_stands(http: httpx.Client, busy: tuple[str, str]) -> None:
+    running, queued = (http.get(f"/v1/fine_tuning/jobs/{job_id}").json() for job_id in busy)
+    assert (running["queue_position"], running["seconds_left"] > 80) == (None, True)
+    assert (queued["queue_position"], queued["seconds_left"]) == (1, None)
+    assert queued["usage"] == {
+        "cpu_seconds": 0.0, "gpu_seconds": 0.0, "trained_tokens": 0, "input_bytes": 3, "output_bytes": 0,
+    }  # fmt: skip
+    series = http.get(f"/v1/fine_tuning/jobs/{busy[0]}/metrics").json()["series"]
+    assert series == {"train_loss": {"steps": [3], "values": [2.5]}}
+
+
+@pytest.mark.parametrize(
+    ("params", "count"),
+    [
+        ({"status": "queued"}, 1),
+        ({"status": "running"}, 1),
+        ({"method": "supervised"}, 2),
+        ({"method": "dpo"}, 0),
+        ({"model": "tiny-random-llama"}, 2),
+        ({"model": "other"}, 0),
+        ({"project_id": "proj_x"}, 0),
+    ],
+)
+def test_jobs_are_narrowed_down(http: httpx.Client, busy: tuple[str, str], params: dict[str, str], count: int) -> None:
+    assert len(http.get("/v1/fine_tuning/jobs", params=params).json()["data"]) == count
+
+
+def test_an_unknown_status_is_refused(http: httpx.Client) -> None:
+    error = http.get("/v1/fine_tuning/jobs", params={"status": "done"}).json()["error"]
+    assert error["param"] == "status"

@@ -1,0 +1,106 @@
+"""Every format gives the same chats, and says in words what is wrong with it."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from core.rows.chat import to_chat
+from core.rows.formats import detect
+from core.rows.jsonl import LONGEST_LINE
+from core.rows.read import chats
+from core.rows.survey import Survey
+from core.rows.validate import validate
+from tests.core.rows.files import FORMATS, as_csv, gzipped, jsonl, parquet, write
+from tests.core.rows.test_tools import ROW as TOOLS
+
+PLAIN = {"messages": [{"role": "user", "content": 'Say "å,\nb"'}, {"role": "assistant", "content": "å", "weight": 1}]}
+MESSAGES = [PLAIN, TOOLS, {"messages": [{"role": "assistant", "content": " 日本 "}]}]
+PAIRS = [{"instruction": "2+2, please", "response": "4"}, {"instruction": "", "response": "five\n"}]
+
+
+@pytest.mark.parametrize("rows", [MESSAGES, PAIRS], ids=["messages", "pairs"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_gives_the_same_chats(format: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    path = write(tmp_path, FORMATS[format](rows))
+    assert detect(path) == format
+    assert [chat for _, chat in chats(path)] == [to_chat(1, row) for row in rows]
+    report = validate(path)
+    assert (report.format, report.rows, report.faults) == (format, len(rows), [])
+
+
+def test_rows_are_numbered_as_in_an_editor(tmp_path: Path) -> None:
+    rows = b'prompt,completion\r\n"a\r\nb",c\r\n\r\nd,e\r\n'
+    assert [number for number, _ in chats(write(tmp_path, rows))] == [2, 5]
+
+
+def test_a_table_may_hold_messages_as_text(tmp_path: Path) -> None:
+    text = [{"messages": json.dumps(PLAIN["messages"])}]
+    for content in (as_csv(text), parquet(text)):
+        assert [chat for _, chat in chats(write(tmp_path, content))] == [to_chat(1, PLAIN)]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        (b"PK\x03\x04xxxx", "a.xlsx", "the file is a ZIP archive or a spreadsheet; JSONL, gzipped JSONL, Parquet or"),
+        ("prompt,completion\n".encode("utf-16"), "a.csv", "the file is text in UTF-16"),
+        (b"hello", "a.parquet", "the file is named .parquet but holds no Parquet data"),
+        (b"hello", "a.jsonl.gz", "the file is named .gz but holds no gzip data"),
+        (b"{\0}", "a.jsonl", "the file holds binary data"),
+        (b"hello\n", "a.txt", "line 1: not valid JSON"),
+        (b"a,b\n1,2\n", "a.csv", "line 2: has 'a', 'b', where 'messages', 'prompt' and 'completion', or"),
+        (b"prompt,completion,id\na,b,1\n", "a.csv", "line 2: id: unknown key; allowed here: prompt, completion"),
+        (b"prompt,completion\na,b,c\n", "a.csv", "line 2: has 3 cells where the header has 2 columns"),
+        (b"prompt,prompt\na,b\n", "a.csv", "line 1: prompt: two columns have this name"),
+        (b'prompt,completion\n"a,b\n', "a.csv", "line 2: not valid CSV (unexpected end of data)"),
+        (b'prompt,completion\na,b\n"a" b,c\n', "a.csv", "line 3: not valid CSV"),
+        (b"prompt,completion\na,\xff\n", "a.csv", "line 2: not valid UTF-8"),
+        (b"messages\n[{\n", "a.csv", "line 2: messages: not valid JSON"),
+        (b"," * 100 + b"prompt\n", "a.csv", "line 1: 101 columns; at most 64 are allowed"),
+        (gzipped(PAIRS)[:-12], "a.jsonl.gz", "the gzip data is damaged or cut off"),
+        (gzip.compress(b"PAR1"), "a.jsonl.gz", "line 1: the last line is cut off: it is no valid JSON"),
+        (parquet(PAIRS)[:-5], "a.parquet", "the Parquet data is cut off"),
+        (b"PAR1" + bytes(100) + b"\x20\0\0\0PAR1", "a.parquet", "the Parquet data can't be read"),
+        (b"PAR1" + b"\xff\xff\xff\x7fPAR1", "a.parquet", "2147483647 bytes of Parquet metadata; at most"),
+    ],
+)
+def test_faults_say_what_is_wrong(content: bytes, name: str, words: str, tmp_path: Path) -> None:
+    faults = [str(fault) for fault in validate(write(tmp_path, content), name=name).faults]
+    assert words in faults[0]
+
+
+def test_a_fault_in_a_row_of_a_table_does_not_end_the_reading(tmp_path: Path) -> None:
+    bad = [{"prompt": "a", "completion": ""}, {"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": " "}]
+    for content, lines in ((as_csv(bad), [2, 4]), (parquet(bad), [1, 3]), (gzipped(bad), [1, 3])):
+        survey = Survey()
+        report = validate(write(tmp_path, content), survey=survey)
+        assert ([fault.line for fault in report.faults], report.rows) == (lines, 3)
+        assert survey.empty_answers == 2
+
+
+def test_a_quote_that_never_closes_is_not_read_to_the_end(tmp_path: Path) -> None:
+    content = b'prompt,completion\n"' + (b"x" * 1000 + b"\n") * (2 * LONGEST_LINE // 1000)
+    (fault,) = validate(write(tmp_path, content)).faults
+    assert str(fault) == f"line 2: a row longer than {LONGEST_LINE} bytes, or a quote that never closes"
+
+
+def test_a_row_group_that_says_it_is_large_is_not_decoded(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 3_000_000, pyarrow.int32()), ["x" * 200])
+    table = pyarrow.table({"prompt": column.cast(pyarrow.string()), "completion": column.cast(pyarrow.string())})
+    pyarrow.parquet.write_table(table, buffer, use_dictionary=False, compression="zstd", row_group_size=3_000_000)
+    assert len(buffer.getvalue()) < 2_000_000
+    report = validate(write(tmp_path, buffer.getvalue()))
+    assert report.rows == 0
+    assert "row group 0 decodes to 12" in str(report.faults[0])
+
+
+def test_the_first_line_may_carry_a_byte_order_mark(tmp_path: Path) -> None:
+    for content in (jsonl(PAIRS), as_csv(PAIRS)):
+        assert validate(write(tmp_path, b"\xef\xbb\xbf" + content)).faults == []

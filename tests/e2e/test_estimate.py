@@ -1,0 +1,73 @@
+"""What is foretold is what happens: an estimate against the job that is then run, on the whole stack."""
+
+import json
+import random
+
+import httpx
+from openai import OpenAI
+
+from tests.e2e.rows import upper_case
+from tests.stack import Stack, eventually
+
+MODEL = "tiny-random-llama"
+
+
+def test_the_estimate_is_what_the_job_reports(stack: Stack, openai: OpenAI) -> None:
+    draw = random.Random(4)
+    longer = [
+        {
+            "messages": [
+                {"role": "system", "content": "Count " + "on " * draw.randint(0, 40)},
+                {"role": "user", "content": "one"},
+                {"role": "assistant", "content": "two", "weight": draw.randint(0, 1)},
+                {"role": "user", "content": "three"},
+                {"role": "assistant", "content": "four " * draw.randint(1, 20)},
+            ]
+        }
+        for _ in range(25)
+    ]
+    content = upper_case(30, seed=2) + "".join(json.dumps(row) + "\n" for row in longer).encode()
+    file = openai.files.create(file=("rows.jsonl", content), purpose="fine-tune")
+    eventually(lambda: openai.files.retrieve(file.id).status == "processed", seconds=60, what="the file processed")
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 4}}}
+    body = {"model": MODEL, "training_file": file.id, "method": method}
+    headers = {"authorization": f"Bearer {openai.api_key}"}
+
+    with httpx.Client(base_url=f"{stack.url}/v1", headers=headers, timeout=60) as http:
+
+        def estimate() -> dict | None:
+            """Once a worker has published the model's card."""
+            answer = http.post("/fine_tuning/jobs/estimate", json=body)
+            return answer.json() if answer.status_code == 200 else None
+
+        foretold = eventually(estimate, seconds=120, what="an estimate")
+        # The catalogue has models, too, whose places are empty: they must not keep the others' cards back.
+        log = stack.folder / "logs" / "train.log"
+        assert "the card of tiny-from-folder could not be published" in log.read_text()
+        assert foretold["time"]["seconds"] is None
+        assert [device["fits"] for device in foretold["memory"]["devices"]] == [True]
+        job = openai.fine_tuning.jobs.create(**body)
+        job = eventually(lambda: _ended(openai, job.id), seconds=120, what="the end of the job")
+        assert job.status == "succeeded", job.error
+        metrics = http.get(f"/fine_tuning/jobs/{job.id}").json()
+        assert metrics["total_steps"] == foretold["steps"]
+        assert metrics["trained_tokens"] == foretold["tokens"]["trained"] * foretold["epochs"]
+        messages = [event.message for event in openai.fine_tuning.jobs.list_events(job.id, limit=100).data]
+        assert any(f"rows of {foretold['tokens']['total']} tokens" in message for message in messages)
+
+        shown = [
+            row
+            for offset in range(0, 55, 20)
+            for row in http.get(
+                f"/files/{file.id}/preview", params={"model": job.fine_tuned_model, "offset": offset, "limit": 20}
+            ).json()["data"]
+        ]
+        assert sum(row["trained_tokens"] for row in shown) == foretold["tokens"]["trained"]
+        measured = eventually(estimate, seconds=10, what="an estimate")["time"]
+        assert measured["measured_jobs"] == 1
+        assert measured["seconds"] > 0
+
+
+def _ended(openai: OpenAI, job_id: str):
+    job = openai.fine_tuning.jobs.retrieve(job_id)
+    return job if job.status in ("succeeded", "failed", "cancelled") else None

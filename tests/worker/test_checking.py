@@ -1,0 +1,143 @@
+"""The child that validates files: what it answers, and what it survives."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+import zlib
+from pathlib import Path
+
+import psutil
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from core.rows.jsonl import LONGEST_LINE
+from core.rows.sketch import Sketch
+from tests.core.rows.files import jsonl, parquet, write
+from tests.stack import eventually
+from worker.checking import Interrupted, check
+
+PAIR = {"prompt": "a", "completion": "b"}
+
+
+def message(path: Path, name: str = "rows.jsonl") -> str:
+    checked = check(path, name=name, stop=threading.Event())
+    assert checked.sketch is None
+    return checked.figures["faults"][0]["message"]
+
+
+def test_a_good_file_gets_its_figures_and_a_sketch(tmp_path: Path) -> None:
+    for content in (jsonl([PAIR] * 3), parquet([PAIR] * 3)):
+        stop = threading.Event()
+        checked = check(write(tmp_path, content), name="rows", stop=stop)
+        assert (checked.figures["rows"], checked.figures["duplicates"]["exact"]) == (3, 2)
+        assert len(Sketch.from_bytes(checked.sketch or b"").rows) == 1
+        assert stop.is_set()
+
+
+def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
+    row = jsonl([{"prompt": "x" * 1_000_000, "completion": "y"}])
+    packer = zlib.compressobj(wbits=31)
+    bomb = b"".join(packer.compress(row) for _ in range(150)) + packer.flush()
+    assert len(bomb) < 400_000
+    assert message(write(tmp_path, bomb)).startswith("the gzip data grows to more than")
+
+
+def test_an_endless_line_is_refused_early(tmp_path: Path) -> None:
+    packer = zlib.compressobj(wbits=31)
+    endless = packer.compress(b'{"prompt": "') + b"".join(packer.compress(b"x" * 2**20) for _ in range(64))
+    for path in (write(tmp_path, endless + packer.flush()), sparse(tmp_path / "plain")):
+        assert message(path) == f"longer than {LONGEST_LINE} bytes"
+
+
+def sparse(path: Path) -> Path:
+    """Two GiB without a line end; they take no room on the disk."""
+    with path.open("wb") as file:
+        file.write(b"{" + b"x" * 70_000)
+        file.truncate(2 * 1024**3)
+    return path
+
+
+def test_json_that_is_nested_without_end_is_a_fault(tmp_path: Path) -> None:
+    assert message(write(tmp_path, b'{"messages":' + b"[" * 5_000_000 + b"\n")).startswith("not valid JSON")
+
+
+def test_a_parquet_bomb_is_refused(tmp_path: Path) -> None:
+    """Its rows hold 800 GB, of which its metadata knows 8 MB: a value is counted once, however many rows have it."""
+    value = pyarrow.array(["x" * 4_000_000])
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 100_000, pyarrow.int32()), value)
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"prompt": column, "completion": column}), buffer)
+    assert len(buffer.getvalue()) < 20_000_000
+    assert message(write(tmp_path, buffer.getvalue())).startswith("the Parquet data grows to more than")
+
+
+def test_the_child_sees_no_secrets_and_is_killed_when_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNESMITH_S3_SECRET_ACCESS_KEY", "secret")
+    stop = threading.Event()
+    waits = tmp_path / "rows"
+    os.mkfifo(waits)
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            check(waits, name="rows", stop=stop)
+        except Interrupted as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    child = eventually(lambda: running(waits), seconds=20, what="the child runs")
+    environment = eventually(child.environ, seconds=20, what="it has its own environment")
+    assert not [name for name in environment if name.startswith("TUNESMITH_")]
+    assert os.getsid(child.pid) == child.pid
+    stop.set()
+    thread.join(20)
+    assert len(ended) == 1
+    assert not child.is_running()
+
+
+def running(path: Path) -> psutil.Process | None:
+    children = psutil.Process().children()
+    return next((child for child in children if str(path) in child.cmdline()), None)
+
+
+def test_the_child_dies_with_whoever_started_it(tmp_path: Path) -> None:
+    waits = tmp_path / "rows"
+    os.mkfifo(waits)
+    script = (
+        "import threading; from pathlib import Path; from worker.checking import check;"
+        f"check(Path({str(waits)!r}), name='x', stop=threading.Event())"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", script])
+    child = eventually(lambda: next(iter(psutil.Process(worker.pid).children()), None), seconds=20, what="a child")
+    worker.kill()
+    worker.wait()
+    assert child.wait(20) is None
+
+
+# What the kernel counted since the program began: `ru_maxrss` would start with what the parent had.
+MEMORY = """
+import sys
+from core.rows.survey import Survey
+from core.rows.validate import validate
+survey = Survey()
+report = validate(sys.argv[1], survey=survey)
+report.figures(), survey.sketch().to_bytes()
+print(report.rows, next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def test_memory_is_bounded_by_the_number_of_rows(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    path = write(tmp_path, jsonl([{"messages": messages}]) * 100_000)
+    command = [sys.executable, "-c", MEMORY, str(path)]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    rows, kibibytes = map(int, told.split())
+    assert rows == 100_000
+    assert kibibytes * 1024 <= 64 * 2**20 + 16 * rows
