@@ -27,7 +27,9 @@ def jobs() -> None:
     $ JOB=$(tunesmith --format id jobs create --model tiny-random-llama --training-file train.jsonl)
     $ tunesmith jobs wait $JOB
     $ tunesmith --format json jobs show $JOB
-    $ tunesmith jobs events $JOB
+    $ tunesmith jobs events --follow $JOB
+    $ tunesmith jobs logs $JOB
+    $ tunesmith jobs metrics $JOB --name train_loss
     $ tunesmith jobs checkpoints $JOB
     $ tunesmith jobs artifacts $JOB
     $ tunesmith jobs download $JOB adapter

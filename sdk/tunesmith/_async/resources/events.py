@@ -22,6 +22,9 @@ class AsyncEvents(AsyncResource):
     ```python
     async for event in client.fine_tuning.jobs.events.list(job.id):
         print(event.created_at, event.level, event.message)
+
+    async for event in client.fine_tuning.jobs.events.stream(job.id):  # as they happen, until the job has ended
+        print(event.seq, event.message)
     ```
     """
 

@@ -93,17 +93,24 @@ class AsyncJobs(AsyncResource):
     async def estimate(self, spec: Spec | None = None, /, **fields: Unpack[JobFields]) -> Estimate:
         """What the job that `create` would make of the same arguments will take: tokens, steps, memory, time, cost.
 
+        A file that is a `Path` is uploaded first, and waited for until it is validated.
+
         Raises:
             BadRequestError: the server refuses the spec; `param` names the field.
+            FileRejectedError: the contents of a file that was uploaded are not usable.
+            OSError: a file to upload cannot be read.
         """
-        sent = await self._body(spec, fields)
+        sent = await self._body(spec, fields, validated=True)
         return parse(Estimate, await self._transport.request("POST", "/fine_tuning/jobs/estimate", body=sent))
 
-    async def _body(self, spec: Spec | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    async def _body(self, spec: Spec | None, fields: Mapping[str, Any], *, validated: bool = False) -> dict[str, Any]:
+        """What to send, with ids in the place of paths; `validated`: of files that are ready."""
         sent = body(spec, fields)
         for key in ("training_file", "validation_file"):
             if isinstance(sent.get(key), os.PathLike):
                 file = await self._files.upload(Path(sent[key]))
+                if validated:
+                    await self._files.wait_for_processing(file.id)
                 sent[key] = file.id
         return sent
 

@@ -8,7 +8,14 @@ from tunesmith.types import MetricSeries
 
 
 class AsyncMetrics(AsyncResource):
-    """`client.fine_tuning.jobs.metrics`: a job's figures over its steps."""
+    """`client.fine_tuning.jobs.metrics`: a job's figures over its steps.
+
+    ```python
+    metrics = await client.fine_tuning.jobs.metrics.retrieve(job.id, names=["train_loss"], max_points=100)
+    loss = metrics.series["train_loss"]
+    print(dict(zip(loss.steps, loss.values)))
+    ```
+    """
 
     async def retrieve(
         self, job_id: str, *, names: Sequence[str] | None = None, max_points: int | None = None

@@ -23,6 +23,9 @@ class Events(Resource):
     ```python
     for event in client.fine_tuning.jobs.events.list(job.id):
         print(event.created_at, event.level, event.message)
+
+    for event in client.fine_tuning.jobs.events.stream(job.id):  # as they happen, until the job has ended
+        print(event.seq, event.message)
     ```
     """
 

@@ -9,7 +9,14 @@ from tunesmith.types import MetricSeries
 
 
 class Metrics(Resource):
-    """`client.fine_tuning.jobs.metrics`: a job's figures over its steps."""
+    """`client.fine_tuning.jobs.metrics`: a job's figures over its steps.
+
+    ```python
+    metrics = client.fine_tuning.jobs.metrics.retrieve(job.id, names=["train_loss"], max_points=100)
+    loss = metrics.series["train_loss"]
+    print(dict(zip(loss.steps, loss.values)))
+    ```
+    """
 
     def retrieve(
         self, job_id: str, *, names: Sequence[str] | None = None, max_points: int | None = None
