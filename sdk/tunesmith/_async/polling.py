@@ -1,19 +1,21 @@
 """Waiting for something on the server to change."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tunesmith._async import waiting
 from tunesmith.errors import APIConnectionError, InternalServerError, WaitTimeout
 
 INTERVAL = 1.0  # seconds between two looks
 PATIENCE = 60.0  # seconds that the server may be away, as while it is restarted
-sleep = time.sleep
 State = TypeVar("State")
 
 
-def states(look: Callable[[], State], *, what: str, timeout: float | None) -> Iterator[State]:
-    """Look again and again, once an interval; whoever iterates stops when it has seen enough.
+async def until(
+    done: Callable[[State], bool], look: Callable[[], Awaitable[State]], *, what: str, timeout: float | None
+) -> State:
+    """Look once an interval until the state is `done`, and answer that state.
 
     Raises:
         WaitTimeout: `timeout` seconds have passed.
@@ -22,13 +24,14 @@ def states(look: Callable[[], State], *, what: str, timeout: float | None) -> It
     started = answered = time.monotonic()
     while True:
         try:
-            state = look()
+            state = await look()
         except (APIConnectionError, InternalServerError):
             if time.monotonic() - answered > PATIENCE:
                 raise
         else:
             answered = time.monotonic()
-            yield state
+            if done(state):
+                return state
         if timeout is not None and time.monotonic() - started >= timeout:
             raise WaitTimeout(f"{what} did not end within {timeout:g} seconds")
-        sleep(INTERVAL)
+        await waiting.sleep(INTERVAL)

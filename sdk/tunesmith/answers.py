@@ -1,4 +1,4 @@
-"""What all resources share: answers to types, ids to paths, lists to pages."""
+"""Answers to types, ids to paths, queries to parameters."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
@@ -7,16 +7,9 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from tunesmith.errors import UnexpectedAnswer
-from tunesmith.page import Page
-from tunesmith.transport import Transport
 from tunesmith.types import Answer
 
 Kind = TypeVar("Kind", bound=Answer)
-
-
-class Resource:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
 
 def parse(kind: type[Kind], answer: Any) -> Kind:
@@ -33,6 +26,21 @@ def parse(kind: type[Kind], answer: Any) -> Kind:
         raise UnexpectedAnswer(f"the answer is no {kind.__name__}: {where}: {first['msg']}") from None
 
 
+def parse_list(kind: type[Kind], path: str, answer: Any) -> tuple[list[Kind], bool, str | None]:
+    """(the items, whether there are more, what the next page begins after) of a list object.
+
+    Raises:
+        UnexpectedAnswer: it is something else.
+    """
+    listed = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+    items = listed.get("data")
+    if not isinstance(items, list):
+        raise UnexpectedAnswer(f"GET {path}: the answer is no list")
+    data = [parse(kind, item) for item in cast("list[Any]", items)]
+    last = listed.get("last_id") or (data[-1].model_dump().get("id") if data else None)
+    return data, bool(listed.get("has_more")), last
+
+
 def segment(identifier: str, *, safe: str = "") -> str:
     """The id as a part of a path, whatever characters somebody put into it.
 
@@ -44,16 +52,6 @@ def segment(identifier: str, *, safe: str = "") -> str:
     return quote(identifier, safe=safe)
 
 
-def get_page(transport: Transport, kind: type[Kind], path: str, query: Mapping[str, Any]) -> Page[Kind]:
-    """One page of the list at the path; the next begins after its last item."""
-    answer = transport.request("GET", path, query=query)
-    if not isinstance(answer, dict) or "data" not in answer:
-        raise UnexpectedAnswer(f"GET {path}: the answer is no list")
-    listed = cast("dict[str, Any]", answer)
-    data = [parse(kind, item) for item in listed["data"]]
-
-    def following() -> Page[Kind]:
-        last = data[-1].model_dump()["id"]
-        return get_page(transport, kind, path, {**query, "after": last})
-
-    return Page(data, has_more=bool(listed.get("has_more")), following=following)
+def given(**values: Any) -> Mapping[str, Any]:
+    """Those that are not None."""
+    return {key: value for key, value in values.items() if value is not None}
