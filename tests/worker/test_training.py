@@ -63,7 +63,7 @@ def test_a_cancelled_attempt_has_ended(engine: Engine, project: ProjectKey) -> N
 
 def test_what_the_store_refuses_is_not_asked_for_again(context: Context, storage: Storage, tmp_path: Path) -> None:
     missing = Entry("x", 1, "0" * 64)
-    with pytest.raises(Refused, match="inputs: .*NoSuchKey"):
+    with pytest.raises(Refused, match=r"inputs: .*NoSuchKey"):
         patiently(
             lambda: storage.get_file("tests/none", tmp_path / "x", entry=missing), what="inputs", stop=threading.Event()
         )
