@@ -156,6 +156,7 @@ class Attempt:
                 self._record(batch)
                 batch = []
                 self._publish_checkpoint(event)
+                self._pass_on_requests()  # more checkpoints may be waiting than a drain has time for
             else:
                 batch.append(event)
         self._record(batch)
