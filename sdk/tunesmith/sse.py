@@ -1,5 +1,6 @@
-"""Server-sent events, out of the lines of an answer's body."""
+"""Server-sent events, out of the bytes of an answer's body."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -14,13 +15,22 @@ class Frame:
 
 @dataclass
 class Decoder:
-    """Takes lines, without their ends; answers a frame with the blank line that ends it."""
+    """Takes bytes as they come; answers the frames that they complete."""
 
+    _rest: bytes = b""
     _event: str = "message"
     _data: list[str] = field(default_factory=list[str])
     _id: str | None = None
 
-    def line(self, line: str) -> Frame | None:
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """The frames that end within the chunk. Only newlines end lines: JSON may hold what else looks so."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            frame = self._line(line.removesuffix(b"\r").decode("utf-8", "replace"))
+            if frame is not None:
+                yield frame
+
+    def _line(self, line: str) -> Frame | None:
         if line:
             self._field(line)
             return None

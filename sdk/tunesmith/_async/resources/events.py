@@ -1,6 +1,7 @@
 """What happened to a job."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from tunesmith.sse import Decoder, Frame
 from tunesmith.types import Event
 
 RECONNECTIONS = 8  # in a row, without an event between them
+LASTING_SECONDS = 10.0  # a connection that has lasted that long was none of those that get nowhere
 
 
 class AsyncEvents(AsyncResource):
@@ -43,21 +45,21 @@ class AsyncEvents(AsyncResource):
         failures = 0
         while True:
             headers = {"accept": "text/event-stream", **({"last-event-id": str(after)} if after else {})}
-            decoder = Decoder()
+            decoder, began = Decoder(), time.monotonic()
             try:
                 async with self._transport.stream(_path(job_id), query={"stream": "true"}, headers=headers) as response:
-                    async for line in response.aiter_lines():
-                        frame = decoder.line(line)
-                        if frame is None:
-                            continue
-                        if frame.event == "end":
-                            return
-                        event = parse(Event, _decoded(frame))
-                        after, failures = event.seq, 0
-                        yield event
+                    async for chunk in response.aiter_bytes():
+                        for frame in decoder.feed(chunk):
+                            if frame.event == "end":
+                                return
+                            event = parse(Event, _decoded(frame))
+                            after, failures = event.seq, 0
+                            yield event
             except (APIConnectionError, InternalServerError):
                 if failures == RECONNECTIONS:
                     raise
+            if time.monotonic() - began > LASTING_SECONDS:
+                failures = 0
             if failures == RECONNECTIONS:
                 raise APIConnectionError(f"the events of {job_id} keep breaking off")
             await waiting.sleep(backoff(failures))

@@ -2,6 +2,7 @@
 """What happened to a job."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tunesmith.sse import Decoder, Frame
 from tunesmith.types import Event
 
 RECONNECTIONS = 8  # in a row, without an event between them
+LASTING_SECONDS = 10.0  # a connection that has lasted that long was none of those that get nowhere
 
 
 class Events(Resource):
@@ -44,21 +46,21 @@ class Events(Resource):
         failures = 0
         while True:
             headers = {"accept": "text/event-stream", **({"last-event-id": str(after)} if after else {})}
-            decoder = Decoder()
+            decoder, began = Decoder(), time.monotonic()
             try:
                 with self._transport.stream(_path(job_id), query={"stream": "true"}, headers=headers) as response:
-                    for line in response.iter_lines():
-                        frame = decoder.line(line)
-                        if frame is None:
-                            continue
-                        if frame.event == "end":
-                            return
-                        event = parse(Event, _decoded(frame))
-                        after, failures = event.seq, 0
-                        yield event
+                    for chunk in response.iter_bytes():
+                        for frame in decoder.feed(chunk):
+                            if frame.event == "end":
+                                return
+                            event = parse(Event, _decoded(frame))
+                            after, failures = event.seq, 0
+                            yield event
             except (APIConnectionError, InternalServerError):
                 if failures == RECONNECTIONS:
                     raise
+            if time.monotonic() - began > LASTING_SECONDS:
+                failures = 0
             if failures == RECONNECTIONS:
                 raise APIConnectionError(f"the events of {job_id} keep breaking off")
             waiting.sleep(backoff(failures))
