@@ -22,7 +22,7 @@ def jobs_by_status(session: Session) -> dict[str, int]:
     """How many unfinished jobs are in which state; zeros too."""
     unfinished = sorted(STATES - TERMINAL)
     rows = session.execute(select(Job.status, func.count()).where(Job.status.in_(unfinished)).group_by(Job.status))
-    return {**dict.fromkeys(unfinished, 0), **{status: count for status, count in rows.tuples()}}
+    return {**dict.fromkeys(unfinished, 0), **{status: count for status, count in rows}}
 
 
 def queues(session: Session) -> dict[str, Queue]:
@@ -45,11 +45,11 @@ def _queue(depth: int, oldest: Any, now: Any) -> Queue:
 def attempts_by_outcome(session: Session) -> dict[str, int]:
     """All attempts that have ended."""
     ended = select(Attempt.outcome, func.count()).where(Attempt.outcome.is_not(None)).group_by(Attempt.outcome)
-    return {str(outcome): count for outcome, count in session.execute(ended).tuples()}
+    return {str(outcome): count for outcome, count in session.execute(ended)}
 
 
 def running(session: Session, *, tokens: list[int]) -> dict[int, tuple[str, float]]:
     """(job, seconds since it began) of those attempts, by token."""
     seconds = extract("epoch", func.now() - Attempt.started_at)
     rows = session.execute(select(Attempt.token, Attempt.job_id, seconds).where(Attempt.token.in_(tokens)))
-    return {token: (job_id, float(age)) for token, job_id, age in rows.tuples()}
+    return {token: (job_id, float(age)) for token, job_id, age in rows}
