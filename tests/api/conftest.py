@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,8 @@ class Served:
     url: str
 
 
-@pytest.fixture(scope="session")
-def served(settings: Settings) -> Iterator[Served]:
+@contextmanager
+def serve(settings: Settings) -> Iterator[Served]:
     """The API behind a real uvicorn."""
     app, port = create_app(settings), free_ports(1)[0]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2))
@@ -37,6 +38,12 @@ def served(settings: Settings) -> Iterator[Served]:
     yield Served(app, f"http://127.0.0.1:{port}")
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def served(settings: Settings) -> Iterator[Served]:
+    with serve(settings) as served:
+        yield served
 
 
 @pytest.fixture
