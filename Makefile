@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint fuzz bench help
+.PHONY: setup demo up down test lint fuzz bench sdk docs help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -39,10 +39,17 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 	$(BIN)/python -m pytest
 
 bench: setup  ## measure things side by side and print ratios
-	for name in api event_streams validation estimate; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in api event_streams validation estimate cli_help; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/api/test_fuzz.py --timeout 0
+
+sdk: setup  ## write what the SDK generates: its copies of the server's rules, its synchronous half
+	$(BIN)/python sdk/tools/copy_core.py
+	$(BIN)/python sdk/tools/make_sync.py
+
+docs: sdk  ## write docs/sdk.md and docs/cli.md from docstrings and help texts
+	$(BIN)/python sdk/tools/make_docs.py
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'

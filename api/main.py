@@ -36,7 +36,8 @@ from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
 from core.storage import Storage
 
-ROUTERS = (files, file_reports, preview, uploads, jobs, estimate, events, artifacts, checkpoints, models, usage, ops)
+# Those that are asked most come first: routers are tried in turn.
+ROUTERS = (jobs, events, files, file_reports, preview, uploads, estimate, artifacts, checkpoints, models, usage, ops)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -34,7 +34,8 @@ SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
 @app.get("/v1/fine_tuning/jobs/{job_id}")
 def retrieve(job_id: str, session: SessionDep) -> dict[str, Any]:
-    return _shape(session, repository.get(session, owner=owner, job_id=job_id))
+    job = repository.get(session, owner=owner, job_id=job_id)
+    return {**_shape(session, job), "queue_position": repository.queue_position(session, job=job)}
 
 
 @app.post("/v1/fine_tuning/jobs")

@@ -27,6 +27,7 @@ CHUNK = 1024 * 1024
 PART = 8 * 1024 * 1024  # the protocol asks for 5 MiB at least
 MANIFEST = "manifest.json"
 STORE_ERRORS = (ClientError, BotoCoreError)
+STORE_REFUSALS = ClientError  # the store has answered, and its answer holds a code
 
 
 class IntegrityError(TunesmithError):
@@ -167,10 +168,7 @@ class Storage:
             IntegrityError: a name leaves the folder, or bytes differ.
         """
         for entry in entries:
-            name = PurePosixPath(entry.name)
-            if name.is_absolute() or ".." in name.parts:
-                raise IntegrityError(f"a manifest names a file outside its folder: {entry.name!r}")
-            self.get_file(f"{prefix}{entry.name}", folder / name, entry=entry)
+            self.get_file(f"{prefix}{entry.name}", folder / _inside(entry.name), entry=entry)
 
     def manifest(self, prefix: str) -> list[Entry] | None:
         """The entries of a folder that `put_folder` wrote; None where it is not there, or not whole yet."""
@@ -187,17 +185,20 @@ class Storage:
 
         Args:
             suffixes: what the names of those that are wanted end with; null: all.
+
+        Raises:
+            IntegrityError: a name leaves the folder.
         """
         prefix = prefix.rstrip("/") + "/"
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
-                name = PurePosixPath(item.get("Key", "")[len(prefix) :])
-                if not name.name or ".." in name.parts or (suffixes and not name.name.endswith(suffixes)):
+                key = item.get("Key", "")
+                if key.endswith("/") or (suffixes and not key.endswith(suffixes)):  # "/": a folder's marker
                     continue
-                target = folder / name
+                target = folder / _inside(key[len(prefix) :])
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as file:
-                    for chunk in self.stream(prefix + str(name), bucket=bucket):
+                    for chunk in self.stream(key, bucket=bucket):
                         file.write(chunk)
 
     def presign(self, key: str, *, filename: str, seconds: int) -> str:
@@ -297,6 +298,14 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
             response_checksum_validation="when_required",
         ),
     )
+
+
+def _inside(name: str) -> PurePosixPath:
+    """The name as a path below a folder; IntegrityError where it leads out of it."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise IntegrityError(f"a stored name leads out of its folder: {name!r}")
+    return path
 
 
 def _compare(key: str, entry: Entry, *, size: int, sha256: str) -> None:

@@ -30,13 +30,16 @@ DEFAULT = Path(".tunesmith")
 @app.command()
 def up(
     data_dir: DataDir = DEFAULT,
-    port: Annotated[int, typer.Option(help="Of the API; the next free one where it is taken.")] = 8000,
+    port: Annotated[
+        int | None, typer.Option(help="Of the API, else that of the last time, else 8000; the next free one if taken.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Answer once it is ready, and leave it running.")] = False,
 ) -> None:
     """Start PostgreSQL, Valkey, SeaweedFS, the API, the workers and the reconciler on 127.0.0.1."""
     state = stack.read_state(data_dir)
     if state is not None:
-        typer.echo(f"already up at {state['url']} (data in {data_dir}); nothing changed")
+        how = "up" if state["ready"] else "starting"
+        typer.echo(f"already {how} at {state['url']} (data in {data_dir}); nothing changed")
         return
     if detach:
         _up_detached(data_dir, port)
@@ -54,10 +57,11 @@ def up(
         raise typer.Exit(1) from None
 
 
-def _up_detached(data_dir: Path, port: int) -> None:
+def _up_detached(data_dir: Path, port: int | None) -> None:
     logs = data_dir / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "embedded", "up", "--data-dir", str(data_dir), "--port", str(port)]
+    command = [sys.executable, "-m", "embedded", "up", "--data-dir", str(data_dir)]
+    command += [] if port is None else ["--port", str(port)]
     with (logs / "supervisor.log").open("ab") as log:
         offset = log.tell()
         process = subprocess.Popen(
@@ -98,7 +102,7 @@ def status(data_dir: DataDir = DEFAULT) -> None:
     if state is None:
         typer.echo(f"down (data in {data_dir})")
         raise typer.Exit(3)
-    typer.echo(f"{state['url']}   supervisor pid {state['pid']}")
+    typer.echo(f"{state['url']}   supervisor pid {state['pid']}{'' if state['ready'] else '   starting'}")
     for name, child in state["children"].items():
         alive = "running" if is_same(child["pid"], child["created"]) else "restarting"
         typer.echo(f"{name:<14}{alive:<12}pid {child['pid']:<9}restarts {child['restarts']}")

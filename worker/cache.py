@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from core.storage import CHUNK, Entry
 
 log = logging.getLogger(__name__)
+LONGEST_FETCH = 24 * 3600  # seconds without a write after which a partial entry is a dead one's
 
 
 class Cache:
@@ -72,6 +74,9 @@ class Cache:
     def _evict(self, *, keep: Path) -> None:
         with self._lock("evict"):
             entries = [path for folder in (self._files, self._models) for path in folder.iterdir()]
+            for path in entries:  # what somebody who was killed has left half done
+                if ".part" in path.name and time.time() - path.stat().st_mtime > LONGEST_FETCH:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             used = sorted((path.stat().st_mtime, path) for path in entries if ".part" not in path.name)
             sizes = {path: _size(path) for _, path in used}
             total = sum(sizes.values())

@@ -1,5 +1,6 @@
 """The GPUs of this machine, found without loading anything that would touch them."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -7,12 +8,17 @@ from pathlib import Path
 
 import psutil
 
+log = logging.getLogger(__name__)
+
 
 def gpus() -> list[int]:
     """Indices for CUDA_VISIBLE_DEVICES; empty where there is no GPU. An operator's own CUDA_VISIBLE_DEVICES counts."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [int(index) for index in visible.split(",") if index.strip().isdigit()]
+        names = [name.strip() for name in visible.split(",")]
+        if unusable := [name for name in names if name.startswith(("GPU-", "MIG-"))]:
+            log.warning("CUDA_VISIBLE_DEVICES: %s left unused; give indices, not UUIDs", ", ".join(unusable))
+        return [int(name) for name in names if name.isdigit()]
     if shutil.which("nvidia-smi") is None:
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False)

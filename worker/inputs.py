@@ -1,6 +1,9 @@
 """Fetching what a trainer needs into its run directory."""
 
+import shutil
+import time
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,15 @@ from core.specs.run import PrepareSpec, RunSpec
 from core.storage import Entry
 from worker import forkserver
 from worker.context import Context
+from worker.logs import mask, masks
+from worker.patience import GivenUp
 
 # Of a model's folder only these are needed to go on training it.
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 # Of a base model, all but its weights.
 DESCRIBING = (".json", ".txt", ".jinja")
+
+PREPARE_SECONDS = 3600.0  # a download may take long; one that hangs must not hold its slot for ever
 
 
 class UnpreparedModel(TunesmithError):
@@ -45,15 +52,15 @@ class Assignment:
     checkpoint: publishing.Folder | None
 
 
-def read_assignment(session: Session, job: Job, *, organization_id: str) -> Assignment:
+def read_assignment(session: Session, job: Job, *, token: int, organization_id: str) -> Assignment:
     parent = session.get_one(Model, job.parent_model_id) if job.parent_model_id else None
     return Assignment(
         job_id=job.id,
-        token=job.token or 0,
+        token=token,
         spec=JobSpec.model_validate(job.spec),
         seed=job.seed,
         base_model=job.base_model,
-        object_prefix=f"orgs/{organization_id}/jobs/{job.id}/attempts/{job.token}/",
+        object_prefix=f"orgs/{organization_id}/jobs/{job.id}/attempts/{token}/",
         training_file=_object_of(session, job.training_file_id),
         validation_file=_object_of(session, job.validation_file_id) if job.validation_file_id else None,
         parent=publishing.Folder(parent.prefix, Entry.many(parent.manifest)) if parent else None,
@@ -73,6 +80,7 @@ def fetch(context: Context, assignment: Assignment, run_dir: Path, *, devices: l
         UnpreparedModel: the catalogue no longer has the base model, or it can't be loaded.
     """
     inputs = run_dir / "inputs"
+    shutil.rmtree(inputs, ignore_errors=True)  # of a try that a service's absence has cut short
     entry = load_catalogue(context.settings.catalogue).find(assignment.base_model)
     if entry is None:
         raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
@@ -132,9 +140,16 @@ def prepare_model(
     process = forkserver.spawn(
         "trainers.prepare", "main", str(spec), devices=[], threads=context.settings.trainer_threads, log=str(log)
     )
+    deadline = time.monotonic() + PREPARE_SECONDS
+    while not wait([process.sentinel], timeout=0.5):
+        if context.draining.is_set() or time.monotonic() > deadline:
+            process.kill()
     process.join()
+    if context.draining.is_set() and process.exitcode != 0:
+        raise GivenUp(f"preparation of {entry.id}")
     if process.exitcode != 0 or not folder.is_dir():
-        raise UnpreparedModel(f"base model {entry.id!r} could not be prepared: {last_line(log)}")
+        said = mask(last_line(log), masks(run_dir=run_dir, work_dir=context.settings.work_dir.resolve()))
+        raise UnpreparedModel(f"base model {entry.id!r} could not be prepared: {said}")
 
 
 def last_line(path: Path) -> str:

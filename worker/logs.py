@@ -28,8 +28,7 @@ class LogReader:
 
     def __init__(self, path: Path, *, masked: dict[str, Path], most: int) -> None:
         self._path = path
-        # The longest first: a run directory lies in the work directory.
-        self._masks = sorted(((str(folder), mask) for mask, folder in masked.items()), key=lambda m: -len(m[0]))
+        self._masked = masked
         self._head = max(0, most - TAIL)
         self.offset = 0
 
@@ -64,10 +63,14 @@ class LogReader:
         return start if skipped < 0 else start + skipped
 
     def _text(self, raw: bytes) -> str:
-        text = raw.decode(errors="replace").replace("\0", "\ufffd")
-        for folder, mask in self._masks:
-            text = text.replace(folder, mask)
-        return text
+        return mask(raw.decode(errors="replace").replace("\0", "\ufffd"), self._masked)
+
+
+def mask(text: str, masked: dict[str, Path]) -> str:
+    """The text with names in the place of folders; the longest first, as a run directory lies in the work directory."""
+    for name, folder in sorted(masked.items(), key=lambda item: -len(str(item[1]))):
+        text = text.replace(str(folder), name)
+    return text
 
 
 def _whole_characters(raw: bytes) -> bytes:

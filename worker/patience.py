@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.storage import STORE_ERRORS, IntegrityError
+from core.storage import STORE_ERRORS, STORE_REFUSALS, IntegrityError
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,21 @@ class GivenUp(Exception):
     """The attempt was asked to stop while it waited."""
 
 
+class Refused(Exception):
+    """The object store answers, and refuses: an object is missing, or the credentials are wrong."""
+
+
+def is_final(error: Exception) -> bool:
+    code = error.response.get("Error", {}).get("Code") if isinstance(error, STORE_REFUSALS) else None
+    return code in ("NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "404")
+
+
 def patiently(call: Callable[[], Result], *, what: str, stop: threading.Event) -> Result:
     """Call until it succeeds, with growing pauses.
 
     Raises:
         GivenUp: `stop` was set while waiting.
+        Refused: the store says no, and would say so again.
         Exception: the last error, after LONGEST_WAIT seconds; at once where waiting does not help.
     """
     deadline = time.monotonic() + LONGEST_WAIT
@@ -38,6 +48,8 @@ def patiently(call: Callable[[], Result], *, what: str, stop: threading.Event) -
         try:
             return call()
         except TRANSIENT as error:
+            if is_final(error):
+                raise Refused(f"{what}: {error}") from error
             if time.monotonic() > deadline:
                 raise
             log.warning("%s: %s; trying again in %.1f s", what, error, pause)

@@ -7,6 +7,7 @@ lets one of them work at a time.
 import logging
 import signal
 import threading
+import time
 
 from sqlalchemy import Engine, func
 
@@ -24,14 +25,43 @@ from core.storage import Storage
 log = logging.getLogger(__name__)
 
 
-def reconcile(engine: Engine, storage: Storage, settings: Settings) -> None:
-    """One pass. Safe to run at any time, anywhere, twice."""
+class Contact:
+    """Since when this process and the database have been in touch without a break.
+
+    While the two were apart, so may have been the workers, who could not renew their leases then. A database that was
+    restarted is another matter: see `core.leases.database_is_back`.
+
+    Args:
+        gap: seconds between two passes that count as a break (a machine that was suspended, say).
+    """
+
+    def __init__(self, *, gap: float) -> None:
+        self._gap = gap
+        self._since = self._last = time.monotonic()
+
+    def seconds(self) -> float:
+        """How long it has lasted; call it at the beginning of each pass."""
+        now = time.monotonic()
+        if now - self._last > self._gap:
+            self._since = now
+        self._last = now
+        return now - self._since
+
+    def lost(self) -> None:
+        self._since = self._last = time.monotonic()
+
+
+def reconcile(engine: Engine, storage: Storage, settings: Settings, *, reaping: bool = True) -> None:
+    """One pass. Safe to run at any time, anywhere, twice.
+
+    reaping: False leaves expired leases alone.
+    """
     limits = Limits.of(settings)
     with session_scope(engine) as session:
         if not try_lock(session, "reconciler"):
             return
-        jobs = job_claims.reap(session, limits=limits)
-        files = file_claims.reap(session, limits=limits)
+        jobs = job_claims.reap(session, limits=limits) if reaping else 0
+        files = file_claims.reap(session, limits=limits) if reaping else 0
         advance_waiting(session)
         if jobs or files:
             log.warning("leases expired: %d jobs and %d validations were given back", jobs, files)
@@ -56,10 +86,12 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
     log.info("reconciling every %s s", settings.poll_seconds)
+    contact = Contact(gap=settings.poll_seconds + settings.lease_seconds / 2)
     while not leave.wait(settings.poll_seconds):
         try:
-            reconcile(engine, storage, settings)
+            reconcile(engine, storage, settings, reaping=contact.seconds() > settings.lease_seconds)
         except Exception as error:
+            contact.lost()
             log.warning("this pass failed, the next one tries again: %s", error)
 
 

@@ -1,5 +1,6 @@
 """One attempt at one job: start the trainer, relay what it says, publish what it makes, and never outlive the fence."""
 
+import errno
 import logging
 import os
 import shutil
@@ -25,7 +26,7 @@ from worker.cost import CostMeter
 from worker.heartbeat import heartbeat
 from worker.inputs import Assignment, UnpreparedModel, fetch, last_line
 from worker.logs import LogReader, masks
-from worker.patience import GivenUp, patiently
+from worker.patience import TRANSIENT, GivenUp, patiently
 
 log = logging.getLogger(__name__)
 RELAY_SECONDS = 0.25  # how long an event may wait for company
@@ -71,8 +72,15 @@ class Attempt:
                 self._finish()
             except (Replaced, GivenUp) as error:
                 log.info("attempt %s leaves: %s", self.assignment.token, error)
+                if not self._stop.is_set():  # the worker leaves, and the job is still ours to give back
+                    self._write(publishing.stopped)
             except UnpreparedModel as error:
                 self._fail(RunError(code=error.code or "", message=error.message, retryable=True))
+            except TRANSIENT:
+                raise  # a service was away for longer than anybody waits: a loss, and not the job's fault
+            except Exception as error:
+                log.exception("attempt %s failed in its supervisor", self.assignment.token)
+                self._fail(_explained(error))
             finally:
                 self._kill()
 
@@ -117,7 +125,7 @@ class Attempt:
             if self._pausing.is_set() or self.context.draining.is_set():
                 self._asked_to_stop_at = time.monotonic()
                 self._signal(signal.SIGTERM)
-        elif self.context.draining.is_set() and time.monotonic() > self._drain_deadline():
+        elif time.monotonic() > self._drain_deadline():
             self._kill()
 
     def _drain_deadline(self) -> float:
@@ -196,8 +204,10 @@ class Attempt:
         elif result is not None and result.outcome == "succeeded":
             folder = self._upload(f"{self.assignment.object_prefix}artifacts/", self.run_dir / "artifacts")
             self._write(lambda s, **a: publishing.succeed(s, result=result, folder=folder, results_name=RESULTS, **a))
-        elif result is not None or self.context.draining.is_set():
-            self._write(lambda s, **a: publishing.stopped(s, **a))
+        elif self._asked_to_stop_at is not None:  # with a result, or killed before it could write one
+            self._write(publishing.stopped)
+        elif result is not None:
+            self._fail(RunError(code="trainer_stopped", message="The trainer stopped unasked", retryable=True))
         else:
             assert self._process is not None
             ended = _ending(self._process.exitcode)
@@ -234,6 +244,12 @@ class Attempt:
                 write(session)
 
         patiently(attempt, what=f"write of attempt {self.assignment.token}", stop=self._stop)
+
+
+def _explained(error: Exception) -> RunError:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return RunError(code="disk_full", message="The worker's disk is full", retryable=True)
+    return RunError(code="worker_error", message=f"The worker failed with {type(error).__name__}", retryable=True)
 
 
 def _ending(exitcode: int | None) -> str:

@@ -3,9 +3,13 @@
 import logging
 import shutil
 
+from pydantic import ValidationError
+
 from core.access.repository import organization_of_project
 from core.db import session_scope
-from core.jobs import claims
+from core.jobs import claims, publishing
+from core.models import Job
+from core.specs.run import RunError
 from worker.context import Context
 from worker.inputs import Assignment, read_assignment
 from worker.slots import Slot
@@ -16,32 +20,55 @@ log = logging.getLogger(__name__)
 
 def run_next(context: Context, slot: Slot) -> bool:
     """Claim the best waiting job and run it to the end of this attempt; False when none is waiting."""
-    assignment = _claim(context, devices=len(slot.devices))
-    if assignment is None:
+    claimed = _claim(context, devices=len(slot.devices))
+    if claimed is None:
         return False
-    slot.token = assignment.token
-    run_dir = context.runs / f"{assignment.job_id}-{assignment.token}"
-    run_dir.mkdir(parents=True)
-    log.info("job %s: attempt %s begins", assignment.job_id, assignment.token)
+    job_id, slot.token = claimed
+    log.info("job %s: attempt %s begins", job_id, slot.token)
     try:
-        Attempt(context, assignment, run_dir, devices=slot.devices).run()
+        assignment = _read(context, job_id, token=slot.token)
+        if assignment is not None:
+            _run(context, assignment, devices=slot.devices)
     except Exception:
         # Nothing was written: the lease runs out, and the reconciler counts a loss.
-        log.exception("job %s: attempt %s failed in its supervisor", assignment.job_id, assignment.token)
+        log.exception("job %s: attempt %s failed in its supervisor", job_id, slot.token)
     finally:
-        shutil.rmtree(run_dir, ignore_errors=True)
-        log.info("job %s: attempt %s has ended", assignment.job_id, assignment.token)
+        log.info("job %s: attempt %s has ended", job_id, slot.token)
     return True
 
 
-def _claim(context: Context, *, devices: int) -> Assignment | None:
+def _claim(context: Context, *, devices: int) -> tuple[str, int] | None:
     with session_scope(context.engine) as session:
         job = claims.claim(session, worker_id=context.worker_id, devices=devices, lease=context.lease)
-        if job is None:
-            return None
-        session.flush()
-        organization = organization_of_project(session, job.project_id)
-        return read_assignment(session, job, organization_id=organization.id)
+        return None if job is None else (job.id, job.token or 0)
+
+
+def _read(context: Context, job_id: str, *, token: int) -> Assignment | None:
+    """What the claim is for; None where this worker can't read it: a fault of the job, or it would come back for ever.
+
+    In a transaction of its own: the claim stands, so that nobody waits behind such a job.
+    """
+    try:
+        with session_scope(context.engine) as session:
+            job = session.get_one(Job, job_id)
+            organization = organization_of_project(session, job.project_id)
+            return read_assignment(session, job, token=token, organization_id=organization.id)
+    except ValidationError as error:
+        log.warning("job %s: its spec can't be read here: %s", job_id, error)
+        problem = RunError(code="unreadable_spec", message="This worker can't read the job's spec", retryable=True)
+        with session_scope(context.engine) as session:
+            publishing.fail(session, token=token, limits=context.limits, error=problem)
+        return None
+
+
+def _run(context: Context, assignment: Assignment, *, devices: list[int]) -> None:
+    run_dir = context.runs / f"{assignment.job_id}-{assignment.token}"
+    run_dir.mkdir(parents=True)
+    try:
+        wanted = [] if assignment.spec.resources.gpus == 0 else devices
+        Attempt(context, assignment, run_dir, devices=wanted).run()
+    finally:
+        shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def clean_up(context: Context) -> None:

@@ -1,7 +1,8 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from api.answer import as_json
 from api.body import described_by, json_body
 from api.deps import After, CatalogueDep, OwnerDep, SessionDep
 from api.once import OnceDep
@@ -17,19 +18,20 @@ router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
-@router.post("", openapi_extra=described_by(JobSpec))
+@router.post("", response_model=JobObject, openapi_extra=described_by(JobSpec))
 def create_job(
     spec: Annotated[JobSpec, Depends(json_body(JobSpec))],
     owner: OwnerDep,
     session: SessionDep,
     catalogue: CatalogueDep,
     once: OnceDep,
-) -> JobObject:
+) -> Response:
     """Create a fine-tuning job. It is persisted when this answers; a worker takes it up when a slot is free."""
-    return once.keep(JobObject.of(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec)))
+    job = service.create(session, owner=owner, catalogue=catalogue, spec=spec)
+    return as_json(once.keep(JobObject.of(session, job)))
 
 
-@router.get("")
+@router.get("", response_model=ListPage[JobObject])
 def list_jobs(
     request: Request,
     owner: OwnerDep,
@@ -40,7 +42,7 @@ def list_jobs(
     method: Annotated[str | None, Query(max_length=32)] = None,
     model: Annotated[str | None, Query(max_length=256)] = None,
     project_id: Annotated[str | None, Query(max_length=64)] = None,
-) -> ListPage[JobObject]:
+) -> Response:
     """Jobs, newest first; `metadata[key]=value` narrows them down, `metadata=null` to those without any.
 
     `model` is what the job was asked for with, or the base model that it runs on.
@@ -56,16 +58,17 @@ def list_jobs(
         metadata=metadata, status=one_of("status", status, STATES), method=method, model=model, project_id=project_id
     )
     page = repository.jobs(session, owner=owner, wanted=wanted, after=after, limit=limit)
-    return ListPage(data=[JobObject.of(session, job) for job in page.items], has_more=page.has_more)
+    jobs = [JobObject.of(session, job) for job in page.items]
+    return as_json(ListPage[JobObject](data=jobs, has_more=page.has_more))
 
 
-@router.get("/{job_id}")
-def retrieve_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+@router.get("/{job_id}", response_model=JobObject)
+def retrieve_job(job_id: str, owner: OwnerDep, session: SessionDep) -> Response:
     """The job as it stands; while it is queued also its place in the queue."""
     job = repository.get(session, owner=owner, job_id=job_id)
     answer = JobObject.of(session, job)
     answer.queue_position = repository.queue_position(session, job=job)
-    return answer
+    return as_json(answer)
 
 
 @router.post("/{job_id}/cancel")

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from core.access.owner import Owner
 from core.errors import NotFound
 from core.jobs.states import TERMINAL
-from core.models import File, Job
+from core.models import Artifact, File, Job
 from core.paging import Page, page, unknown_cursor
 
 
@@ -56,9 +56,14 @@ def delete_expired(session: Session) -> None:
 
 
 def purgeable(session: Session, *, limit: int) -> list[File]:
-    """Deleted files whose bytes no unfinished job needs any more, locked."""
+    """Deleted files whose bytes no unfinished job needs any more, locked.
+
+    A job's result file shares its object with an artifact of the job, which stays.
+    """
     needed = exists().where(
         (Job.training_file_id == File.id) | (Job.validation_file_id == File.id), Job.status.not_in(TERMINAL)
     )
-    statement = select(File).where(File.deleted_at.is_not(None), File.purged_at.is_(None), ~needed).limit(limit)
+    shared = exists().where(Artifact.object_key == File.object_key)
+    deleted = (File.deleted_at.is_not(None), File.purged_at.is_(None))
+    statement = select(File).where(*deleted, ~needed, ~shared).limit(limit)
     return list(session.scalars(statement.with_for_update(skip_locked=True)))

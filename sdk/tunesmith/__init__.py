@@ -1,32 +1,88 @@
-"""Client of a Tunesmith service: `Tunesmith` is where to begin."""
+"""Client of a Tunesmith service: `Tunesmith`, or `AsyncTunesmith`, is where to begin.
 
-from tunesmith.client import Tunesmith
-from tunesmith.errors import (
-    APIConnectionError,
-    APIStatusError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    ConflictError,
-    DigestMismatch,
-    FileRejectedError,
-    InternalServerError,
-    JobFailedError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    TunesmithError,
-    UnexpectedAnswer,
-    UnsafeName,
-    WaitTimeout,
-)
-from tunesmith.page import Page
-from tunesmith.types import Artifact, Checkpoint, Deleted, Event, File, Job, JobError, Model
+Names are imported when they are first used, so that the command line answers `--help` without the client's libraries.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunesmith._async.client import AsyncTunesmith
+    from tunesmith._async.page import AsyncPage, AsyncPages
+    from tunesmith._sync.client import Tunesmith
+    from tunesmith._sync.page import Page
+    from tunesmith.errors import (
+        APIConnectionError,
+        APIStatusError,
+        AuthenticationError,
+        BadRequestError,
+        ConfigurationError,
+        ConflictError,
+        DigestMismatch,
+        FileRejectedError,
+        InternalServerError,
+        JobFailedError,
+        MissingPackage,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        RulesBroken,
+        TunesmithError,
+        UnexpectedAnswer,
+        UnsafeName,
+        WaitTimeout,
+    )
+    from tunesmith.specs import JobSpec
+    from tunesmith.types import Artifact, Checkpoint, Deleted, Estimate, Event, File, Job, JobError, Model
+
+_MODULES = {
+    "tunesmith._async.client": ("AsyncTunesmith",),
+    "tunesmith._async.page": ("AsyncPage", "AsyncPages"),
+    "tunesmith._sync.client": ("Tunesmith",),
+    "tunesmith._sync.page": ("Page",),
+    "tunesmith.errors": (
+        "APIConnectionError",
+        "APIStatusError",
+        "AuthenticationError",
+        "BadRequestError",
+        "ConfigurationError",
+        "ConflictError",
+        "DigestMismatch",
+        "FileRejectedError",
+        "InternalServerError",
+        "JobFailedError",
+        "MissingPackage",
+        "NotFoundError",
+        "PermissionDeniedError",
+        "RateLimitError",
+        "RulesBroken",
+        "TunesmithError",
+        "UnexpectedAnswer",
+        "UnsafeName",
+        "WaitTimeout",
+    ),
+    "tunesmith.specs": ("JobSpec",),
+    "tunesmith.types": (
+        "Artifact",
+        "Checkpoint",
+        "Deleted",
+        "Estimate",
+        "Event",
+        "File",
+        "Job",
+        "JobError",
+        "Model",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "APIConnectionError",
     "APIStatusError",
     "Artifact",
+    "AsyncPage",
+    "AsyncPages",
+    "AsyncTunesmith",
     "AuthenticationError",
     "BadRequestError",
     "Checkpoint",
@@ -34,6 +90,7 @@ __all__ = [
     "ConflictError",
     "Deleted",
     "DigestMismatch",
+    "Estimate",
     "Event",
     "File",
     "FileRejectedError",
@@ -41,14 +98,23 @@ __all__ = [
     "Job",
     "JobError",
     "JobFailedError",
+    "JobSpec",
+    "MissingPackage",
     "Model",
     "NotFoundError",
     "Page",
     "PermissionDeniedError",
     "RateLimitError",
+    "RulesBroken",
     "Tunesmith",
     "TunesmithError",
     "UnexpectedAnswer",
     "UnsafeName",
     "WaitTimeout",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)

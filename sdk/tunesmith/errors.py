@@ -11,6 +11,10 @@ class ConfigurationError(TunesmithError):
     """The client lacks a setting, or has one that cannot be right."""
 
 
+class MissingPackage(TunesmithError, ImportError):
+    """What was called needs a package that is not installed; the message says which."""
+
+
 class APIConnectionError(TunesmithError):
     """No answer came: the server is not reachable, or the connection broke, and repeating did not help."""
 
@@ -94,6 +98,10 @@ class FileRejectedError(TunesmithError):
     def __init__(self, file: File) -> None:
         super().__init__(f"file {file.id} ({file.filename}) is not usable: {file.status_details or file.status}")
         self.file = file
+
+
+class RulesBroken(TunesmithError):
+    """A file was checked on this machine, and its contents are not usable."""
 
 
 class WaitTimeout(TunesmithError, TimeoutError):

@@ -1,91 +1,107 @@
-"""Watching a job on a terminal."""
+"""A job on a terminal: where it is and why, and how training goes."""
 
 import time
+from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+from typing_extensions import Self
 
-from tunesmith import polling
-from tunesmith.client import Tunesmith
+from tunesmith import chart
 from tunesmith.text import printable
-from tunesmith.types import Event, Job
+from tunesmith.types import Event, Job, MetricSeries
 
 PLAIN_SECONDS = 10  # between two lines about steps where no bar can be drawn
+CHART_LINES = 12
+WIDEST_CHART = 100  # characters
 
 
-def watch(client: Tunesmith, job_id: str, console: Console | None = None) -> Job:
-    """Show the job until it ends, and answer its last state. Ctrl-C stops watching; the job goes on."""
-    console = console or Console()
-    view = _View(console)
+class View:
+    """A bar on a terminal, plain lines elsewhere.
 
-    def look() -> Job:
-        job = client.fine_tuning.jobs.retrieve(job_id)
-        view.show(job, client)
-        return job
+    Attributes:
+        seq: of the last event that was shown.
+        points: how many points of a curve can be told apart here.
+    """
 
-    try:
-        with view.bar:
-            for job in polling.states(look, what=f"job {job_id}", timeout=None):
-                if job.ended:
-                    return job
-        raise AssertionError("unreachable")
-    except KeyboardInterrupt:
-        console.print(f"\nThe job goes on. Watch it again with: tunesmith jobs wait {job_id}")
-        raise
-
-
-class _View:
-    """A bar on a terminal, plain lines elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.bar = Progress(
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console()
+        self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[figures]}"),
-            console=console,
-            disable=not console.is_terminal,
         )
+        self._width = min(self._console.width, WIDEST_CHART)
+        self._live = Live(console=self._console, transient=False) if self._console.is_terminal else None
         self._task: TaskID | None = None
+        self._chart = Text()
         self._status = ""
-        self._seq = 0
         self._figures: dict[str, Any] = {}
         self._said_at = 0.0
+        self.seq = 0
+        self.points = chart.ACROSS * self._width
 
-    def show(self, job: Job, client: Tunesmith) -> None:
-        status = job.status if not job.status_reason else f"{job.status}: {job.status_reason}"
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, job: Job, events: list[Event]) -> None:
+        """Take the job's present state, and its events since the last call, oldest first."""
+        status = _status(job)
         if status != self._status:
-            self.console.print(status)
+            self._console.print(printable(status), markup=False, highlight=False)
             self._status = status
-        for event in self._new_events(job, client):
+        for event in events:
+            self.seq = max(self.seq, event.seq)
             if event.type == "metrics":
                 self._figures |= {key: value for key, value in (event.data or {}).items() if value is not None}
             elif event.level != "info":
-                self.console.print(f"{event.level}: {printable(event.message)}", markup=False)
+                self._console.print(f"{event.level}: {printable(event.message)}", markup=False)
         if job.step and job.total_steps:
-            self._draw(job, step=job.step, total=job.total_steps)
+            self._advance(job, step=job.step, total=job.total_steps)
 
-    def _new_events(self, job: Job, client: Tunesmith) -> list[Event]:
-        new: list[Event] = []
-        for event in client.fine_tuning.jobs.events(job.id):
-            if event.seq <= self._seq:
-                break
-            new.append(event)
-        self._seq = max([self._seq, *(event.seq for event in new)])
-        return new[::-1]
+    def draw(self, metrics: MetricSeries) -> None:
+        """Take the curves, to be drawn above the bar; nothing where there is no terminal."""
+        if self._live is not None:
+            self._chart = chart.curves(metrics.series, width=self._width, height=CHART_LINES)
+            self._refresh()
 
-    def _draw(self, job: Job, *, step: int, total: int) -> None:
+    def leave(self, job_id: str) -> None:
+        """Say how to go on: the job does."""
+        self._console.print(f"\nThe job goes on. Watch it again with: tunesmith jobs watch {job_id}", highlight=False)
+
+    def _advance(self, job: Job, *, step: int, total: int) -> None:
         figures = _figures(self._figures, job)
         if self._task is None:
-            self._task = self.bar.add_task("training", total=total, figures=figures)
-        self.bar.update(self._task, completed=step, total=total, figures=figures)
-        if not self.console.is_terminal and (time.monotonic() - self._said_at > PLAIN_SECONDS or step == total):
-            if self._said_at and step == total and job.status == "running":
-                return
+            self._task = self._bar.add_task("training", total=total, figures=figures)
+        self._bar.update(self._task, completed=step, total=total, figures=figures)
+        if self._live is not None:
+            self._refresh()
+        elif time.monotonic() - self._said_at > PLAIN_SECONDS or (step == total and job.ended):
             self._said_at = time.monotonic()
-            self.console.print(f"step {step}/{total}  {figures}")
+            self._console.print(f"step {step}/{total}  {figures}", highlight=False)
+
+    def _refresh(self) -> None:
+        assert self._live is not None
+        shown = [self._chart] if self._chart else []
+        self._live.update(Group(*shown, self._bar))
+
+
+def _status(job: Job) -> str:
+    """Where the job is and why, in a line."""
+    place = f" (number {job.queue_position} in the queue)" if job.queue_position is not None else ""
+    return f"{job.status}{place}" + (f": {job.status_reason}" if job.status_reason else "")
 
 
 def _figures(data: dict[str, Any], job: Job) -> str:
@@ -96,9 +112,17 @@ def _figures(data: dict[str, Any], job: Job) -> str:
             ("train_mean_token_accuracy", "token accuracy"),
             ("valid_loss", "valid loss"),
         )
-        if key in data
+        if isinstance(data.get(key), int | float)
     ]
-    if job.estimated_finish is not None and not job.ended:
-        left = max(0, job.estimated_finish - int(time.time()))
+    left = _seconds_left(job)
+    if left is not None:
         parts.append(f"{left // 60}:{left % 60:02d} left")
     return "  ".join(parts)
+
+
+def _seconds_left(job: Job) -> int | None:
+    if job.ended:
+        return None
+    if job.seconds_left is not None:
+        return job.seconds_left
+    return None if job.estimated_finish is None else max(0, job.estimated_finish - int(time.time()))

@@ -18,6 +18,8 @@ class Answer(BaseModel):
 
 
 class Deleted(Answer):
+    """What was deleted."""
+
     id: str
     deleted: bool
 
@@ -38,13 +40,28 @@ class File(Answer):
 
 
 class JobError(Answer):
+    """Why a job failed; `code` is for programs, `param` the path of the field at fault, where there is one."""
+
     code: str | None = None
     message: str
     param: str | None = None
 
 
+class UsageTotals(Answer):
+    """What a job has used so far. Seconds are those that its processes held a device or a core."""
+
+    cpu_seconds: float = 0
+    gpu_seconds: float = 0
+    trained_tokens: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+
+
 class Job(Answer):
-    """A fine-tuning job. `status` says where it is, `status_reason` why; `step` counts optimiser steps."""
+    """A fine-tuning job. `status` says where it is, `status_reason` why; `step` counts optimiser steps.
+
+    `queue_position` is told by `retrieve` only, while the job is queued: 1 is the next to run.
+    """
 
     id: str
     created_at: int
@@ -70,6 +87,9 @@ class Job(Answer):
     started_at: int | None = None
     step: int | None = None
     total_steps: int | None = None
+    queue_position: int | None = None
+    seconds_left: int | None = None
+    usage: UsageTotals | None = None
 
     @property
     def ended(self) -> bool:
@@ -121,3 +141,153 @@ class Model(Answer):
     base_model: str | None = None
     job_id: str | None = None
     aliases: list[str] = []
+
+
+class Upload(Answer):
+    """A large file on its way, in parts. `status`: pending, completed (then with `file`), cancelled or expired."""
+
+    id: str
+    bytes: int
+    created_at: int
+    expires_at: int
+    filename: str
+    purpose: str
+    status: str
+    file: File | None = None
+
+
+class UploadPart(Answer):
+    """A piece that has arrived."""
+
+    id: str
+    created_at: int
+    upload_id: str
+
+
+class Fault(Answer):
+    """What is wrong with one row; `line` counts from 1, `field` is a path such as `messages[1].role`."""
+
+    line: int
+    field: str
+    message: str
+
+
+class FileReport(Answer):
+    """What the validation found: faults, lengths in characters, duplicates, personal data, overlap."""
+
+    file_id: str
+    status: str
+    rows: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    format: str | None = None
+    kind: str | None = None
+    faults: list[Fault] = []
+    fault_count: int | None = None
+    characters: dict[str, float] | None = None
+    duplicates: dict[str, Any] | None = None
+    empty_answers: int | None = None
+    refused_answers: int | None = None
+    personal_data: dict[str, Any] | None = None
+    overlap: dict[str, Any] | None = None
+
+
+class PreviewToken(Answer):
+    """`state`: trained (the loss is taken on it), masked (it is only read) or truncated (it is cut off)."""
+
+    id: int
+    text: str
+    state: str
+
+
+class PreviewRow(Answer):
+    """A row as the model's template renders it, token by token."""
+
+    row: int
+    text: str
+    tokens: list[PreviewToken]
+    trained_tokens: int
+    total_tokens: int
+
+
+class Pitfall(Answer):
+    """A pitfall that the estimate sees; `param` names what in the spec to change."""
+
+    code: str
+    message: str
+    param: str | None = None
+
+
+class Estimate(Answer):
+    """What a job would take. Figures that this deployment has not measured yet are null."""
+
+    tokens: dict[str, Any]
+    rows: dict[str, Any]
+    steps: int | None = None
+    epochs: float | None = None
+    memory: dict[str, Any] | None = None
+    time: dict[str, Any] | None = None
+    cost: dict[str, Any] | None = None
+    warnings: list[Pitfall] = []
+
+
+class Series(Answer):
+    """One figure over the run: `values[i]` was measured at optimiser step `steps[i]`."""
+
+    steps: list[int]
+    values: list[float | None]
+
+
+class MetricSeries(Answer):
+    """A job's figures by their names, such as `train_loss`."""
+
+    job_id: str
+    series: dict[str, Series]
+
+
+class LogLine(Answer):
+    """A piece of a trainer's own output; `attempt` tells one run of the job from the next."""
+
+    id: str
+    seq: int
+    attempt: int | str
+    created_at: int
+    text: str
+
+
+class Permission(Answer):
+    """A project that may use a checkpoint of another one."""
+
+    id: str
+    created_at: int
+    project_id: str
+
+
+class UsageRow(UsageTotals):
+    """A sum over jobs; what is not grouped by is null. `day` is YYYY-MM-DD, UTC."""
+
+    project_id: str | None = None
+    api_key_id: str | None = None
+    model: str | None = None
+    day: str | None = None
+    jobs: int = 0
+
+
+class Worker(Answer):
+    """A worker process as it last reported itself."""
+
+    id: str
+    queue: str | None = None
+    alive: bool | None = None
+    slots: int | None = None
+    devices: list[int] = []
+    attempts: list[dict[str, Any]] = []
+    last_seen: int | None = None
+
+
+class Queue(Answer):
+    """What waits for the workers of one queue; `oldest_wait` in seconds."""
+
+    id: str
+    depth: int
+    oldest_wait: float | None = None

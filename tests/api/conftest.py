@@ -35,9 +35,17 @@ def serve(settings: Settings) -> Iterator[Served]:
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run)
     thread.start()
-    yield Served(app, f"http://127.0.0.1:{port}")
-    server.should_exit = True
-    thread.join()
+    try:
+        yield Served(app, f"http://127.0.0.1:{port}")
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def served(settings: Settings) -> Iterator[Served]:
+    with serve(settings) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,19 @@
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import Engine, func, update
 
 from core.db import session_scope
+from core.jobs import claims, publishing
 from core.models import File
 from core.settings import Settings
+from core.specs.run import RunResult
 from core.storage import STORE_ERRORS, Storage
 from tests.conftest import ProjectKey
+from tests.core.factories import make_job
 from worker.reconciler import reconcile
 
 ROW = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}\n'
@@ -115,6 +119,27 @@ def test_an_expired_file_is_gone_but_jobs_keep_its_bytes_until_they_end(
     reconcile(engine, storage, settings)
     with pytest.raises(STORE_ERRORS):
         storage.open(key)
+
+
+def test_deleting_a_result_file_leaves_the_artifact_that_shares_its_object(
+    http: httpx.Client, engine: Engine, storage: Storage, settings: Settings, project: ProjectKey, tmp_path: Path
+) -> None:
+    (tmp_path / "results.csv").write_text("step,train_loss\n")
+    with session_scope(engine) as session:
+        job_id = make_job(session, project.owner).id
+        job = claims.claim(session, worker_id="w", devices=0, lease=60)
+        assert job is not None
+        folder = publishing.Folder(f"tests/{job.id}/", storage.put_folder(f"tests/{job.id}/", tmp_path))
+        session.flush()
+        result = RunResult(outcome="succeeded", step=1, trained_tokens=1)
+        publishing.succeed(
+            session, token=job.token or 0, lease=60, result=result, folder=folder, results_name="results.csv"
+        )
+    file_id = http.get(f"/v1/fine_tuning/jobs/{job_id}").json()["result_files"][0]
+    assert http.delete(f"/v1/files/{file_id}").json()["deleted"]
+    reconcile(engine, storage, settings)
+    (artifact,) = http.get(f"/v1/fine_tuning/jobs/{job_id}/artifacts").json()["data"]
+    assert httpx.get(artifact["url"]).text == "step,train_loss\n"
 
 
 @pytest.mark.parametrize(

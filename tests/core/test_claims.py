@@ -1,6 +1,8 @@
 """Claim, lease and fence."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -47,6 +49,23 @@ def test_claims_go_by_priority_then_fair_share_then_age(
 
     assert [claim(session).id for _ in range(4)] == [urgent.id, other.id, first.id, second.id]
     assert claims.claim(session, worker_id="worker", devices=0, lease=60) is None
+
+
+def test_claims_at_the_same_moment_keep_the_quota(engine: Engine, project: ProjectKey) -> None:
+    with session_scope(engine) as session:
+        session.get_one(Project, project.project_id).max_running_jobs = 1
+        for _ in range(4):
+            make_job(session, project.owner)
+    together = threading.Barrier(4)
+
+    def take(name: str) -> bool:
+        with session_scope(engine) as session:
+            session.connection()
+            together.wait(10)
+            return claims.claim(session, worker_id=name, devices=0, lease=60) is not None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(take, "abcd")) == [False, False, False, True]
 
 
 def test_quotas_and_needed_devices_are_respected(session: Session, project: ProjectKey) -> None:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from core.ids import new_id
+from core.settings import Settings
 from core.storage import PART, Entry, IntegrityError, Storage, unavailable
 
 
@@ -79,7 +82,7 @@ def test_other_bytes_are_refused_and_not_kept(storage: Storage, prefix: str, tmp
 
 @pytest.mark.parametrize("name", ["../a", "/a", "b/../../a"])
 def test_a_manifest_does_not_lead_out_of_its_folder(storage: Storage, tmp_path: Path, name: str) -> None:
-    with pytest.raises(IntegrityError, match="outside its folder"):
+    with pytest.raises(IntegrityError, match="out of its folder"):
         storage.get_folder("x/", [Entry(name, 1, "")], tmp_path / "folder")
     assert list(tmp_path.rglob("*")) == []
 
@@ -95,6 +98,37 @@ def test_a_base_model_below_a_prefix(storage: Storage, prefix: str, tmp_path: Pa
         "m/config.json",
         "m/inner/weights.bin",
     }
+
+
+class HostileStore(BaseHTTPRequestHandler):
+    """Lists one key below `model/`, and serves a byte for any: SeaweedFS keeps no such names, other stores do."""
+
+    name = ""
+
+    def do_GET(self) -> None:
+        listing = f"<ListBucketResult><Contents><Key>model/{self.name}</Key></Contents></ListBucketResult>"
+        body = listing.encode() if "list-type=2" in self.path else b"x"
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", ["/escaped", "../escaped", "inner/../../escaped"])
+def test_a_base_model_does_not_lead_out_of_its_folder(settings: Settings, tmp_path: Path, name: str) -> None:
+    name = f"{tmp_path}/escaped" if name == "/escaped" else name
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("Store", (HostileStore,), {"name": name})) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        hostile = Storage(settings.model_copy(update={"s3_endpoint_url": url}))
+        with pytest.raises(IntegrityError, match="out of its folder"):
+            hostile.get_prefix("bucket", "model", tmp_path / "m")
+        hostile._client.close()
+        server.shutdown()
+    assert list(tmp_path.rglob("escaped")) == []
 
 
 def test_a_link_works_without_a_key_until_it_is_changed(storage: Storage, prefix: str) -> None:

@@ -35,7 +35,7 @@ def test_folder_store_and_package_give_the_same_adapter(
         digests = {
             artifact.sha256
             for job in ended
-            for artifact in client.fine_tuning.jobs.artifacts(job.id)
+            for artifact in client.fine_tuning.jobs.artifacts.list(job.id)
             if artifact.name == "adapter_model.safetensors"
         }
         assert len(digests) == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 from tunesmith import BadRequestError, FileRejectedError, NotFoundError, Tunesmith, samples
-from tunesmith.progress import watch
 
 from tests.conftest import ProjectKey
 from tests.e2e.rows import upper_case
@@ -22,6 +22,15 @@ METHOD: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder with the file that the examples train on."""
+    (tmp_path / "train.jsonl").write_bytes(upper_case(30, seed=0))
+    return tmp_path
+
+
+# peft asks transformers for a property that transformers has renamed.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Path) -> None:
     train, valid = tmp_path / "train.jsonl", tmp_path / "valid.jsonl"
     train.write_bytes(upper_case(30, seed=0))
@@ -35,7 +44,7 @@ def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Pat
             model="tiny-random-llama", training_file=uploaded[0], validation_file=uploaded[1], method=METHOD
         )
         console = Console(record=True, width=200)
-        job = watch(client, job.id, console)
+        job = client.fine_tuning.jobs.watch(job.id, console=console)
         assert job.status == "succeeded"
         shown = console.export_text()
         assert f"step {job.total_steps}/{job.total_steps}" in shown
@@ -43,9 +52,15 @@ def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Pat
         assert "token accuracy" in shown
         assert client.fine_tuning.jobs.wait(job.id).fine_tuned_model == job.fine_tuned_model
         assert [model.job_id for model in client.models.list() if model.id == job.fine_tuned_model] == [job.id]
-        seqs = [event.seq for event in client.fine_tuning.jobs.events(job.id, limit=3)]
+        seqs = [event.seq for event in client.fine_tuning.jobs.events.list(job.id, limit=3)]
         assert seqs == list(range(len(seqs), 0, -1))
-        client.fine_tuning.jobs.download(job.id, tmp_path / "out")
+        client.fine_tuning.jobs.artifacts.download(job.id, tmp_path / "out")
+        base = next((stack.folder / "work" / "cache" / "models").iterdir())
+        assert job.fine_tuned_model is not None
+        tuned = client.load_peft(job.fine_tuned_model, base=base, folder=tmp_path / "adapter")
+        weights = {name: tensor for name, tensor in tuned.named_parameters() if "lora_B" in name}
+        assert weights
+        assert all(tensor.abs().sum() > 0 for tensor in weights.values())  # what was trained, not what begins as zero
         assert len(samples.load(tmp_path / "out" / "samples.jsonl")) == 3
 
         with pytest.raises(NotFoundError):
@@ -80,3 +95,27 @@ def test_the_command_line(stack: Stack, project: ProjectKey, tmp_path: Path) -> 
     cli("models", "show", job["fine_tuned_model"])
     cli("files", "delete", job["training_file"])
     assert [file for file in json.loads(cli("files", "list")) if file["id"] == job["training_file"]] == []
+
+
+def test_the_examples_of_the_client(stack: Stack, project: ProjectKey, work: Path, repository_root: Path) -> None:
+    page = (repository_root / "docs" / "sdk.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) >= 6
+    env = {**os.environ, "TUNESMITH_BASE_URL": f"{stack.url}/v1", "TUNESMITH_API_KEY": project.key}
+    command = [sys.executable, "-c", "\n".join(blocks)]
+    done = subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (work / "adapter" / "adapter_model.safetensors").stat().st_size > 0
+
+
+def test_the_examples_of_the_command_line(stack: Stack, project: ProjectKey, work: Path, repository_root: Path) -> None:
+    page = (repository_root / "docs" / "cli.md").read_text()
+    lines = re.findall(r"^ *\$ (.*tunesmith .*)$", page, re.MULTILINE)
+    assert len(lines) >= 10
+    env = {**os.environ, "TUNESMITH_BASE_URL": f"{stack.url}/v1", "TUNESMITH_API_KEY": project.key}
+    # The command as an installation would have it, for this Python.
+    script = f'tunesmith() {{ "{sys.executable}" -m tunesmith "$@"; }}\n' + "\n".join(lines)
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (work / "adapter" / "adapter_model.safetensors").stat().st_size > 0

@@ -56,6 +56,13 @@ def test_the_health_check_asks_a_route_that_exists(compose: dict[str, Any], sett
     assert set(paths) <= set(create_app(settings).openapi()["paths"])
 
 
+def test_no_health_check_puts_a_secret_on_a_command_line(compose: dict[str, Any]) -> None:
+    checks = {name: str(service["healthcheck"]) for name, service in compose.items() if "healthcheck" in service}
+    assert "PASSWORD" in checks["valkey"]
+    for check in checks.values():  # a variable before the program is its environment, one after it an argument
+        assert "PASSWORD" not in re.sub(r"REDISCLI_AUTH=\S+ ", "", check)
+
+
 def test_nothing_is_open_to_the_network_and_no_secret_has_a_default(repository_root: Path) -> None:
     text = (repository_root / "docker-compose.yml").read_text()
     assert re.findall(r'ports: \["(?!127\.0\.0\.1:)', text) == []

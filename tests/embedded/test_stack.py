@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from embedded.services import Services
+from embedded.ports import free_ports
+from embedded.services import Services, remove_stale_pid_file
+from embedded.stack import choose_port
 from tests.stack import eventually
 
 pytestmark = pytest.mark.chaos
@@ -64,6 +67,8 @@ def test_up_kill_9_of_everything_up_and_down(data_dir: Path) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     for name in ("env", "secrets.json", "state.json"):
         assert stat.S_IMODE((data_dir / name).stat().st_mode) == 0o600
+    for name in ("logs", "postgres", "seaweedfs", "valkey", "work"):
+        assert stat.S_IMODE((data_dir / name).stat().st_mode) == 0o700
     known = env(data_dir)
     key = {"authorization": f"Bearer {known['TUNESMITH_API_KEY']}"}
     row = b'{"prompt": "a", "completion": "b"}\n'
@@ -100,6 +105,41 @@ def alive(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_down_ends_a_stack_that_is_still_starting(data_dir: Path) -> None:
+    command = [sys.executable, "-m", "embedded", "up", "--data-dir", str(data_dir), "--port", "18300"]
+    env = {key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")}
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
+        eventually((data_dir / "state.json").exists, seconds=30, what="a stack that starts")
+        assert not state(data_dir)["ready"]
+        done = server("down", "--data-dir", str(data_dir))
+        assert (done.returncode, done.stdout.startswith("down")) == (0, True), done.stdout
+        assert starting.wait(10) == 0
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(data_dir) in " ".join(p.info["cmdline"] or [])]
+
+
+def test_the_port_that_is_asked_for_wins_over_that_of_the_last_time(tmp_path: Path) -> None:
+    first, second = free_ports(2)
+    assert choose_port(tmp_path, wanted=first) == first
+    assert choose_port(tmp_path, wanted=None) == first
+    assert choose_port(tmp_path, wanted=second) == second
+    with socket.create_server(("127.0.0.1", first)):
+        assert choose_port(tmp_path, wanted=first) == second  # what clients know is better than any other
+
+
+def test_the_pid_file_of_a_living_postgres_stays(tmp_path: Path) -> None:
+    path = tmp_path / "postmaster.pid"
+    with subprocess.Popen([sys.executable, "-c", "input()", "-D", str(tmp_path)], stdin=subprocess.PIPE) as living:
+        path.write_text(f"{living.pid}\n{tmp_path}\n")
+        remove_stale_pid_file(path)
+        assert path.exists()
+        living.communicate(b"\n")
+    remove_stale_pid_file(path)
+    assert not path.exists()
+    path.write_text(f"{os.getpid()}\n")  # the pid is another program's by now
+    remove_stale_pid_file(path)
+    assert not path.exists()
 
 
 def test_a_dead_child_is_started_again(data_dir: Path) -> None:

@@ -1,14 +1,18 @@
 """An HTTP server that answers what a test has scripted: for refusals and broken answers that ours would not give."""
 
 import json
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tunesmith import Tunesmith, polling, transport
+from tunesmith import Tunesmith
+from tunesmith._async import waiting as async_waiting
+from tunesmith._sync import waiting
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,12 @@ class Received:
 
 @dataclass
 class Script:
-    """Answers are given in their order; the last one is repeated."""
+    """Answers are given in their order, and the last one is repeated; or `respond` makes one for each request."""
 
     url: str
     answers: list[Answer] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
+    respond: Callable[[Received], Answer] | None = None
 
     def say(self, *answers: Answer) -> None:
         self.answers[:] = answers
@@ -49,8 +54,12 @@ def script() -> Iterator[Script]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {key.lower(): value for key, value in self.headers.items()}
-            script.received.append(Received(self.command, self.path, headers, body))
-            answer = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
+            request = Received(self.command, self.path, headers, body)
+            script.received.append(request)
+            if script.respond is not None:
+                answer = script.respond(request)
+            else:
+                answer = script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
             for key, value in answer.headers.items():
@@ -80,9 +89,25 @@ def script() -> Iterator[Script]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the SDK would have slept; it does not."""
     slept: list[float] = []
-    monkeypatch.setattr(transport, "sleep", slept.append)
-    monkeypatch.setattr(polling, "sleep", slept.append)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(waiting, "sleep", slept.append)
+    monkeypatch.setattr(async_waiting, "sleep", sleep)
     return slept
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home: no profile and no half-sent upload of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("TUNESMITH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    return folder
 
 
 @pytest.fixture

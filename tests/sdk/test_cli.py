@@ -1,100 +1,155 @@
-"""Settings from a file, waiting, and the command line's exit statuses."""
+"""The command line: what it says, to people and to programs, and its exit statuses."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tunesmith import Tunesmith, polling
-from tunesmith.env import load_env, parse_env
-from tunesmith.errors import APIConnectionError, ConfigurationError, FileRejectedError, JobFailedError, WaitTimeout
 from tunesmith.text import printable
 
-from tests.sdk.conftest import Answer, Script
+from tests.sdk.conftest import Answer, Received, Script
 from tests.sdk.test_transport import JOB, REFUSAL
 
-FILE = {"id": "file-1", "bytes": 1, "created_at": 1, "filename": "a.jsonl", "purpose": "fine-tune"}
-
-
-def test_env_files() -> None:
-    text = "# a comment\n\nA=1\nexport B = 'two words'\nC=\"x=y\"\n"
-    assert parse_env(text) == {"A": "1", "B": "two words", "C": "x=y"}
-    with pytest.raises(ConfigurationError) as caught:
-        parse_env("A=1\ntsk-secret\n")
-    assert str(caught.value) == "line 2 is no KEY=value"
-
-
-def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TUNESMITH_BASE_URL", "http://kept")
-    monkeypatch.setenv("TUNESMITH_API_KEY", "")
-    monkeypatch.delenv("TUNESMITH_API_KEY")
-    (tmp_path / "env").write_text("TUNESMITH_BASE_URL=http://other\nTUNESMITH_API_KEY=tsk-1\n")
-    load_env(tmp_path / "env")
-    load_env(tmp_path / "missing")
-    assert (os.environ["TUNESMITH_BASE_URL"], os.environ["TUNESMITH_API_KEY"]) == ("http://kept", "tsk-1")
-
-
-def test_waiting_for_a_job(script: Script, client: Tunesmith) -> None:
-    script.say(Answer(body=JOB), Answer(body={**JOB, "status": "running"}), Answer(body={**JOB, "status": "succeeded"}))
-    seen: list[str] = []
-    client.fine_tuning.jobs.wait("ftjob-1", on_update=lambda job: seen.append(job.status))
-    assert seen == ["queued", "running", "succeeded"]
-    script.say(Answer(body={**JOB, "status": "failed", "error": {"message": "line 3: too long"}}))
-    with pytest.raises(JobFailedError, match="job ftjob-1 failed: line 3: too long"):
-        client.fine_tuning.jobs.wait("ftjob-1")
-    script.say(Answer(body=JOB))
-    with pytest.raises(WaitTimeout, match="did not end within 0 seconds"):
-        client.fine_tuning.jobs.wait("ftjob-1", timeout=0)
-
-
-def test_waiting_outlives_a_restart_of_the_server(
-    script: Script, client: Tunesmith, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = [Answer(503)] * 9
-    script.say(Answer(body=JOB), *away, Answer(body={**JOB, "status": "succeeded"}))
-    assert client.fine_tuning.jobs.wait("ftjob-1").status == "succeeded"
-    monkeypatch.setattr(polling, "PATIENCE", 0)
-    with Tunesmith(base_url="http://127.0.0.1:1", api_key="tsk-1") as other, pytest.raises(APIConnectionError):
-        other.fine_tuning.jobs.wait("ftjob-1")
-
-
-def test_waiting_for_a_file(script: Script, client: Tunesmith) -> None:
-    script.say(Answer(body={**FILE, "status": "uploaded"}), Answer(body={**FILE, "status": "processed"}))
-    assert client.files.wait_for_processing("file-1").status == "processed"
-    script.say(Answer(body={**FILE, "status": "error", "status_details": "line 1: no JSON"}))
-    with pytest.raises(FileRejectedError, match="line 1: no JSON"):
-        client.files.wait_for_processing("file-1")
+NONE: dict[str, Any] = {"object": "list", "data": [], "has_more": False}
 
 
 def cli(script: Script, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     settings = {"TUNESMITH_BASE_URL": f"{script.url}/v1", "TUNESMITH_API_KEY": "tsk-secret", **env}
+    given = {key: value for key, value in {**os.environ, **settings}.items() if value}
     command = [sys.executable, "-m", "tunesmith", *arguments]
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")}
-    return subprocess.run(command, env={**clean, **settings}, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_exit_statuses(script: Script) -> None:
-    script.say(Answer(body=JOB))
-    shown = cli(script, "--format", "json", "jobs", "show", "ftjob-1")
-    assert (shown.returncode, '"id": "ftjob-1"' in shown.stdout) == (0, True)
-    script.say(Answer(400, REFUSAL))
-    refused = cli(script, "jobs", "cancel", "ftjob-1")
-    assert (refused.returncode, "no such model" in refused.stderr, "Traceback" in refused.stderr) == (1, True, False)
+def test_help_imports_neither_the_client_nor_its_libraries() -> None:
+    code = """
+import sys
+from tunesmith.cli import main
+sys.argv = ["tunesmith", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(sorted({"httpx", "pydantic", "rich", "yaml", "msgspec"} & set(sys.modules)), file=sys.stderr)
+"""
+    for arguments in (["--help"], ["jobs", "create", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert (done.stdout[:16], done.stderr) == ("Usage: tunesmith", "[]\n")
+
+
+@pytest.mark.parametrize(("status", "exit_status"), [(400, 6), (401, 4), (403, 4), (404, 5), (429, 7), (503, 8)])
+def test_a_refusal_is_a_line_and_an_exit_status(script: Script, status: int, exit_status: int) -> None:
+    script.say(Answer(status, REFUSAL, {"x-should-retry": "false", "x-request-id": "req_1"}))
+    done = cli(script, "jobs", "cancel", "ftjob-1")
+    assert done.returncode == exit_status
+    assert done.stderr == f"tunesmith: no such model (HTTP {status}, request req_1)\n"
+
+
+def test_other_exit_statuses(script: Script, tmp_path: Path) -> None:
     assert cli(script, "jobs", "frobnicate").returncode == 2
     assert cli(script, "jobs", "create", "--model", "m", "--training-file", "f", "--method", "{").returncode == 2
     gone = cli(script, "models", "list", TUNESMITH_BASE_URL="http://127.0.0.1:1/v1")
     assert (gone.returncode, "does not answer" in gone.stderr) == (3, True)
-    assert cli(script, "models", "list", TUNESMITH_API_KEY="").returncode == 1
+    keyless = cli(script, "models", "list", TUNESMITH_API_KEY="")
+    assert (keyless.returncode, "tunesmith login" in keyless.stderr) == (4, True)
+    script.say(Answer(body=NONE))
+    assert cli(script, "jobs", "download", "ftjob-1", str(tmp_path)).returncode == 1
+
+
+def test_tables_for_people_and_json_for_programs(script: Script) -> None:
+    name = "ft:model:org:" + "x" * 200
+    script.say(Answer(body={**NONE, "data": [{**JOB, "fine_tuned_model": name}]}))
+    table = cli(script, "jobs", "list").stdout.splitlines()
+    assert len(table) == 2
+    assert table[1].split() == ["ftjob-1", "queued", "m", name]
+    (job,) = json.loads(cli(script, "--format", "json", "jobs", "list").stdout)
+    assert job["fine_tuned_model"] == name
+
+
+def test_a_spec_file_options_that_win_and_files_beside_it(script: Script, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("model: from-file\nseed: 1\ntraining_file: rows.jsonl\nmetadata: {team: x}\n")
+    file = {"id": "file-9", "bytes": 1, "created_at": 1, "filename": "rows.jsonl", "purpose": "fine-tune"}
+    script.say(Answer(body={**file, "status": "uploaded"}), Answer(body=JOB))
+    done = cli(script, "jobs", "create", "--file", str(spec), "--model", "mine", "--metadata", "run=2")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(script.received[-1].body) == {
+        "model": "mine",
+        "seed": 1,
+        "training_file": "file-9",
+        "metadata": {"team": "x", "run": "2"},
+    }
+    spec.write_text("- not\n- a mapping\n")
+    assert cli(script, "jobs", "create", "--file", str(spec)).returncode == 2
+
+
+def test_a_dry_run_shows_the_estimate_and_creates_nothing(script: Script) -> None:
+    warning = {"code": "few_rows", "message": "12 rows are few for 3 epochs", "param": "method"}
+    estimate = {
+        "object": "fine_tuning.job.estimate",
+        "tokens": {"total": 12000, "trained": 4000},
+        "rows": {"total": 12, "too_long": 1, "examples": [{"row": 4}]},
+        "steps": 30,
+        "time": {"seconds": None},
+        "warnings": [warning],
+    }
+    script.say(Answer(body=estimate))
+    done = cli(script, "jobs", "create", "--model", "m", "--training-file", "file-1", "--dry-run")
+    assert [request.path for request in script.received] == ["/v1/fine_tuning/jobs/estimate"]
+    for line in ("steps       30", "tokens      total: 12,000", "time        seconds: not known yet"):
+        assert line in done.stdout.splitlines()
+    assert "12 rows are few for 3 epochs (method)" in done.stdout
 
 
 def test_a_job_that_fails_while_it_is_watched(script: Script) -> None:
     failed = {**JOB, "status": "failed", "error": {"message": "line 3: too long"}, "finished_at": int(time.time())}
-    none = {"object": "list", "data": [], "has_more": False}
-    script.say(Answer(body=failed), Answer(body=none))
-    watched = cli(script, "jobs", "wait", "ftjob-1")
-    assert (watched.returncode, "line 3: too long" in watched.stderr) == (1, True)
+
+    def respond(request: Received) -> Answer:
+        return Answer(body=NONE if "events" in request.path else failed)
+
+    script.respond = respond
+    watched = cli(script, "--format", "json", "jobs", "watch", "ftjob-1")
+    assert (watched.returncode, "line 3: too long" in watched.stderr) == (9, True)
+    assert json.loads(watched.stdout)["status"] == "failed"
+
+
+def test_logs_and_events_are_followed(script: Script) -> None:
+    piece = {"id": "1", "seq": 1, "attempt": 1, "created_at": 1, "text": "loading weights\n"}
+    event = b'id: 1\nevent: message\ndata: {"id":"e1","created_at":1,"level":"info","message":"hello","seq":1}\n\n'
+
+    def respond(request: Received) -> Answer:
+        if "events" in request.path:
+            return Answer(body=event + b'event: end\ndata: {"status": "succeeded"}\n\n')
+        return Answer(body={**NONE, "data": [piece]} if "logs" in request.path else {**JOB, "status": "succeeded"})
+
+    script.respond = respond
+    assert cli(script, "jobs", "logs", "-f", "ftjob-1").stdout == "loading weights\n"
+    assert cli(script, "jobs", "events", "--follow", "ftjob-1").stdout.split() == ["1", "info", "hello"]
+
+
+def test_a_file_is_checked_by_the_servers_rules_and_sent_nowhere(script: Script, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n')
+    done = cli(script, "files", "check", str(path))
+    assert done.returncode == 9
+    assert done.stdout == "line 2: completion: a string is needed, not nothing\n"
+    found = json.loads(cli(script, "--format", "json", "files", "check", str(path)).stdout)
+    assert (found["rows"], found["fault_count"], found["faults"][0]["line"]) == (2, 1, 2)
+    path.write_text('{"prompt": "a", "completion": "b"}\n')
+    assert cli(script, "files", "check", str(path)).returncode == 0
+    assert script.received == []
+
+
+def test_completion_scripts(script: Script) -> None:
+    for shell in ("zsh", "fish"):  # bash's asks the installed bash for its version
+        assert "_TUNESMITH_COMPLETE" in cli(script, "completion", shell).stdout
+    typed = {"_TUNESMITH_COMPLETE": "zsh_complete", "COMP_WORDS": "tunesmith jobs wa", "COMP_CWORD": "2"}
+    assert {"wait", "watch"} <= set(cli(script, **typed).stdout.split())
 
 
 def test_what_a_server_says_does_not_steer_the_terminal() -> None:

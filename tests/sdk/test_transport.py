@@ -125,7 +125,7 @@ def test_lists_go_on_from_page_to_page(script: Script, client: Tunesmith) -> Non
     found = client.fine_tuning.jobs.list(limit=2, metadata={"team": "x"})
     assert [job.id for job in found] == ["a", "b", "c"]
     assert script.received[0].path == "/v1/fine_tuning/jobs?limit=2&metadata%5Bteam%5D=x"
-    assert script.received[1].path == "/v1/fine_tuning/jobs?limit=2&after=b&metadata%5Bteam%5D=x"
+    assert script.received[1].path == "/v1/fine_tuning/jobs?limit=2&metadata%5Bteam%5D=x&after=b"
 
 
 @pytest.mark.parametrize("identifier", ["", ".", "..", "../keys"])

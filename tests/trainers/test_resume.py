@@ -133,7 +133,6 @@ def test_sigterm_while_sampling(tmp_path: Path, files: dict[str, Any]) -> None:
 
 def test_the_module_fails_with_status_1(tmp_path: Path, files: dict[str, Any]) -> None:
     folder = write_spec(tmp_path / "run", **{**files, "training_file": tmp_path / "missing.jsonl"})
-    process = start(folder)
-    process.join()
-    assert process.exitcode == 1
+    process = subprocess.run([sys.executable, "-m", "trainers", str(folder)], capture_output=True, check=False)
+    assert process.returncode == 1
     assert error(folder)["code"] == "trainer_error"

@@ -17,6 +17,12 @@ def test_what_the_operator_allows(monkeypatch: pytest.MonkeyPatch, visible: str,
     assert gpus() == expected
 
 
+def test_a_uuid_is_refused_aloud(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937,1")
+    assert gpus() == [1]
+    assert "GPU-8932f937 left unused" in caplog.text
+
+
 def test_what_the_driver_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", "/bin")

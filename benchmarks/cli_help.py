@@ -1,0 +1,34 @@
+"""`python -m benchmarks.cli_help`: how long `tunesmith --help` takes, beside a Python that does nothing."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from benchmarks.pairs import in_turns
+
+PAIRS = 20
+
+
+def seconds(*arguments: str) -> Callable[[], float]:
+    """A measurement of Python with these arguments, from its start to its end."""
+
+    def measure() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - started
+
+    return measure
+
+
+def main() -> None:
+    nothing = seconds("-c", "pass")
+    for command in (["--help"], ["jobs", "create", "--help"]):
+        pairs = in_turns(seconds("-m", "tunesmith", *command), nothing, pairs=PAIRS)
+        ours, bare = (statistics.median(column) * 1000 for column in zip(*pairs, strict=True))
+        print(f"tunesmith {' '.join(command)}: {ours:.0f} ms, python -c pass: {bare:.0f} ms (medians of {PAIRS})")
+
+
+if __name__ == "__main__":
+    main()

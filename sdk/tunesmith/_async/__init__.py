@@ -1,0 +1,1 @@
+"""The client for asyncio, and what `tunesmith._sync` is written from."""

@@ -1,0 +1,145 @@
+"""Data files."""
+
+import os
+from pathlib import Path
+
+from tunesmith import partial
+from tunesmith._async import polling, transfers, waiting
+from tunesmith._async.page import AsyncPages
+from tunesmith._async.resources.base import AsyncResource
+from tunesmith._async.resources.uploads import AsyncUploads
+from tunesmith._async.transport import AsyncTransport
+from tunesmith.answers import given, parse, segment
+from tunesmith.errors import FileRejectedError, NotFoundError
+from tunesmith.types import Deleted, File, FileReport, PreviewRow
+
+UPLOADED = "uploaded"
+LARGEST_AT_ONCE = 64 * 1024 * 1024  # bytes; larger files are sent in parts
+
+
+class AsyncFiles(AsyncResource):
+    """`client.files`: data files.
+
+    ```python
+    train = await client.files.upload("train.jsonl")
+    train = await client.files.wait_for_processing(train.id)
+    print(train.rows, train.sha256)
+    ```
+    """
+
+    def __init__(self, transport: AsyncTransport, uploads: AsyncUploads) -> None:
+        super().__init__(transport)
+        self._uploads = uploads
+        self._sent: dict[tuple[str, str], str] = {}  # (digest, purpose) → file id
+
+    async def create(self, *, file: str | os.PathLike[str], purpose: str = "fine-tune") -> File:
+        """Upload the file at the path. Its rows are validated afterwards: see `wait_for_processing`.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        path = Path(file)
+        with path.open("rb") as opened:
+            answer = await self._transport.request(
+                "POST", "/files", fields={"purpose": purpose}, upload=("file", path.name, opened)
+            )
+        return parse(File, answer)
+
+    async def upload(self, path: str | os.PathLike[str], *, purpose: str = "fine-tune") -> File:
+        """Upload the file at the path, whatever its size; content that this client has sent before is not sent twice.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        content = await waiting.in_thread(lambda: partial.read(Path(path)))
+        known = self._sent.get((content.sha256, purpose))
+        if known is not None:
+            try:
+                return await self.retrieve(known)
+            except NotFoundError:
+                pass  # deleted since
+        if content.size > LARGEST_AT_ONCE:
+            file = await self._uploads.upload_file(path, purpose=purpose)
+        else:
+            file = await self.create(file=path, purpose=purpose)
+        self._sent[content.sha256, purpose] = file.id
+        return file
+
+    async def retrieve(self, file_id: str) -> File:
+        """The file's present state."""
+        return parse(File, await self._transport.request("GET", _path(file_id)))
+
+    def list(
+        self,
+        *,
+        purpose: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        order: str | None = None,
+    ) -> AsyncPages[File]:
+        """Files, newest first unless `order` is "asc"; `limit` is a page's length, `after` the id before it."""
+        return self._pages(File, "/files", given(purpose=purpose, limit=limit, after=after, order=order))
+
+    async def delete(self, file_id: str) -> Deleted:
+        """Delete the file; jobs that already use it keep its bytes until they end."""
+        return parse(Deleted, await self._transport.request("DELETE", _path(file_id)))
+
+    async def content(self, file_id: str) -> bytes:
+        """The file's bytes, all of them in memory; `download` is for large files."""
+        async with self._transport.stream(_path(file_id, "/content")) as response:
+            return await response.aread()
+
+    async def download(self, file_id: str, path: str | os.PathLike[str]) -> Path:
+        """Write the file's bytes to the path, verified; returns the path.
+
+        Raises:
+            DigestMismatch: other bytes came than were uploaded; the path is as it was.
+        """
+        file, to = await self.retrieve(file_id), Path(path)
+        await transfers.save(
+            lambda headers: self._transport.stream(_path(file_id, "/content"), headers=headers),
+            to,
+            sha256=file.sha256,
+            size=file.bytes,
+        )
+        return to
+
+    async def wait_for_processing(self, file_id: str, *, timeout: float | None = 300) -> File:
+        """Wait until the file is validated, at most `timeout` seconds (None: for ever).
+
+        Raises:
+            FileRejectedError: its contents are not usable.
+            WaitTimeout: it is not validated in time.
+        """
+
+        async def look() -> File:
+            return await self.retrieve(file_id)
+
+        file = await polling.until(
+            lambda file: file.status != UPLOADED, look, what=f"validation of {file_id}", timeout=timeout
+        )
+        if file.status == "error":
+            raise FileRejectedError(file)
+        return file
+
+    async def report(self, file_id: str, *, validation_file: str | None = None) -> FileReport:
+        """What the validation found in the file, and which of its rows that validation file holds as well."""
+        query = given(validation_file=validation_file)
+        return parse(FileReport, await self._transport.request("GET", _path(file_id, "/report"), query=query))
+
+    def preview(
+        self,
+        file_id: str,
+        *,
+        model: str,
+        offset: int | None = None,
+        limit: int | None = None,
+        max_length: int | None = None,
+    ) -> AsyncPages[PreviewRow]:
+        """Rows as that model's template renders them, token by token: what is trained, masked, truncated."""
+        query = given(model=model, offset=offset, limit=limit, max_length=max_length)
+        return self._pages(PreviewRow, _path(file_id, "/preview"), query)
+
+
+def _path(file_id: str, rest: str = "") -> str:
+    return f"/files/{segment(file_id)}{rest}"

@@ -1,0 +1,203 @@
+"""Fine-tuning jobs."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Unpack
+
+from tunesmith._async import polling, waiting
+from tunesmith._async.page import AsyncPages
+from tunesmith._async.resources.artifacts import AsyncArtifacts
+from tunesmith._async.resources.base import AsyncResource
+from tunesmith._async.resources.checkpoints import AsyncJobCheckpoints
+from tunesmith._async.resources.events import AsyncEvents
+from tunesmith._async.resources.files import AsyncFiles
+from tunesmith._async.resources.logs import AsyncLogs
+from tunesmith._async.resources.metrics import AsyncMetrics
+from tunesmith._async.transport import AsyncTransport
+from tunesmith.answers import given, parse, segment
+from tunesmith.errors import JobFailedError
+from tunesmith.specs import JobFields, JobSpec, body
+from tunesmith.types import SUCCEEDED, Estimate, Event, Job
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CURVES = ("train_loss", "valid_loss")
+Spec = JobSpec | Mapping[str, Any]
+
+
+class AsyncJobs(AsyncResource):
+    """`client.fine_tuning.jobs`: fine-tuning jobs.
+
+    ```python
+    from pathlib import Path
+
+    job = await client.fine_tuning.jobs.create(
+        model="tiny-random-llama",
+        training_file=Path("train.jsonl"),
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}},
+        metadata={"team": "docs"},
+    )
+    job = await client.fine_tuning.jobs.watch(job.id)
+    print(job.status, job.fine_tuned_model)
+
+    async for earlier in client.fine_tuning.jobs.list(metadata={"team": "docs"}):
+        print(earlier.id, earlier.status)
+    ```
+
+    The spec can be typed as well, with the server's own models:
+
+    ```python
+    from tunesmith.specs import JobSpec, Lora, Supervised, SupervisedMethod
+
+    spec = JobSpec(
+        model="tiny-random-llama",
+        training_file=job.training_file,
+        method=SupervisedMethod(supervised=Supervised(lora=Lora(r=4, alpha=8))),
+    )
+    job = await client.fine_tuning.jobs.create(spec, seed=1)
+    job = await client.fine_tuning.jobs.wait(job.id)
+    ```
+    """
+
+    def __init__(self, transport: AsyncTransport, files: AsyncFiles) -> None:
+        super().__init__(transport)
+        self._files = files
+        self.events = AsyncEvents(transport)
+        self.checkpoints = AsyncJobCheckpoints(transport)
+        self.artifacts = AsyncArtifacts(transport)
+        self.metrics = AsyncMetrics(transport)
+        self.logs = AsyncLogs(transport)
+
+    async def create(
+        self, spec: Spec | None = None, /, *, idempotency_key: str | None = None, **fields: Unpack[JobFields]
+    ) -> Job:
+        """Create a job from a spec, from fields as keywords, or from both, where the keywords win.
+
+        A `training_file` or `validation_file` that is a `Path` is uploaded first; a string is a file's id.
+
+        Args:
+            idempotency_key: two calls with the same key make one job; else every call has its own.
+
+        Raises:
+            BadRequestError: the server refuses the spec; `param` names the field.
+            OSError: a file to upload cannot be read.
+        """
+        sent = await self._body(spec, fields)
+        answer = await self._transport.request("POST", "/fine_tuning/jobs", body=sent, idempotency_key=idempotency_key)
+        return parse(Job, answer)
+
+    async def estimate(self, spec: Spec | None = None, /, **fields: Unpack[JobFields]) -> Estimate:
+        """What the job that `create` would make of the same arguments will take: tokens, steps, memory, time, cost.
+
+        A file that is a `Path` is uploaded first, and waited for until it is validated.
+
+        Raises:
+            BadRequestError: the server refuses the spec; `param` names the field.
+            FileRejectedError: the contents of a file that was uploaded are not usable.
+            OSError: a file to upload cannot be read.
+        """
+        sent = await self._body(spec, fields, validated=True)
+        return parse(Estimate, await self._transport.request("POST", "/fine_tuning/jobs/estimate", body=sent))
+
+    async def _body(self, spec: Spec | None, fields: Mapping[str, Any], *, validated: bool = False) -> dict[str, Any]:
+        """What to send, with ids in the place of paths; `validated`: of files that are ready."""
+        sent = body(spec, fields)
+        for key in ("training_file", "validation_file"):
+            if isinstance(sent.get(key), os.PathLike):
+                file = await self._files.upload(Path(sent[key]))
+                if validated:
+                    await self._files.wait_for_processing(file.id)
+                sent[key] = file.id
+        return sent
+
+    async def retrieve(self, job_id: str) -> Job:
+        """The job's present state."""
+        return parse(Job, await self._transport.request("GET", _path(job_id)))
+
+    def list(
+        self, *, limit: int | None = None, after: str | None = None, metadata: dict[str, str] | None = None
+    ) -> AsyncPages[Job]:
+        """Jobs, newest first, with that metadata; `limit` is a page's length, `after` the id before it."""
+        wanted = {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
+        return self._pages(Job, "/fine_tuning/jobs", given(limit=limit, after=after, **wanted))
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel the job at once, wherever it is."""
+        return parse(Job, await self._transport.request("POST", _path(job_id, "/cancel")))
+
+    async def pause(self, job_id: str) -> Job:
+        """Pause the job: at once where it is queued, after a checkpoint where it runs."""
+        return parse(Job, await self._transport.request("POST", _path(job_id, "/pause")))
+
+    async def resume(self, job_id: str) -> Job:
+        """Queue a paused job again; it goes on from its last checkpoint."""
+        return parse(Job, await self._transport.request("POST", _path(job_id, "/resume")))
+
+    async def wait(
+        self, job_id: str, *, timeout: float | None = None, on_update: Callable[[Job], None] | None = None
+    ) -> Job:
+        """Wait until the job has succeeded; a paused job is waited for as well.
+
+        Args:
+            timeout: seconds; None: for ever.
+            on_update: called with the job's state, about once a second.
+
+        Raises:
+            JobFailedError: it has failed or was cancelled.
+            WaitTimeout: it has not ended in time, and goes on.
+        """
+
+        async def look() -> Job:
+            job = await self.retrieve(job_id)
+            if on_update is not None:
+                on_update(job)
+            return job
+
+        job = await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
+        if job.status != SUCCEEDED:
+            raise JobFailedError(job)
+        return job
+
+    async def watch(self, job_id: str, *, console: "Console | None" = None, curve: bool = False) -> Job:
+        """Show the job on the terminal until it ends, and answer its last state, whether it succeeded or not.
+
+        Ctrl-C stops watching and leaves the job running.
+
+        Args:
+            console: where to show it; else standard output.
+            curve: draw the loss over the steps as well.
+        """
+        from tunesmith.progress import View
+
+        view = View(console)
+
+        async def look() -> Job:
+            job = await self.retrieve(job_id)
+            view.show(job, await self._new_events(job_id, view.seq))
+            if curve and job.step:
+                view.draw(await self.metrics.retrieve(job_id, names=CURVES, max_points=view.points))
+            return job
+
+        try:
+            with view:
+                return await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=None)
+        except waiting.INTERRUPTS:
+            view.leave(job_id)
+            raise
+
+    async def _new_events(self, job_id: str, seq: int) -> "list[Event]":
+        """Those behind `seq`, oldest first; at the first look, which has none before it, only the latest."""
+        new: list[Event] = []
+        async for event in self.events.list(job_id, limit=100):
+            if event.seq <= seq or (seq == 0 and len(new) == 100):
+                break
+            new.append(event)
+        return new[::-1]
+
+
+def _path(job_id: str, rest: str = "") -> str:
+    return f"/fine_tuning/jobs/{segment(job_id)}{rest}"

@@ -1,0 +1,75 @@
+# Written by sdk/tools/make_sync.py from tunesmith/_async/resources/artifacts.py: change it there.
+"""The files that a job yields."""
+
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from tunesmith import downloads
+from tunesmith._sync import transfers, waiting
+from tunesmith._sync.page import Page
+from tunesmith._sync.resources.base import Resource
+from tunesmith.answers import segment
+from tunesmith.errors import TunesmithError
+from tunesmith.types import Artifact
+
+Paths = list[Path]  # inside of the class, `list` is the method
+LINK_SECONDS = 60  # a download link that is valid for less than this is asked for anew
+
+
+class Artifacts(Resource):
+    """`client.fine_tuning.jobs.artifacts`: the files that a job yields.
+
+    ```python
+    for path in client.fine_tuning.jobs.artifacts.download(job.id, "adapter"):
+        print(path)
+    ```
+    """
+
+    def list(self, job_id: str) -> Page[Artifact]:
+        """The files that the job yielded; none before it has succeeded."""
+        return self._pages(Artifact, f"/fine_tuning/jobs/{segment(job_id)}/artifacts")
+
+    def download(self, job_id: str, folder: str | os.PathLike[str], names: Collection[str] | None = None) -> Paths:
+        """Download artifacts into the folder, which is made where it is missing, and verify size and SHA-256.
+
+        A download that broke off is gone on with; a file that is there with the right digest is not fetched again.
+
+        Args:
+            names: which artifacts; None: all of them.
+
+        Returns:
+            The paths of the files, in the server's order.
+
+        Raises:
+            DigestMismatch: other bytes came than the server promised; that file is not kept, earlier ones are.
+            UnsafeName: an artifact's name leads out of the folder; nothing is downloaded.
+            TunesmithError: the job has no artifact of a name that was asked for.
+        """
+        root = Path(folder)
+        available = self._by_name(job_id)
+        missing = [name for name in names or () if name not in available]
+        if missing or not available:
+            raise TunesmithError(f"job {job_id} has no artifact" + (f" {missing[0]!r}" if missing else "s"))
+        wanted = {name: downloads.target(root, name) for name in available if names is None or name in names}
+        for name, path in wanted.items():
+            if available[name].url_expires_at - time.time() < LINK_SECONDS:
+                available |= self._by_name(job_id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._save(available[name], path)
+        return [*wanted.values()]
+
+    def _by_name(self, job_id: str) -> dict[str, Artifact]:
+        return {artifact.name: artifact for artifact in self.list(job_id)}
+
+    def _save(self, artifact: Artifact, path: Path) -> None:
+        """Fetch one artifact by its presigned link, without the key, unless it is there."""
+        if waiting.in_thread(lambda: downloads.holds(path, sha256=artifact.sha256, size=artifact.bytes)):
+            return
+        transfers.save(
+            lambda headers: self._transport.stream_bare(artifact.url, headers=headers),
+            path,
+            sha256=artifact.sha256,
+            size=artifact.bytes,
+        )

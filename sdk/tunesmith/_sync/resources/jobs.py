@@ -1,0 +1,202 @@
+# Written by sdk/tools/make_sync.py from tunesmith/_async/resources/jobs.py: change it there.
+"""Fine-tuning jobs."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Unpack
+
+from tunesmith._sync import polling, waiting
+from tunesmith._sync.page import Page
+from tunesmith._sync.resources.artifacts import Artifacts
+from tunesmith._sync.resources.base import Resource
+from tunesmith._sync.resources.checkpoints import JobCheckpoints
+from tunesmith._sync.resources.events import Events
+from tunesmith._sync.resources.files import Files
+from tunesmith._sync.resources.logs import Logs
+from tunesmith._sync.resources.metrics import Metrics
+from tunesmith._sync.transport import Transport
+from tunesmith.answers import given, parse, segment
+from tunesmith.errors import JobFailedError
+from tunesmith.specs import JobFields, JobSpec, body
+from tunesmith.types import SUCCEEDED, Estimate, Event, Job
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CURVES = ("train_loss", "valid_loss")
+Spec = JobSpec | Mapping[str, Any]
+
+
+class Jobs(Resource):
+    """`client.fine_tuning.jobs`: fine-tuning jobs.
+
+    ```python
+    from pathlib import Path
+
+    job = client.fine_tuning.jobs.create(
+        model="tiny-random-llama",
+        training_file=Path("train.jsonl"),
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}},
+        metadata={"team": "docs"},
+    )
+    job = client.fine_tuning.jobs.watch(job.id)
+    print(job.status, job.fine_tuned_model)
+
+    for earlier in client.fine_tuning.jobs.list(metadata={"team": "docs"}):
+        print(earlier.id, earlier.status)
+    ```
+
+    The spec can be typed as well, with the server's own models:
+
+    ```python
+    from tunesmith.specs import JobSpec, Lora, Supervised, SupervisedMethod
+
+    spec = JobSpec(
+        model="tiny-random-llama",
+        training_file=job.training_file,
+        method=SupervisedMethod(supervised=Supervised(lora=Lora(r=4, alpha=8))),
+    )
+    job = client.fine_tuning.jobs.create(spec, seed=1)
+    job = client.fine_tuning.jobs.wait(job.id)
+    ```
+    """
+
+    def __init__(self, transport: Transport, files: Files) -> None:
+        super().__init__(transport)
+        self._files = files
+        self.events = Events(transport)
+        self.checkpoints = JobCheckpoints(transport)
+        self.artifacts = Artifacts(transport)
+        self.metrics = Metrics(transport)
+        self.logs = Logs(transport)
+
+    def create(
+        self, spec: Spec | None = None, /, *, idempotency_key: str | None = None, **fields: Unpack[JobFields]
+    ) -> Job:
+        """Create a job from a spec, from fields as keywords, or from both, where the keywords win.
+
+        A `training_file` or `validation_file` that is a `Path` is uploaded first; a string is a file's id.
+
+        Args:
+            idempotency_key: two calls with the same key make one job; else every call has its own.
+
+        Raises:
+            BadRequestError: the server refuses the spec; `param` names the field.
+            OSError: a file to upload cannot be read.
+        """
+        sent = self._body(spec, fields)
+        answer = self._transport.request("POST", "/fine_tuning/jobs", body=sent, idempotency_key=idempotency_key)
+        return parse(Job, answer)
+
+    def estimate(self, spec: Spec | None = None, /, **fields: Unpack[JobFields]) -> Estimate:
+        """What the job that `create` would make of the same arguments will take: tokens, steps, memory, time, cost.
+
+        A file that is a `Path` is uploaded first, and waited for until it is validated.
+
+        Raises:
+            BadRequestError: the server refuses the spec; `param` names the field.
+            FileRejectedError: the contents of a file that was uploaded are not usable.
+            OSError: a file to upload cannot be read.
+        """
+        sent = self._body(spec, fields, validated=True)
+        return parse(Estimate, self._transport.request("POST", "/fine_tuning/jobs/estimate", body=sent))
+
+    def _body(self, spec: Spec | None, fields: Mapping[str, Any], *, validated: bool = False) -> dict[str, Any]:
+        """What to send, with ids in the place of paths; `validated`: of files that are ready."""
+        sent = body(spec, fields)
+        for key in ("training_file", "validation_file"):
+            if isinstance(sent.get(key), os.PathLike):
+                file = self._files.upload(Path(sent[key]))
+                if validated:
+                    self._files.wait_for_processing(file.id)
+                sent[key] = file.id
+        return sent
+
+    def retrieve(self, job_id: str) -> Job:
+        """The job's present state."""
+        return parse(Job, self._transport.request("GET", _path(job_id)))
+
+    def list(
+        self, *, limit: int | None = None, after: str | None = None, metadata: dict[str, str] | None = None
+    ) -> Page[Job]:
+        """Jobs, newest first, with that metadata; `limit` is a page's length, `after` the id before it."""
+        wanted = {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
+        return self._pages(Job, "/fine_tuning/jobs", given(limit=limit, after=after, **wanted))
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel the job at once, wherever it is."""
+        return parse(Job, self._transport.request("POST", _path(job_id, "/cancel")))
+
+    def pause(self, job_id: str) -> Job:
+        """Pause the job: at once where it is queued, after a checkpoint where it runs."""
+        return parse(Job, self._transport.request("POST", _path(job_id, "/pause")))
+
+    def resume(self, job_id: str) -> Job:
+        """Queue a paused job again; it goes on from its last checkpoint."""
+        return parse(Job, self._transport.request("POST", _path(job_id, "/resume")))
+
+    def wait(self, job_id: str, *, timeout: float | None = None, on_update: Callable[[Job], None] | None = None) -> Job:
+        """Wait until the job has succeeded; a paused job is waited for as well.
+
+        Args:
+            timeout: seconds; None: for ever.
+            on_update: called with the job's state, about once a second.
+
+        Raises:
+            JobFailedError: it has failed or was cancelled.
+            WaitTimeout: it has not ended in time, and goes on.
+        """
+
+        def look() -> Job:
+            job = self.retrieve(job_id)
+            if on_update is not None:
+                on_update(job)
+            return job
+
+        job = polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
+        if job.status != SUCCEEDED:
+            raise JobFailedError(job)
+        return job
+
+    def watch(self, job_id: str, *, console: "Console | None" = None, curve: bool = False) -> Job:
+        """Show the job on the terminal until it ends, and answer its last state, whether it succeeded or not.
+
+        Ctrl-C stops watching and leaves the job running.
+
+        Args:
+            console: where to show it; else standard output.
+            curve: draw the loss over the steps as well.
+        """
+        from tunesmith.progress import View
+
+        view = View(console)
+
+        def look() -> Job:
+            job = self.retrieve(job_id)
+            view.show(job, self._new_events(job_id, view.seq))
+            if curve and job.step:
+                view.draw(self.metrics.retrieve(job_id, names=CURVES, max_points=view.points))
+            return job
+
+        try:
+            with view:
+                return polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=None)
+        except waiting.INTERRUPTS:
+            view.leave(job_id)
+            raise
+
+    def _new_events(self, job_id: str, seq: int) -> "list[Event]":
+        """Those behind `seq`, oldest first; at the first look, which has none before it, only the latest."""
+        new: list[Event] = []
+        for event in self.events.list(job_id, limit=100):
+            if event.seq <= seq or (seq == 0 and len(new) == 100):
+                break
+            new.append(event)
+        return new[::-1]
+
+
+def _path(job_id: str, rest: str = "") -> str:
+    return f"/fine_tuning/jobs/{segment(job_id)}{rest}"

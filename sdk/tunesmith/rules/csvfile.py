@@ -1,0 +1,74 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/rows/csvfile.py by sdk/tools/copy_core.py: change it there.
+"""Rows of a CSV file: comma-separated, quoted with `"`, UTF-8, a header of column names first."""
+
+import csv
+from collections.abc import Iterator
+from os import PathLike
+from typing import IO, Any
+
+from tunesmith.rules.cells import STRUCTURED, check_columns, from_text
+from tunesmith.rules.error import RowError
+from tunesmith.rules.jsonl import BUFFER, BYTE_ORDER_MARK, LONGEST_LINE
+
+
+def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
+    """(line on which the row begins, row or what is wrong with it); an empty cell of a structured column is absent.
+
+    Raises:
+        RowError: bad UTF-8, a row that is too long, quotes that never close; reading cannot go on behind it.
+    """
+    csv.field_size_limit(LONGEST_LINE)
+    with open(path, "rb", buffering=BUFFER) as file:
+        text = _Text(file)
+        reader = csv.reader(text, strict=True)
+        try:
+            header = [column.strip() for column in next(reader, [])]
+            check_columns(header)
+            text.end_row()
+            for cells in reader:
+                number = text.end_row()
+                if cells:
+                    yield number, _row(number, header, cells)
+        except csv.Error as error:
+            raise RowError(text.row_line, "", f"not valid CSV ({error})") from None
+
+
+def _row(number: int, header: list[str], cells: list[str]) -> dict[str, Any] | RowError:
+    if len(cells) != len(header):
+        return RowError(number, "", f"has {len(cells)} cells where the header has {len(header)} columns")
+    try:
+        present = ((key, cell) for key, cell in zip(header, cells, strict=True) if cell or key not in STRUCTURED)
+        return {key: from_text(number, key, cell) for key, cell in present}
+    except RowError as fault:
+        return fault
+
+
+class _Text:
+    """Decoded lines, which know where the row that is being read began, and that it may not grow for ever."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._line = self._row_bytes = 0
+        self.row_line = 1
+
+    def __iter__(self) -> "_Text":
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(LONGEST_LINE + 1)
+        if not line:
+            raise StopIteration
+        self._line += 1
+        self._row_bytes += len(line)
+        if self._row_bytes > LONGEST_LINE:
+            raise RowError(self.row_line, "", f"a row longer than {LONGEST_LINE} bytes, or a quote that never closes")
+        try:
+            return (line.removeprefix(BYTE_ORDER_MARK) if self._line == 1 else line).decode()
+        except UnicodeDecodeError:
+            raise RowError(self._line, "", "not valid UTF-8") from None
+
+    def end_row(self) -> int:
+        """The line on which the row that was just read began; the next one begins behind it."""
+        number, self.row_line, self._row_bytes = self.row_line, self._line + 1, 0
+        return number

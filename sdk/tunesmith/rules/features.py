@@ -1,0 +1,90 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/rows/features.py by sdk/tools/copy_core.py: change it there.
+"""What validation looks at in a row besides its verdict."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+# What answers that refuse begin with, in lower case and with plain apostrophes.
+REFUSALS = (
+    "i'm sorry, but i can",
+    "i'm sorry, i can",
+    "i am sorry, but i can",
+    "sorry, but i can",
+    "sorry, i can",
+    "i can't help",
+    "i can't assist",
+    "i cannot help",
+    "i cannot assist",
+    "i can't provide",
+    "i cannot provide",
+    "i'm unable to",
+    "i am unable to",
+    "i'm not able to",
+    "i am not able to",
+    "as an ai",
+    "i apologize, but",
+    "i must decline",
+)
+OPENING = 64  # characters of an answer that are looked at
+FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0].upper(), " ", "\n"))
+# In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
+MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
+ASSISTANT, UNTRAINED, CALLS, TOOLS = "\x04", "\x05", "\x06", "\x07"
+
+
+class AnyMessage(Protocol):
+    """A message of either path."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def content(self) -> str: ...
+    @property
+    def trained(self) -> bool: ...
+    @property
+    def tool_calls(self) -> list[dict[str, Any]] | None: ...
+
+
+class Features(NamedTuple):
+    """prompt, answer: the row as bytes, cut before its last trained message; together they tell it from all others.
+
+    characters: of all messages' contents. empty: an assistant says nothing and calls nothing. refused: a trained
+    answer begins as refusals do.
+    """
+
+    prompt: bytes
+    answer: bytes
+    characters: int
+    empty: bool
+    refused: bool
+
+
+def features(messages: Sequence[AnyMessage], tools: list[dict[str, Any]] | None) -> Features:
+    parts = [TOOLS, msgspec.json.encode(tools).decode()] if tools else []
+    characters = last = 0
+    empty = refused = False
+    for message in messages:
+        role, content = message.role, message.content
+        characters += len(content)
+        if role != "assistant":
+            parts += (MARKS[role], content)
+            continue
+        if message.trained:
+            last = len(parts)
+            parts += (ASSISTANT, content)
+            refused = refused or (content[:1] in FIRST and _refuses(content))
+        else:
+            parts += (UNTRAINED, content)
+        if message.tool_calls:
+            parts += (CALLS, msgspec.json.encode(message.tool_calls).decode())
+        elif not content or content.isspace():
+            empty = True
+    prompt, answer = "".join(parts[:last]), "".join(parts[last:])
+    return Features(prompt.encode(), answer.encode(), characters, empty, refused)
+
+
+def _refuses(content: str) -> bool:
+    return content[:OPENING].lstrip().lower().replace("’", "'").startswith(REFUSALS)

@@ -1,0 +1,86 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/rows/jsonl.py by sdk/tools/copy_core.py: change it there.
+"""Lines of a JSONL file, plain or gzipped, in one pass and bounded memory."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from os import PathLike, fstat
+from typing import IO, Any, cast
+
+import msgspec
+
+from tunesmith.rules.error import RowError
+from tunesmith.rules.values import kind_of
+
+LONGEST_LINE = 16 * 1024 * 1024  # bytes
+BUFFER = 1024 * 1024  # bytes
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Text compresses three- to tenfold, very repetitive rows a hundredfold; bombs reach a thousandfold.
+HIGHEST_RATIO = 200
+SMALL = 64 * 1024 * 1024  # bytes that may come out of a file however small it is
+MOST_DECODED = 16 * 1024**3  # bytes
+LEAST_ROW = 16  # bytes that a row counts for: compressed, thousands of empty ones are a byte
+
+
+def lines(path: str | PathLike[str], *, gzipped: bool = False) -> Iterator[tuple[int, bytes]]:
+    """(line number, line) of every line that is not blank; only a last line that nothing follows lacks its newline.
+
+    Raises:
+        RowError: a line is longer than LONGEST_LINE, or the compressed bytes are damaged or a bomb; reading cannot go
+            on behind it.
+    """
+    with open(path, "rb", buffering=BUFFER) as file:
+        yield from _inflated(file) if gzipped else bounded(file)
+
+
+def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """The lines of an open file, as `lines` yields them.
+
+    Args:
+        most: bytes that it may hold, where a line counts for LEAST_ROW at least.
+    """
+    number = read = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        read += max(len(line), LEAST_ROW)
+        if len(line) > LONGEST_LINE:
+            raise RowError(number, "", f"longer than {LONGEST_LINE} bytes")
+        if most is not None and read > most:
+            raise RowError(number, "", f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size")
+        if not line.isspace():
+            yield number, line
+
+
+def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    inflating = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    number = 0
+    try:
+        for number, line in bounded(inflating, most=most_decoded(fstat(file.fileno()).st_size)):
+            yield number, line
+    except (OSError, EOFError, zlib.error) as error:
+        raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
+
+
+def most_decoded(size: int) -> int:
+    """How many bytes of rows may come out of so many compressed ones."""
+    return min(MOST_DECODED, max(SMALL, HIGHEST_RATIO * size))
+
+
+def decode(number: int, line: bytes) -> dict[str, Any]:
+    """The JSON object of one line.
+
+    Raises:
+        RowError: the line holds none.
+    """
+    try:
+        row = msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line)
+    except UnicodeDecodeError:
+        raise RowError(number, "", "not valid UTF-8") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        if not line.endswith(b"\n"):
+            raise RowError(number, "", "the last line is cut off: it is no valid JSON and has no newline") from None
+        raise RowError(number, "", f"not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise RowError(number, "", f"a JSON object is needed, not {kind_of(row)}")
+    return row

@@ -1,0 +1,52 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/rows/read.py by sdk/tools/copy_core.py: change it there.
+"""Rows of a file, whichever format it has: what trainers and estimates read, and what validation judges."""
+
+from collections.abc import Iterator
+from os import PathLike
+from typing import Any
+
+from tunesmith.rules.chat import Chat, to_chat
+from tunesmith.rules.csvfile import csv_rows
+from tunesmith.rules.error import RowError
+from tunesmith.rules.formats import Format, detect
+from tunesmith.rules.jsonl import decode, lines
+
+# A line of JSONL is decoded by whoever reads it; rows of tables come decoded, or as their fault.
+Raw = bytes | dict[str, Any] | RowError
+
+
+def chats(path: str | PathLike[str]) -> Iterator[tuple[int, Chat]]:
+    """(row number, chat) of every row, in the file's order; the number is that of faults: of the line, in text.
+
+    Raises:
+        RowError: a row is no chat.
+    """
+    for number, raw in raw_rows(path, detect(path)):
+        yield number, to_chat(number, decoded(number, raw))
+
+
+def raw_rows(path: str | PathLike[str], format: Format) -> Iterator[tuple[int, Raw]]:
+    """(row number, row), as far as the format can tell rows apart.
+
+    Raises:
+        RowError: reading cannot go on.
+    """
+    if format == "csv":
+        return csv_rows(path)
+    if format == "parquet":
+        from tunesmith.rules.parquet import parquet_rows  # pyarrow is large: only those who read Parquet pay for it
+
+        return parquet_rows(path)
+    return lines(path, gzipped=format == "jsonl.gz")
+
+
+def decoded(number: int, raw: Raw) -> dict[str, Any]:
+    """The row as an object.
+
+    Raises:
+        RowError: it is none.
+    """
+    if isinstance(raw, RowError):
+        raise raw
+    return decode(number, raw) if isinstance(raw, bytes) else raw

@@ -1,0 +1,102 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/rows/validate.py by sdk/tools/copy_core.py: change it there.
+"""The verdict on an uploaded training file, and the report about its rows, in one pass."""
+
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.rules.chat import Kind, chat_kind, to_chat
+from tunesmith.rules.error import EmptyAnswer, RowError
+from tunesmith.rules.fast import plain_messages
+from tunesmith.rules.features import Features, features
+from tunesmith.rules.formats import Format, detect
+from tunesmith.rules.read import Raw, decoded, raw_rows
+
+if TYPE_CHECKING:
+    from tunesmith.rules.survey import Survey  # it needs numpy, which a verdict alone does not
+
+MOST_FAULTS = 20
+LONGEST_WORDS = 300  # characters of a fault
+
+
+@dataclass
+class Report:
+    """rows: how many were read. faults: the first of them. fault_count: all of them.
+
+    format, kind: None where the file shows none. kind is that of the first row, and of all in a file without faults.
+    """
+
+    format: Format | None = None
+    kind: Kind | None = None
+    rows: int = 0
+    faults: list[RowError] = field(default_factory=list)
+    fault_count: int = 0
+    survey: "Survey | None" = None
+
+    def add(self, fault: RowError) -> None:
+        self.fault_count += 1
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(RowError(fault.line, _shown(fault.field), _shown(fault.message)))
+
+    def figures(self) -> dict[str, Any]:
+        """The report as it is kept with the file; call it once, and of a validation with a survey."""
+        assert self.survey is not None
+        faults = [{"line": fault.line, "field": fault.field, "message": fault.message} for fault in self.faults]
+        return {
+            "format": self.format,
+            "kind": self.kind,
+            "rows": self.rows,
+            "faults": faults,
+            "fault_count": self.fault_count,
+            **self.survey.figures(),
+        }
+
+
+def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Survey | None" = None) -> Report:
+    """Read a file of chats in one pass, report every row that can't be used, and survey those that can.
+
+    Args:
+        name: what its author called it; makes faults clearer, decides nothing.
+        survey: gathers what the rows are like; None: the verdict alone.
+    """
+    report = Report(survey=survey)
+    try:
+        report.format = detect(path, name=name)
+        for number, raw in raw_rows(path, report.format):
+            report.rows += 1
+            try:
+                row = _features(report, number, raw)
+                if survey:
+                    survey.add(number, row)
+            except RowError as fault:
+                if survey:
+                    survey.empty_answers += isinstance(fault, EmptyAnswer)
+                report.add(fault)
+    except RowError as fault:
+        report.add(fault)
+    if report.rows == 0 and not report.faults:
+        report.add(RowError(1, "", "the file has no rows"))
+    return report
+
+
+def _features(report: Report, number: int, raw: Raw) -> Features:
+    """Raises RowError where the row can't be used."""
+    if report.kind == "messages" and isinstance(raw, bytes):
+        messages = plain_messages(raw)
+        if messages is not None:
+            return features(messages, None)
+    row = decoded(number, raw)
+    kind = chat_kind(number, row)
+    report.kind = report.kind or kind
+    if kind != report.kind:
+        raise RowError(
+            number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
+        )
+    chat = to_chat(number, row)
+    return features(chat.messages, chat.tools)
+
+
+def _shown(text: str) -> str:
+    """Words that quote a file, fit for a log, a terminal and a database, which knows no NUL."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:LONGEST_WORDS])

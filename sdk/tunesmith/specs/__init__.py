@@ -1,0 +1,49 @@
+"""The body of a job, typed: `JobSpec` and what it is made of. The server checks the same models."""
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from tunesmith.specs.job import JobSpec, Resources
+from tunesmith.specs.method import Lora, Method, Samples, Supervised, SupervisedHyperparameters, SupervisedMethod
+
+__all__ = [
+    "JobFields",
+    "JobSpec",
+    "Lora",
+    "Method",
+    "Resources",
+    "Samples",
+    "Supervised",
+    "SupervisedHyperparameters",
+    "SupervisedMethod",
+]
+
+
+class JobFields(TypedDict, total=False):
+    """The fields of `JobSpec` as keyword arguments; a file may be a `Path`, which is uploaded, or a file's id."""
+
+    model: str
+    training_file: str | PathLike[str]
+    validation_file: str | PathLike[str] | None
+    suffix: str | None
+    seed: int | None
+    method: Method | Mapping[str, Any] | None
+    metadata: dict[str, str] | None
+    resources: Resources | Mapping[str, Any] | None
+    hyperparameters: SupervisedHyperparameters | Mapping[str, Any] | None
+    integrations: list[Any] | None
+
+
+def body(spec: JobSpec | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What to send: of models, what was set; `fields` win over `spec`; of both, only what is not None."""
+    from_spec: Mapping[str, Any] = _plain(spec) if spec is not None else {}
+    given = {key: _plain(value) for key, value in {**from_spec, **fields}.items()}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    return value if dump is None else dump(mode="json", exclude_unset=True)

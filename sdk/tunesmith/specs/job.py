@@ -1,0 +1,57 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/specs/job.py by sdk/tools/copy_core.py: change it there.
+"""The body of `POST /v1/fine_tuning/jobs`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from tunesmith.specs.method import Method, SupervisedHyperparameters, SupervisedMethod
+from tunesmith.specs.strict import Strict
+
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+# Part of the model's public name, in which ':' separates and '/' would break clients' URLs.
+Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Resources(Strict):
+    """What the job needs of the machine that runs it."""
+
+    gpus: Literal[0, 1] | None = Field(
+        default=None, description="GPUs; null: one where the worker has them, else none."
+    )
+
+
+class JobSpec(Strict):
+    """What a client asks for; `model` and the files are checked against what the project can see."""
+
+    model: str = Field(min_length=1, max_length=256)
+    training_file: str = Field(min_length=1, max_length=64)
+    validation_file: str | None = Field(default=None, min_length=1, max_length=64)
+    suffix: Suffix | None = None
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    method: Method = Field(default_factory=SupervisedMethod)
+    metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
+    resources: Resources = Field(default_factory=Resources)
+    hyperparameters: SupervisedHyperparameters | None = Field(
+        default=None, deprecated="The contract's old place for a supervised job's hyperparameters."
+    )
+    integrations: list[Any] | None = Field(default=None, max_length=0, description="Refused until it is implemented.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def move_old_hyperparameters(cls, body: Any) -> Any:
+        """Clients of the contract's first version send hyperparameters at the top level: they mean supervised."""
+        if not isinstance(body, dict) or body.get("hyperparameters") is None:
+            return body
+        if body.get("method") is not None:
+            raise ValueError("give hyperparameters inside method, or at the top level (deprecated), not in both places")
+        moved = {"type": "supervised", "supervised": {"hyperparameters": body["hyperparameters"]}}
+        return {**body, "hyperparameters": None, "method": moved}
+
+    @model_validator(mode="before")
+    @classmethod
+    def null_means_default(cls, body: Any) -> Any:
+        """The contract's clients may send null for whatever is optional."""
+        return {k: v for k, v in body.items() if v is not None} if isinstance(body, dict) else body

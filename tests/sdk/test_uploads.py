@@ -1,0 +1,159 @@
+"""Files in parts: in the right order, four at once, resumed after an interruption; files by path in a job."""
+
+import asyncio
+import hashlib
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tunesmith import AsyncTunesmith, BadRequestError, Tunesmith
+from tunesmith.errors import InternalServerError
+
+from tests.sdk.conftest import Answer, Received, Script
+from tests.sdk.test_transport import JOB, REFUSAL
+
+CONTENT = b"".join(b"%06d\n" % number for number in range(1000))
+PART = 1000  # bytes: 7 parts
+FILE = {"created_at": 1, "filename": "rows.jsonl", "purpose": "fine-tune", "status": "uploaded"}
+
+
+@dataclass
+class Server:
+    """Uploads as the contract has them. `fail`: the part to refuse, by its first bytes."""
+
+    parts: dict[str, bytes] = field(default_factory=dict)
+    fail: bytes | None = None
+    gone: bool = False
+    together: int = 0  # the most parts that were on their way at the same time
+    meeting: threading.Barrier | None = None
+    created: int = 0
+    completed: list[dict[str, object]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def respond(self, request: Received) -> Answer:
+        if request.path.endswith("/parts"):
+            return self.part(request.body)
+        if request.path.endswith("/complete"):
+            self.completed.append(json.loads(request.body))
+            return self.upload("completed")
+        if request.path.endswith("/uploads"):
+            self.created += 1
+            self.gone = False
+            return self.upload("pending")
+        return Answer(body=JOB)
+
+    def part(self, body: bytes) -> Answer:
+        match = re.search(rb"\r\n\r\n(.*?)\r\n--", body, re.DOTALL)
+        assert match is not None
+        data = match[1]
+        if self.gone or data[:6] == self.fail:
+            return Answer(400 if self.gone else 500, REFUSAL, {"x-should-retry": "false"})
+        if self.meeting is not None:
+            self.meeting.wait(10)
+        with self.lock:
+            part_id = f"part_{len(self.parts)}"
+            self.parts[part_id] = data
+        return Answer(body={"id": part_id, "created_at": 1, "upload_id": "upload_1"})
+
+    def upload(self, status: str) -> Answer:
+        common = {"id": f"upload_{self.created}", "bytes": len(CONTENT), "created_at": 1}
+        file = {**FILE, "id": "file-1", "bytes": len(CONTENT)} if status == "completed" else None
+        expires = int(time.time()) + 3600
+        return Answer(body={**FILE, **common, "expires_at": expires, "status": status, "file": file})
+
+    def content(self) -> bytes:
+        ids = self.completed[-1]["part_ids"]
+        assert isinstance(ids, list)
+        return b"".join(self.parts[part_id] for part_id in ids)
+
+
+@pytest.fixture
+def server(script: Script) -> Server:
+    server = Server()
+    script.respond = server.respond
+    return server
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def test_four_parts_at_once_arrive_in_order(client: Tunesmith, server: Server, path: Path, home: Path) -> None:
+    path.write_bytes(CONTENT + b"x" * PART)  # 8 parts: two rounds of four
+    server.meeting = threading.Barrier(4)  # nobody passes alone
+    told: list[tuple[int, int]] = []
+    client.uploads.upload_file(path, part_size=PART, on_progress=lambda sent, total: told.append((sent, total)))
+    assert server.content() == path.read_bytes()
+    assert server.completed[-1]["md5"] == hashlib.md5(path.read_bytes()).hexdigest()
+    assert told[-1] == (8000, 8000)
+    assert not [file for file in (home / "cache").rglob("*") if file.is_file()]
+
+
+def test_after_an_interruption_only_the_missing_parts_are_sent(
+    client: Tunesmith, server: Server, path: Path, tmp_path: Path
+) -> None:
+    server.fail = CONTENT[5 * PART :][:6]
+    with pytest.raises(InternalServerError):
+        client.uploads.upload_file(path, part_size=PART)
+    before, server.fail = set(server.parts), None
+    assert 0 < len(before) < 7
+    moved = path.rename(tmp_path / "other.jsonl")  # it is known by its content
+    client.uploads.upload_file(moved, part_size=PART)
+    assert (server.created, len(server.parts)) == (1, 7)
+    assert server.content() == CONTENT
+
+
+def test_an_upload_that_the_server_no_longer_takes_is_begun_anew(client: Tunesmith, server: Server, path: Path) -> None:
+    server.fail = CONTENT[5 * PART :][:6]
+    with pytest.raises(InternalServerError):
+        client.uploads.upload_file(path, part_size=PART)
+    server.fail, server.gone = None, True
+    client.uploads.upload_file(path, part_size=PART)
+    assert server.created == 2
+    assert server.content() == CONTENT
+
+
+def test_the_async_twin_does_the_same(client: Tunesmith, server: Server, path: Path) -> None:
+    path.write_bytes(CONTENT + b"x" * PART)
+    server.meeting = threading.Barrier(4)
+
+    async def send() -> str:
+        async with AsyncTunesmith(base_url=client.base_url, api_key="tsk-1") as twin:
+            return (await twin.uploads.upload_file(path, part_size=PART)).id
+
+    assert asyncio.run(send()) == "file-1"
+    assert server.content() == path.read_bytes()
+
+
+def test_a_job_uploads_the_file_at_a_path_once(script: Script, client: Tunesmith, path: Path) -> None:
+    file = {**FILE, "id": "file-1", "bytes": len(CONTENT)}
+    script.respond = lambda request: Answer(body=file if "/files" in request.path else JOB)
+    for _ in range(2):
+        client.fine_tuning.jobs.create(model="m", training_file=path, validation_file="file-7")
+    made = [json.loads(request.body) for request in script.received if request.path.endswith("/jobs")]
+    assert made == [{"model": "m", "training_file": "file-1", "validation_file": "file-7"}] * 2
+    sent = [request.path for request in script.received if request.method == "POST" and "/files" in request.path]
+    assert sent == ["/v1/files"]
+
+
+def test_a_large_file_of_a_job_goes_in_parts(
+    client: Tunesmith, server: Server, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith._sync.resources.files.LARGEST_AT_ONCE", len(CONTENT) - 1)
+    client.fine_tuning.jobs.create(model="m", training_file=path)
+    assert server.content() == CONTENT
+
+
+def test_a_refused_upload_is_an_error(client: Tunesmith, script: Script, path: Path) -> None:
+    script.say(Answer(400, REFUSAL))
+    with pytest.raises(BadRequestError):
+        client.uploads.upload_file(path)
+    with pytest.raises(ValueError, match="not positive"):
+        client.uploads.upload_file(path, part_size=0)
