@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, extract, func, select
+from sqlalchemy import ColumnElement, and_, extract, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.jobs.states import QUEUED, STATES, TERMINAL
@@ -29,22 +29,28 @@ def jobs_by_status(session: Session) -> dict[str, int]:
 
 def queues(session: Session) -> dict[str, Queue]:
     """What waits for workers and what they are at, by queue: jobs (`train`), validations of files (`cpu`)."""
+    unvalidated = File.status == "uploaded"
     return {
-        "train": _queue(session, created=Job.created_at, token=Job.token, waits=Job.status == QUEUED),
-        "cpu": _queue(session, created=File.created_at, token=File.token, waits=File.status == "uploaded"),
+        "train": _queue(session, Job.created_at, waits=Job.status == QUEUED, runs=Job.token.is_not(None)),
+        "cpu": _queue(
+            session,
+            File.created_at,
+            waits=and_(unvalidated, File.token.is_(None)),
+            runs=and_(unvalidated, File.token.is_not(None)),
+        ),
     }
 
 
 def _queue(
     session: Session,
-    *,
     created: InstrumentedAttribute[datetime],
-    token: InstrumentedAttribute[int | None],
+    *,
     waits: ColumnElement[bool],
+    runs: ColumnElement[bool],
 ) -> Queue:
-    waiting = select(func.count(), extract("epoch", func.now() - func.min(created))).where(waits, token.is_(None))
-    depth, oldest_wait = session.execute(waiting).one()
-    running = session.scalar(select(func.count()).where(token.is_not(None)))
+    age = extract("epoch", func.now() - func.min(created))
+    depth, oldest_wait = session.execute(select(func.count(), age).where(waits)).one()
+    running = session.scalar(select(func.count()).where(runs))
     return Queue(depth=depth, running=running or 0, oldest_wait=float(oldest_wait or 0))
 
 

@@ -48,12 +48,6 @@ def served(settings: Settings) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="session")
-def served(settings: Settings) -> Iterator[Served]:
-    with serve(settings) as served:
-        yield served
-
-
 @pytest.fixture
 def anonymous(served: Served, engine: Engine) -> Iterator[httpx.Client]:
     """A client without a key, on an empty database."""
