@@ -9,7 +9,7 @@ import json
 import logging
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.schemas.job import EventObject
+from core.access.repository import live_keys
 from core.db import session_scope
 from core.jobs import repository
 from core.jobs.states import TERMINAL
@@ -38,7 +39,6 @@ BATCH = 200  # events that a client who has to catch up reads at once
 class Followed:
     """A job that somebody listens to. seq: its last event as far as is known. moved: set when any of this changes."""
 
-    job_id: str
     seq: int
     status: str
     listeners: int = 0
@@ -66,24 +66,37 @@ class Followed:
         self.moved = asyncio.Event()
 
 
+@dataclass(frozen=True)
+class Look:
+    """What one look at the database has found: (number of the last event, status) and new frames by job, dead keys."""
+
+    states: dict[str, tuple[int, str]]
+    frames: dict[str, list[tuple[int, bytes]]]
+    dead_keys: set[str]
+
+
 class EventStreams:
-    """All streams of one replica. One task looks for all of them, in one query, and only while somebody listens."""
+    """All streams of one replica. One task looks for all of them at once, and only while somebody listens."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._followed: dict[str, Followed] = {}
+        self._keys: Counter[str] = Counter()  # listeners by the key that let them in
+        self._dead_keys: set[str] = set()  # those of them that have been revoked or have expired since
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
-    async def frames(self, job_id: str, *, cursor: int, seq: int, status: str) -> AsyncIterator[bytes]:
+    async def frames(self, job_id: str, *, key_id: str, cursor: int, seq: int, status: str) -> AsyncIterator[bytes]:
         """The job's events behind the cursor as they happen, until it has ended, then a frame `end`.
+
+        Without that frame it stops when the key is no longer valid or the server leaves.
 
         Args:
             seq, status: of the job, as read when the client was let in.
         """
         yield b": keep-alive\n\n"  # an answer at once, whatever comes
-        with self._following(job_id, seq=seq, status=status) as followed:
-            while not self._closing:
+        with self._following(job_id, key_id=key_id, seq=seq, status=status) as followed:
+            while not self._closing and key_id not in self._dead_keys:
                 moved = followed.moved
                 batch = followed.after(cursor)
                 if batch is None:
@@ -100,13 +113,17 @@ class EventStreams:
     def close(self) -> None:
         """End all streams at the next chance; clients come back with their cursor, to another replica."""
         self._closing = True
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for followed in self._followed.values():
             followed.wake()
 
     @contextmanager
-    def _following(self, job_id: str, *, seq: int, status: str) -> Iterator[Followed]:
-        followed = self._followed.setdefault(job_id, Followed(job_id, seq, status))
+    def _following(self, job_id: str, *, key_id: str, seq: int, status: str) -> Iterator[Followed]:
+        followed = self._followed.setdefault(job_id, Followed(seq, status))
         followed.listeners += 1
+        self._keys[key_id] += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         try:
@@ -115,22 +132,28 @@ class EventStreams:
             followed.listeners -= 1
             if followed.listeners == 0:
                 self._followed.pop(job_id, None)
+            self._keys[key_id] -= 1
+            self._keys += Counter()  # drops what nobody uses any more
 
     async def _watch(self) -> None:
         while self._followed and not self._closing:
             await asyncio.sleep(LOOK_SECONDS)
             known = {job_id: followed.seq for job_id, followed in self._followed.items()}
             try:
-                states, frames = await run_in_threadpool(self._look, known)
+                found = await run_in_threadpool(self._look, known, list(self._keys))
             except SQLAlchemyError as error:
                 log.warning("streams wait for the database: %s", type(error).__name__)
                 continue
-            for job_id, (seq, status) in states.items():
+            for job_id, (seq, status) in found.states.items():
                 followed = self._followed.get(job_id)
-                if followed is not None and (seq, status) != (followed.seq, followed.status):
-                    followed.move(seq, status, frames.get(job_id, []))
+                # A look that began before everybody left and somebody came back may know less than the newcomer.
+                if followed is not None and seq >= followed.seq and (seq, status) != (followed.seq, followed.status):
+                    followed.move(seq, status, found.frames.get(job_id, []))
+            if found.dead_keys != self._dead_keys:
+                self._dead_keys = found.dead_keys
+                self._wake_all()
 
-    def _look(self, known: dict[str, int]) -> tuple[dict[str, tuple[int, str]], dict[str, list[tuple[int, bytes]]]]:
+    def _look(self, known: dict[str, int], key_ids: list[str]) -> Look:
         """Where the jobs are, and the new frames of those that have moved: one read each, however many listen."""
         frames: dict[str, list[tuple[int, bytes]]] = {}
         with session_scope(self._engine) as session:
@@ -140,7 +163,7 @@ class EventStreams:
                     found = repository.events_behind(session, job_id=job_id, seq=known[job_id], limit=RECENT)
                     # What has come since the state was read belongs to the next look.
                     frames[job_id] = [(event.seq, frame(event)) for event in found if event.seq <= seq]
-        return states, frames
+            return Look(states, frames, dead_keys=set(key_ids) - live_keys(session, ids=key_ids))
 
     async def _read(self, job_id: str, cursor: int) -> list[tuple[int, bytes]]:
         while not self._closing:

@@ -1,5 +1,6 @@
 """The trainer's own output, made fit for the job's owner, a chunk at a time."""
 
+import codecs
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class LogReader:
             final: nothing more will be written: the last line need not be whole, and the end of a long log is due.
         """
         size = self._path.stat().st_size if self._path.exists() else 0
-        start = max(self.offset, size - TAIL) if final and self.offset >= self._head else self.offset
+        start = self._tail(size) if final and self.offset >= self._head else self.offset
         if start >= size or (not final and self.offset >= self._head):
             return None
         with self._path.open("rb") as file:
@@ -47,9 +48,19 @@ class LogReader:
         whole = raw.rfind(b"\n") + 1
         if not final and not whole and len(raw) < CHUNK:
             return None
-        raw = raw[:whole] if whole else raw
+        raw = raw[:whole] if whole else _whole_characters(raw)
         left_out = f"[{start - self.offset} bytes left out]\n" if start > self.offset else ""
         return Chunk(self.offset, start + len(raw), left_out + self._text(raw))
+
+    def _tail(self, size: int) -> int:
+        """Where the end of a long log begins: with a line, for half of a path would not be masked."""
+        start = max(self.offset, size - TAIL)
+        if start == self.offset:
+            return start
+        with self._path.open("rb") as file:
+            file.seek(start - 1)
+            skipped = file.read(TAIL).find(b"\n")
+        return start if skipped < 0 else start + skipped
 
     def _text(self, raw: bytes) -> str:
         return mask(raw.decode(errors="replace").replace("\0", "\ufffd"), self._masked)
@@ -62,11 +73,20 @@ def mask(text: str, masked: dict[str, Path]) -> str:
     return text
 
 
+def _whole_characters(raw: bytes) -> bytes:
+    """Without the beginning of a character at its end, which the next piece brings whole."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(raw)
+    begun = decoder.getstate()[0]
+    return raw[: len(raw) - len(begun)] or raw
+
+
 def masks(*, run_dir: Path, work_dir: Path) -> dict[str, Path]:
     """The folders of this host that a trainer's output may name."""
     return {
         "<run>": run_dir,
         "<work>": work_dir,
         "<python>": Path(sys.prefix),
+        "<base python>": Path(sys.base_prefix),  # where the frames of the standard library lie
         "<server>": Path(__file__).resolve().parent.parent,
     }

@@ -38,19 +38,22 @@ def list_events(
     for name, value in (("after", after), ("limit", limit)):
         if value is not None:
             raise InvalidRequest(f"{name}: not with stream=true, which begins behind Last-Event-ID", param=name)
+    cursor = _cursor(last_event_id, last=job.event_seq)
     frames = request.app.state.event_streams.frames(
-        job.id, cursor=_cursor(last_event_id), seq=job.event_seq, status=job.status
+        job.id, key_id=owner.key_id, cursor=cursor, seq=job.event_seq, status=job.status
     )
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
 
-def _cursor(last_event_id: str | None) -> int:
+def _cursor(last_event_id: str | None, *, last: int) -> int:
+    """The number after which a stream begins. One that is yet to come would leave out what comes before it."""
     if not last_event_id:
         return 0
-    if not (last_event_id.isascii() and last_event_id.isdigit()):
+    if not (last_event_id.isascii() and last_event_id.isdigit()) or int(last_event_id) > last:
         raise InvalidRequest(
-            f"Last-Event-ID: the number of an event is needed; given {last_event_id!r}", param="Last-Event-ID"
+            f"Last-Event-ID: must be the number of an event of this job, 0 to {last}; given {last_event_id!r}",
+            param="Last-Event-ID",
         )
     return int(last_event_id)
 

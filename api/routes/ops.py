@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -55,7 +56,7 @@ def list_workers(_: OperatorDep, session: SessionDep, settings: SettingsDep) -> 
 def show_queue(_: OperatorDep, session: SessionDep) -> QueuePage:
     """What waits for workers, and how many unfinished jobs are in which state."""
     found = repository.queues(session)
-    data = [QueueObject(id=name, depth=queue.depth, oldest_wait=queue.oldest_wait) for name, queue in found.items()]
+    data = [QueueObject(id=name, **asdict(queue)) for name, queue in found.items()]
     return QueuePage(data=data, jobs=repository.jobs_by_status(session))
 
 

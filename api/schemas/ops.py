@@ -24,11 +24,12 @@ class WorkerObject(BaseModel):
 
 
 class QueueObject(BaseModel):
-    """What waits for the workers of one queue; `oldest_wait` in seconds."""
+    """What waits for the workers of one queue, and how much they have in hand; `oldest_wait` in seconds."""
 
     id: str
     object: Literal["queue"] = "queue"
     depth: int
+    running: int
     oldest_wait: float
 
 

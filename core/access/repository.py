@@ -1,4 +1,4 @@
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
@@ -18,18 +18,23 @@ def organization_of_project(session: Session, project_id: str) -> Organization:
     return session.scalars(statement.where(Project.id == project_id)).one()
 
 
+def _is_live() -> tuple[ColumnElement[bool], ...]:
+    return ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
+
+
 def owner_of_key(session: Session, *, sha256: str) -> Owner | None:
     """Who the key with that digest speaks for, unless it is revoked or has expired."""
     found = session.execute(
         select(ApiKey.id, ApiKey.project_id, Project.rate_limit_per_minute)
         .outerjoin(Project, Project.id == ApiKey.project_id)
-        .where(
-            ApiKey.sha256 == sha256,
-            ApiKey.revoked_at.is_(None),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()),
-        )
+        .where(ApiKey.sha256 == sha256, *_is_live())
     ).one_or_none()
     return Owner(*found) if found else None
+
+
+def live_keys(session: Session, *, ids: list[str]) -> set[str]:
+    """Those of the keys that are neither revoked nor expired."""
+    return set(session.scalars(select(ApiKey.id).where(ApiKey.id.in_(ids), *_is_live())))
 
 
 def projects_of_organization(session: Session, *, of_project: str, ids: list[str]) -> set[str]:

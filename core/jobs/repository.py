@@ -110,10 +110,11 @@ def artifacts(session: Session, *, job: Job) -> list[Artifact]:
     return list(session.scalars(select(Artifact).where(Artifact.job_id == job.id).order_by(Artifact.name)))
 
 
-def metrics(session: Session, *, job: Job) -> list[tuple[int, dict[str, Any]]]:
-    """(step, figures) of every step that is known, in order."""
+def metrics(session: Session, *, job: Job) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(step, figures) of every step that is known, in order; never many of them in memory."""
     statement = select(Metric.step, Metric.data).where(Metric.job_id == job.id).order_by(Metric.step)
-    return [(row.step, row.data) for row in session.execute(statement)]
+    for row in session.execute(statement, execution_options={"yield_per": 1000}):
+        yield row.step, row.data
 
 
 def logs(session: Session, *, job: Job, after: int | None, limit: int) -> Page[LogChunk]:

@@ -1,6 +1,7 @@
 """Figures over steps, thinned for a plot."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from core.errors import InvalidRequest
@@ -9,18 +10,18 @@ NOT_SERIES = ("step", "total_steps")
 
 
 def series(
-    rows: Sequence[tuple[int, dict[str, Any]]], *, names: list[str] | None, max_points: int
+    rows: Iterable[tuple[int, dict[str, Any]]], *, names: list[str] | None, max_points: int
 ) -> dict[str, tuple[list[int], list[float]]]:
     """(steps, values) by name, at most `max_points` each; steps at which a figure was not measured are left out.
 
     Raises:
         InvalidRequest: a name that this job has no figure of.
     """
-    found: dict[str, tuple[list[int], list[float]]] = {}
+    found: dict[str, tuple[array[int], array[float]]] = {}
     for step, data in rows:
         for name, value in data.items():
             if name not in NOT_SERIES and isinstance(value, int | float):
-                steps, values = found.setdefault(name, ([], []))
+                steps, values = found.setdefault(name, (array("q"), array("d")))
                 steps.append(step)
                 values.append(float(value))
     for name in names or ():
@@ -30,14 +31,14 @@ def series(
     return {name: thin(*found[name], max_points=max_points) for name in names or found}
 
 
-def thin(steps: list[int], values: list[float], *, max_points: int) -> tuple[list[int], list[float]]:
+def thin(steps: Sequence[int], values: Sequence[float], *, max_points: int) -> tuple[list[int], list[float]]:
     """Largest-Triangle-Three-Buckets: keeps first, last, and of each bucket between them what stands out most.
 
     Source: Sveinn Steinarsson, Downsampling Time Series for Visual Representation, 2013, section 4.2.
     """
     count = len(steps)
     if count <= max_points:
-        return steps, values
+        return list(steps), list(values)
     if max_points == 2:
         return [steps[0], steps[-1]], [values[0], values[-1]]
     width = (count - 2) / (max_points - 2)

@@ -26,6 +26,7 @@ class Job(Owned, Base):
         CheckConstraint("(token IS NULL) = (lease_expires_at IS NULL)", name="lease_with_token"),
         Index("ix_jobs_project_id_created_at_id", "project_id", "created_at", "id"),
         Index("ix_jobs_created_at_id", "created_at", "id"),
+        Index("ix_jobs_status_created_at_id", "status", "created_at", "id"),
         Index("ix_jobs_queued", "priority", "created_at", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_active", "lease_expires_at", postgresql_where=text("token IS NOT NULL")),
         Index("ix_jobs_validating", "created_at", postgresql_where=text("status = 'validating_files'")),

@@ -1,10 +1,10 @@
 """SQL about all projects at once: only operators' routes and `/metrics` may call it."""
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import extract, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, extract, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.jobs.states import QUEUED, STATES, TERMINAL
 from core.models import Attempt, File, Job
@@ -12,9 +12,11 @@ from core.models import Attempt, File, Job
 
 @dataclass(frozen=True)
 class Queue:
-    """depth: how many wait. oldest_wait: seconds that the oldest of them has waited; 0 where none does."""
+    """depth: how many wait. running: how many a worker has. oldest_wait: seconds since the oldest that waits was
+    created; 0 where none does."""
 
     depth: int
+    running: int
     oldest_wait: float
 
 
@@ -26,20 +28,30 @@ def jobs_by_status(session: Session) -> dict[str, int]:
 
 
 def queues(session: Session) -> dict[str, Queue]:
-    """What waits for workers, by queue."""
-    train = session.execute(
-        select(func.count(), func.min(Job.created_at)).where(Job.status == QUEUED).add_columns(func.now())
-    ).one()
-    cpu = session.execute(
-        select(func.count(), func.min(File.created_at))
-        .where(File.status == "uploaded", File.token.is_(None))
-        .add_columns(func.now())
-    ).one()
-    return {name: _queue(*row) for name, row in (("train", train), ("cpu", cpu))}
+    """What waits for workers and what they are at, by queue: jobs (`train`), validations of files (`cpu`)."""
+    unvalidated = File.status == "uploaded"
+    return {
+        "train": _queue(session, Job.created_at, waits=Job.status == QUEUED, runs=Job.token.is_not(None)),
+        "cpu": _queue(
+            session,
+            File.created_at,
+            waits=and_(unvalidated, File.token.is_(None)),
+            runs=and_(unvalidated, File.token.is_not(None)),
+        ),
+    }
 
 
-def _queue(depth: int, oldest: Any, now: Any) -> Queue:
-    return Queue(depth=depth, oldest_wait=(now - oldest).total_seconds() if oldest else 0.0)
+def _queue(
+    session: Session,
+    created: InstrumentedAttribute[datetime],
+    *,
+    waits: ColumnElement[bool],
+    runs: ColumnElement[bool],
+) -> Queue:
+    age = extract("epoch", func.now() - func.min(created))
+    depth, oldest_wait = session.execute(select(func.count(), age).where(waits)).one()
+    running = session.scalar(select(func.count()).where(runs))
+    return Queue(depth=depth, running=running or 0, oldest_wait=float(oldest_wait or 0))
 
 
 def attempts_by_outcome(session: Session) -> dict[str, int]:

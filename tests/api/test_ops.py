@@ -42,7 +42,8 @@ def test_workers_and_queues(http: httpx.Client, operator: dict[str, str], busy: 
     (worker,) = http.get("/v1/ops/workers", headers=operator).json()["data"]
     assert (worker["id"], worker["alive"], worker["attempts"][0]["job_id"]) == ("train@a", True, busy[0])
     answer = http.get("/v1/ops/queue", headers=operator).json()
-    assert {queue["id"]: queue["depth"] for queue in answer["data"]} == {"train": 1, "cpu": 1}
+    counts = {queue["id"]: (queue["depth"], queue["running"]) for queue in answer["data"]}
+    assert counts == {"train": (1, 1), "cpu": (1, 0)}
     assert all(queue["oldest_wait"] >= 0 for queue in answer["data"])
     assert answer["jobs"] == {"paused": 0, "pausing": 0, "queued": 1, "running": 1, "validating_files": 0}
 
@@ -55,6 +56,8 @@ def test_a_projects_key_is_refused(http: httpx.Client, path: str) -> None:
 
 def test_prometheus(http: httpx.Client, operator: dict[str, str], busy: tuple[str, str]) -> None:
     assert http.get(f"/v1/fine_tuning/jobs/{busy[0]}").status_code == 200
+    for word in ("BREW", "WHEN"):
+        assert http.request(word, "/v1/files").status_code == 405
     text = http.get("/metrics", headers=operator).text
     samples = {
         (sample.name, *sorted(sample.labels.values())): sample.value
@@ -65,7 +68,8 @@ def test_prometheus(http: httpx.Client, operator: dict[str, str], busy: tuple[st
     assert samples["tunesmith_queue_depth", "train"] == 1
     assert samples["tunesmith_workers_alive", "train"] == 1
     assert samples["tunesmith_http_requests_total", "/fine_tuning/jobs/{job_id}", "200", "GET"] >= 1
-    assert busy[0] not in text
+    assert sum(value for key, value in samples.items() if key[0].endswith("requests_total") and "other" in key) >= 2
+    assert not any(word in text for word in (busy[0], "BREW", "WHEN"))
 
 
 def test_a_job_says_where_it_stands(http: httpx.Client, busy: tuple[str, str]) -> None:
