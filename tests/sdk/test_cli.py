@@ -21,7 +21,8 @@ def cli(script: Script, *arguments: str, **env: str) -> subprocess.CompletedProc
     settings = {"TUNESMITH_BASE_URL": f"{script.url}/v1", "TUNESMITH_API_KEY": "tsk-secret", **env}
     given = {key: value for key, value in {**os.environ, **settings}.items() if value}
     command = [sys.executable, "-m", "tunesmith", *arguments]
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+    # Not here: a stack that somebody has started in this folder would be found by its .tunesmith/env.
+    return subprocess.run(command, env=given, cwd="/", capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_help_imports_neither_the_client_nor_its_libraries() -> None:
