@@ -32,5 +32,5 @@ def test_a_failed_trainers_traceback_is_in_the_logs_without_the_hosts_folders(st
         assert folder not in text
     assert [item["seq"] for item in logs["data"]] == list(range(1, len(logs["data"]) + 1))
     assert {item["attempt"] for item in logs["data"]} == {logs["data"][0]["attempt"]}
-    assert usage["cpu_seconds"] > 0
+    # It may have failed before it was first sampled; what was charged is what is summed up.
     assert (total["jobs"], round(total["cpu_seconds"], 3)) == (1, usage["cpu_seconds"])
