@@ -36,9 +36,10 @@ def test_the_estimate_is_what_the_job_reports(stack: Stack, openai: OpenAI) -> N
     with httpx.Client(base_url=f"{stack.url}/v1", headers=headers, timeout=60) as http:
 
         def estimate() -> dict | None:
-            """Once a worker has published the model's card."""
+            """Once a worker has published the model's card, and has reported itself to the emptied database."""
             answer = http.post("/fine_tuning/jobs/estimate", json=body)
-            return answer.json() if answer.status_code == 200 else None
+            found = answer.json() if answer.status_code == 200 else None
+            return found if found and found["memory"]["devices"] else None
 
         foretold = eventually(estimate, seconds=120, what="an estimate")
         # The catalogue has models, too, whose places are empty: they must not keep the others' cards back.
