@@ -74,6 +74,7 @@ def test_upload_train_and_load_with_plain_peft(openai: OpenAI, stack: Stack, tmp
     assert done.status == "succeeded", done.error
     assert done.fine_tuned_model.startswith("ft:tiny-random-llama:tunesmith:caps:")
     assert done.trained_tokens > 0
+    assert done.usage["cpu_seconds"] > 0
     assert done.hyperparameters.n_epochs == 3
 
     events = list(openai.fine_tuning.jobs.list_events(job.id))[::-1]
