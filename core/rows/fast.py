@@ -3,48 +3,120 @@
 It accepts nothing that `core.rows.chat` would refuse, and reads it as that does; what it does not know it leaves to it.
 """
 
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 import msgspec
 
+from core.rows import tools
+from core.rows.chat import Kind, match_calls
+from core.rows.error import RowError
+
+LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
+UNNUMBERED = 0  # no fault of this path is ever shown
+
+
+class TextPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    type: Literal["text"]
+    text: str
+
 
 class PlainMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A message of text. It has what `core.rows.chat.Message` has."""
+    """A message that is read like `core.rows.chat.Message`. written: what its `content` is read from."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    written: str | list[TextPart] | None = msgspec.field(default=None, name="content")
     weight: Literal[0, 1] | None = None
     name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+
+    @property
+    def content(self) -> str:
+        return self.written if isinstance(self.written, str) else "".join(part.text for part in self.written or ())
 
     @property
     def trained(self) -> bool:
         return self.role == "assistant" and self.weight != 0
 
-    @property
-    def tool_calls(self) -> None:
-        return None
-
 
 class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """tools: as they are written; rows tend to offer the same."""
+
     messages: list[PlainMessage]
+    tools: msgspec.Raw = msgspec.Raw(b"null")
+    parallel_tool_calls: bool | None = None
 
 
-_decoder = msgspec.json.Decoder(PlainChat)
+class PromptCompletion(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    prompt: str
+    completion: str
 
 
-def plain_messages(line: bytes) -> list[PlainMessage] | None:
-    """The messages of a row that is valid; None where only the careful path can tell."""
+class InstructionResponse(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    instruction: str
+    response: str
+
+
+_chat = msgspec.json.Decoder(PlainChat)
+_prompt_completion = msgspec.json.Decoder(PromptCompletion)
+_instruction_response = msgspec.json.Decoder(InstructionResponse)
+Plain = tuple[list[PlainMessage], list[dict[str, Any]] | None]
+
+
+def plain_chat(line: bytes, kind: Kind) -> Plain | None:
+    """(messages, tools) of a row of that kind that is valid; None where only the careful path can tell."""
     try:
-        messages = _decoder.decode(line).messages
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if kind == "messages":
+            return _from_messages(_chat.decode(line))
+        if kind == "prompt_completion":
+            row = _prompt_completion.decode(line)
+            return _from_pair(row.prompt, row.completion)
+        row = _instruction_response.decode(line)
+        return _from_pair(row.instruction, row.response)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RowError):
         return None
-    learnt = False
-    for message in messages:
+
+
+def _from_pair(asked: str, answered: str) -> Plain | None:
+    if not answered or answered.isspace():
+        return None
+    return [PlainMessage("user", asked), PlainMessage("assistant", answered)], None
+
+
+def _from_messages(chat: PlainChat) -> Plain | None:
+    learnt = calling = False
+    for message in chat.messages:
+        calls = message.tool_calls
+        if message.written is None and calls is None:
+            return None
         if message.role == "assistant":
+            if calls is not None:
+                tools.calls(UNNUMBERED, calls, "")
+                calling = True
             if message.weight != 0:
-                if not message.content or message.content.isspace():
+                if calls is None and (not (content := message.content) or content.isspace()):
                     return None
                 learnt = True
-        elif message.weight is not None:
+        elif message.weight is not None or calls is not None:
             return None
-    return messages if learnt else None
+        if (message.tool_call_id is not None) != (message.role == "tool"):
+            return None
+        calling = calling or message.role == "tool"
+    if not learnt:
+        return None
+    offered = _offered(bytes(chat.tools))
+    if calling:
+        match_calls(UNNUMBERED, chat.messages, offered)
+    return chat.messages, offered
+
+
+def _offered(written: bytes) -> list[dict[str, Any]] | None:
+    if len(written) > LONGEST_TOOLS:
+        raise RowError(UNNUMBERED, "tools", "too long to be kept")
+    return _offered_once(written)
+
+
+@lru_cache(maxsize=64)
+def _offered_once(written: bytes) -> list[dict[str, Any]] | None:
+    return tools.offered(UNNUMBERED, msgspec.json.decode(written))
