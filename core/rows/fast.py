@@ -87,22 +87,23 @@ def _from_pair(asked: str, answered: str) -> Plain | None:
 def _from_messages(chat: PlainChat) -> Plain | None:
     learnt = calling = False
     for message in chat.messages:
-        calls = message.tool_calls
+        role, calls = message.role, message.tool_calls
         if message.written is None and calls is None:
             return None
-        if message.role == "assistant":
-            if calls is not None:
-                tools.calls(UNNUMBERED, calls, "")
-                calling = True
-            if message.weight != 0:
-                if calls is None and (not (content := message.content) or content.isspace()):
-                    return None
-                learnt = True
-        elif message.weight is not None or calls is not None:
+        if role != "assistant":
+            if message.weight is not None or calls is not None or (message.tool_call_id is None) == (role == "tool"):
+                return None
+            calling = calling or role == "tool"
+            continue
+        if message.tool_call_id is not None:
             return None
-        if (message.tool_call_id is not None) != (message.role == "tool"):
-            return None
-        calling = calling or message.role == "tool"
+        if calls is not None:
+            tools.calls(UNNUMBERED, calls, "")
+            calling = True
+        if message.weight != 0:
+            if calls is None and (not (content := message.content) or content.isspace()):
+                return None
+            learnt = True
     if not learnt:
         return None
     offered = _offered(bytes(chat.tools))
