@@ -3,13 +3,14 @@
 It accepts nothing that `core.rows.chat` would refuse, and reads it as that does; what it does not know it leaves to it.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
 from core.rows import tools
-from core.rows.chat import Kind, match_calls
+from core.rows.chat import AnyMessage, Kind, match_calls
 from core.rows.error import RowError
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
@@ -22,18 +23,14 @@ class TextPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class PlainMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A message that is read like `core.rows.chat.Message`. written: what its `content` is read from."""
+    """A message that is read like `core.rows.chat.Message`; its content is text once `plain_chat` has answered."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    written: str | list[TextPart] | None = msgspec.field(default=None, name="content")
+    content: str | list[TextPart] | None = None
     weight: Literal[0, 1] | None = None
     name: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: str | None = None
-
-    @property
-    def content(self) -> str:
-        return self.written if isinstance(self.written, str) else "".join(part.text for part in self.written or ())
 
     @property
     def trained(self) -> bool:
@@ -61,7 +58,7 @@ class InstructionResponse(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 _chat = msgspec.json.Decoder(PlainChat)
 _prompt_completion = msgspec.json.Decoder(PromptCompletion)
 _instruction_response = msgspec.json.Decoder(InstructionResponse)
-Plain = tuple[list[PlainMessage], list[dict[str, Any]] | None]
+Plain = tuple[Sequence[AnyMessage], list[dict[str, Any]] | None]
 
 
 def plain_chat(line: bytes, kind: Kind) -> Plain | None:
@@ -81,15 +78,18 @@ def plain_chat(line: bytes, kind: Kind) -> Plain | None:
 def _from_pair(asked: str, answered: str) -> Plain | None:
     if not answered or answered.isspace():
         return None
-    return [PlainMessage("user", asked), PlainMessage("assistant", answered)], None
+    return _read([PlainMessage("user", asked), PlainMessage("assistant", answered)]), None
 
 
 def _from_messages(chat: PlainChat) -> Plain | None:
     learnt = calling = False
     for message in chat.messages:
         role, calls = message.role, message.tool_calls
-        if message.written is None and calls is None:
-            return None
+        content = message.content
+        if not isinstance(content, str):
+            if content is None and calls is None:
+                return None
+            content = message.content = "".join(part.text for part in content or ())
         if role != "assistant":
             if message.weight is not None or calls is not None or (message.tool_call_id is None) == (role == "tool"):
                 return None
@@ -101,15 +101,20 @@ def _from_messages(chat: PlainChat) -> Plain | None:
             tools.calls(UNNUMBERED, calls, "")
             calling = True
         if message.weight != 0:
-            if calls is None and (not (content := message.content) or content.isspace()):
+            if calls is None and (not content or content.isspace()):
                 return None
             learnt = True
     if not learnt:
         return None
     offered = _offered(bytes(chat.tools))
     if calling:
-        match_calls(UNNUMBERED, chat.messages, offered)
-    return chat.messages, offered
+        match_calls(UNNUMBERED, _read(chat.messages), offered)
+    return _read(chat.messages), offered
+
+
+def _read(messages: list[PlainMessage]) -> Sequence[AnyMessage]:
+    """The same messages, now that every content is text."""
+    return cast("Sequence[AnyMessage]", messages)
 
 
 def _offered(written: bytes) -> list[dict[str, Any]] | None:
