@@ -15,6 +15,8 @@ from core.storage import CHUNK, MultipartWriter, Storage
 MOST_PARTS = 16
 MOST_HEADER_BYTES = 8 * 1024
 MOST_FIELD_BYTES = 4 * 1024
+# All that is not the file: parts' headers and fields, boundaries, and what stands before the first and after the last.
+MOST_FORM_BYTES = 256 * 1024
 
 
 @dataclass
@@ -81,6 +83,7 @@ class FormParser:
         self._needs_filename = needs_filename
         self._files = 0
         self._parts = 0
+        self._fed = 0
         self._complete = False
         self._parser = MultipartParser(
             boundary,
@@ -102,6 +105,9 @@ class FormParser:
             self._parser.write(chunk)
         except ValueError as error:  # the parser's own error is one
             raise InvalidRequest(f"the body is not a valid multipart form: {error}") from None
+        self._fed += len(chunk)
+        if self._fed - self._writer.bytes > MOST_FORM_BYTES:
+            raise TooLarge(f"the form has more than {MOST_FORM_BYTES} bytes besides its file")
 
     def finish(self) -> Form:
         """The whole form; InvalidRequest where the body ended early, or the file did not come."""

@@ -50,12 +50,13 @@ def limit(path: str, name: str) -> None:
     space = ADDRESS_SPACE.get(format, OTHERWISE)
     for resource_name, most in (
         (resource.RLIMIT_AS, space),
-        (resource.RLIMIT_CPU, CPU_SECONDS),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 32),
     ):
         resource.setrlimit(resource_name, (most, most))
+    # The soft limit tells by SIGXCPU whose fault it is; the hard one's SIGKILL could come from anybody.
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 10))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from core.rows.cells import STRUCTURED, check_columns, from_text
 from core.rows.error import RowError
 from core.rows.jsonl import BUFFER, BYTE_ORDER_MARK, LONGEST_LINE
 
+OTHER_SEPARATORS = (";", "\t", "|")
+
 
 def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
     """(line on which the row begins, row or what is wrong with it); an empty cell of a structured column is absent.
@@ -21,15 +23,28 @@ def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | 
         text = _Text(file)
         reader = csv.reader(text, strict=True)
         try:
-            header = [column.strip() for column in next(reader, [])]
-            check_columns(header)
-            text.end_row()
+            header = _header(reader, text)
             for cells in reader:
                 number = text.end_row()
                 if cells:
                     yield number, _row(number, header, cells)
         except csv.Error as error:
             raise RowError(text.row_line, "", f"not valid CSV ({error})") from None
+
+
+def _header(reader: Iterator[list[str]], text: "_Text") -> list[str]:
+    """The names of the columns, from the first row that is not blank."""
+    for cells in reader:
+        line = text.end_row()
+        if not cells:
+            continue
+        header = [column.strip() for column in cells]
+        check_columns(header)
+        for separator in OTHER_SEPARATORS:
+            if len(header) == 1 and separator in header[0]:
+                raise RowError(line, "", f"the columns are separated by {separator!r}; commas are needed")
+        return header
+    return []
 
 
 def _row(number: int, header: list[str], cells: list[str]) -> dict[str, Any] | RowError:

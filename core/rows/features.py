@@ -1,9 +1,11 @@
 """What validation looks at in a row besides its verdict."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
+
+from core.rows.chat import AnyMessage
 
 # What answers that refuse begin with, in lower case and with plain apostrophes.
 REFUSALS = (
@@ -31,19 +33,6 @@ FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0
 # In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
 MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
 ASSISTANT, UNTRAINED, CALLS, TOOLS = "\x04", "\x05", "\x06", "\x07"
-
-
-class AnyMessage(Protocol):
-    """A message of either path."""
-
-    @property
-    def role(self) -> str: ...
-    @property
-    def content(self) -> str: ...
-    @property
-    def trained(self) -> bool: ...
-    @property
-    def tool_calls(self) -> list[dict[str, Any]] | None: ...
 
 
 class Features(NamedTuple):

@@ -75,10 +75,20 @@ def decode(number: int, line: bytes) -> dict[str, Any]:
         row = msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line)
     except UnicodeDecodeError:
         raise RowError(number, "", "not valid UTF-8") from None
+    except MemoryError:
+        raise RowError(number, "", "decoding this row takes more memory than is allowed") from None
     except (msgspec.DecodeError, RecursionError) as error:
-        if not line.endswith(b"\n"):
-            raise RowError(number, "", "the last line is cut off: it is no valid JSON and has no newline") from None
-        raise RowError(number, "", f"not valid JSON ({error})") from None
+        raise RowError(number, "", _why_no_json(line, str(error))) from None
     if not isinstance(row, dict):
         raise RowError(number, "", f"a JSON object is needed, not {kind_of(row)}")
     return row
+
+
+def _why_no_json(line: bytes, reason: str) -> str:
+    if not line.endswith(b"\n"):
+        return "the last line is cut off: it is no valid JSON and has no newline"
+    if "truncated" in reason:
+        return (
+            "the JSON goes on behind the end of the line: in JSONL each line is one whole object, with no list around"
+        )
+    return f"not valid JSON ({reason})"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.rows.chat import Kind, chat_kind, to_chat
 from core.rows.error import EmptyAnswer, RowError
-from core.rows.fast import plain_messages
+from core.rows.fast import plain_chat
 from core.rows.features import Features, features
 from core.rows.formats import Format, detect
 from core.rows.read import Raw, decoded, raw_rows
@@ -80,10 +80,10 @@ def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Sur
 
 def _features(report: Report, number: int, raw: Raw) -> Features:
     """Raises RowError where the row can't be used."""
-    if report.kind == "messages" and isinstance(raw, bytes):
-        messages = plain_messages(raw)
-        if messages is not None:
-            return features(messages, None)
+    if report.kind and isinstance(raw, bytes):
+        plain = plain_chat(raw, report.kind)
+        if plain is not None:
+            return features(*plain)
     row = decoded(number, raw)
     kind = chat_kind(number, row)
     report.kind = report.kind or kind

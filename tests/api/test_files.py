@@ -78,6 +78,16 @@ def test_endless_fields_headers_and_parts_are_refused(http: httpx.Client) -> Non
         assert http.post("/v1/files", data=data, files={"file": ("a", ROW)}).status_code == 413
 
 
+@pytest.mark.parametrize(
+    "form", [b"", b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx\r\n--b--\r\n']
+)
+def test_blank_lines_without_end_around_the_form_are_refused(http: httpx.Client, form: bytes) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = http.post("/v1/files", content=form + b"\r\n" * 2**20, headers=headers)
+    assert answer.status_code == 413, answer.text
+    assert "besides its file" in answer.json()["error"]["message"]
+
+
 def test_an_upload_that_ends_early_leaves_nothing(http: httpx.Client) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\nhalf a'
     answer = http.post("/v1/files", content=body, headers={"content-type": "multipart/form-data; boundary=b"})

@@ -286,3 +286,10 @@ def test_what_the_template_refuses_or_drops_is_an_error(tokenizer: Any) -> None:
 def test_tool_calls_that_a_template_drops_are_an_error(tokenizer: Any) -> None:
     with pytest.raises(ValueError, match=r"messages\[2\]"):
         templated(tokenizer, "{% for m in messages %}{{ m.content }}{% endfor %}").tokenize(WITH_TOOLS)
+
+
+def test_arguments_nested_too_deeply_to_be_read_stay_text() -> None:
+    arguments = '{"a":' * 5000 + "1" + "}" * 5000
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    (rendered,) = as_dicts([Message("assistant", "", trained=True, tool_calls=[call])])
+    assert rendered["tool_calls"] == [call]

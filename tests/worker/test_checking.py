@@ -2,10 +2,12 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -64,6 +66,14 @@ def test_json_that_is_nested_without_end_is_a_fault(tmp_path: Path) -> None:
     assert message(write(tmp_path, b'{"messages":' + b"[" * 5_000_000 + b"\n")).startswith("not valid JSON")
 
 
+def test_a_row_that_decodes_to_too_much_is_named(tmp_path: Path) -> None:
+    good = jsonl([{"messages": [{"role": "assistant", "content": "x"}]}])
+    huge = b'{"messages":[' + b"{}," * 5_000_000 + b"{}]}\n"
+    checked = check(write(tmp_path, good + huge + good), name="rows.jsonl", stop=threading.Event())
+    (fault,) = checked.figures["faults"]
+    assert (fault["line"], fault["message"]) == (2, "decoding this row takes more memory than is allowed")
+
+
 def test_a_parquet_bomb_is_refused(tmp_path: Path) -> None:
     """Its rows hold 800 GB, of which its metadata knows 8 MB: a value is counted once, however many rows have it."""
     value = pyarrow.array(["x" * 4_000_000])
@@ -99,6 +109,20 @@ def test_the_child_sees_no_secrets_and_is_killed_when_nobody_waits(
     thread.join(20)
     assert len(ended) == 1
     assert not child.is_running()
+
+
+def test_a_file_that_takes_too_much_processor_time_is_a_fault(tmp_path: Path) -> None:
+    code = (
+        "import sys; from core.rows import check; check.CPU_SECONDS = 1; check.limit(*sys.argv[1:])\nwhile True: pass"
+    )
+    path = write(tmp_path, jsonl([PAIR]))
+    assert subprocess.run([sys.executable, "-c", code, str(path), "rows"], check=False).returncode == -signal.SIGXCPU
+    waits = tmp_path / "waits"
+    os.mkfifo(waits)
+    with ThreadPoolExecutor() as pool:
+        checked = pool.submit(check, waits, name="rows", stop=threading.Event())
+        eventually(lambda: running(waits), seconds=20, what="the child runs").send_signal(signal.SIGXCPU)
+        assert checked.result(20).figures["faults"][0]["message"] == "reading the file takes more time than is allowed"
 
 
 def running(path: Path) -> psutil.Process | None:

@@ -2,8 +2,9 @@
 # Copied from core/rows/chat.py by sdk/tools/copy_core.py: change it there.
 """Chats, the rows of supervised fine-tuning, in whichever of their three forms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from tunesmith.rules import tools
 from tunesmith.rules.error import EmptyAnswer, RowError
@@ -38,6 +39,21 @@ class Message:
     trained: bool = False
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: str | None = None
+
+
+class AnyMessage(Protocol):
+    """A message, whether it was read here or by `tunesmith.rules.fast`."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def content(self) -> str: ...
+    @property
+    def trained(self) -> bool: ...
+    @property
+    def tool_calls(self) -> list[dict[str, Any]] | None: ...
+    @property
+    def tool_call_id(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,7 @@ def _from_messages(number: int, row: dict[str, Any]) -> Chat:
     messages = [_message(number, item, f"messages[{i}]") for i, item in enumerate(value)]
     if not any(message.trained for message in messages):
         raise RowError(number, "messages", "no assistant message to learn from (none, or all have weight 0)")
-    _match_calls(number, messages, offered)
+    match_calls(number, messages, offered)
     return Chat(messages, offered)
 
 
@@ -153,7 +169,7 @@ def _content(number: int, value: Any, field: str, *, optional: bool) -> str:
     return "".join(texts)
 
 
-def _match_calls(number: int, messages: list[Message], offered: list[dict[str, Any]] | None) -> None:
+def match_calls(number: int, messages: Sequence[AnyMessage], offered: list[dict[str, Any]] | None) -> None:
     """Each call is of a function that the row offers, where it offers any; each tool message answers one."""
     names = {tool["function"]["name"] for tool in offered or []}
     made: set[str] = set()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.rules.chat import Kind, chat_kind, to_chat
 from tunesmith.rules.error import EmptyAnswer, RowError
-from tunesmith.rules.fast import plain_messages
+from tunesmith.rules.fast import plain_chat
 from tunesmith.rules.features import Features, features
 from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.read import Raw, decoded, raw_rows
@@ -82,10 +82,10 @@ def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Sur
 
 def _features(report: Report, number: int, raw: Raw) -> Features:
     """Raises RowError where the row can't be used."""
-    if report.kind == "messages" and isinstance(raw, bytes):
-        messages = plain_messages(raw)
-        if messages is not None:
-            return features(messages, None)
+    if report.kind and isinstance(raw, bytes):
+        plain = plain_chat(raw, report.kind)
+        if plain is not None:
+            return features(*plain)
     row = decoded(number, raw)
     kind = chat_kind(number, row)
     report.kind = report.kind or kind

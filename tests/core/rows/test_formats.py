@@ -37,6 +37,7 @@ def test_every_format_gives_the_same_chats(format: str, rows: list[dict[str, Any
 def test_rows_are_numbered_as_in_an_editor(tmp_path: Path) -> None:
     rows = b'prompt,completion\r\n"a\r\nb",c\r\n\r\nd,e\r\n'
     assert [number for number, _ in chats(write(tmp_path, rows))] == [2, 5]
+    assert [number for number, _ in chats(write(tmp_path, b"\n\n" + rows))] == [4, 7]
 
 
 def test_a_table_may_hold_messages_as_text(tmp_path: Path) -> None:
@@ -61,6 +62,8 @@ def test_a_table_may_hold_messages_as_text(tmp_path: Path) -> None:
         (b'prompt,completion\n"a,b\n', "a.csv", "line 2: not valid CSV (unexpected end of data)"),
         (b'prompt,completion\na,b\n"a" b,c\n', "a.csv", "line 3: not valid CSV"),
         (b"prompt,completion\na,\xff\n", "a.csv", "line 2: not valid UTF-8"),
+        (b"prompt;completion\na;b\n", "a.csv", "line 1: the columns are separated by ';'; commas are needed"),
+        (b"[\n{},\n]\n", "a.jsonl", "line 1: the JSON goes on behind the end of the line: in JSONL each line is one"),
         (b"messages\n[{\n", "a.csv", "line 2: messages: not valid JSON"),
         (b"," * 100 + b"prompt\n", "a.csv", "line 1: 101 columns; at most 64 are allowed"),
         (gzipped(PAIRS)[:-12], "a.jsonl.gz", "the gzip data is damaged or cut off"),

@@ -95,7 +95,7 @@ def test_a_byte_order_mark_is_no_fault_of_the_row() -> None:
         ({"text": "x"}, "has 'text', where 'messages', 'prompt' and 'completion', or"),
         ({"prompt": "x"}, "completion: a string is needed, not nothing"),
         ([1], "line 3: a JSON object is needed, not a list"),
-        (b'{"messages": \n', "line 3: not valid JSON"),
+        (b'{"messages": \n', "line 3: the JSON goes on behind the end of the line"),
         (b'{"prompt": "\xff"}\n', "line 3: not valid UTF-8"),
         (b'{"prompt": "x", "compl', "line 3: the last line is cut off"),
         (b"[" * 100_000 + b"\n", "line 3: not valid JSON"),
