@@ -5,6 +5,7 @@ own looks there too, so that a lost message costs one poll interval.
 """
 
 import logging
+import os
 import threading
 from typing import Any
 
@@ -39,11 +40,13 @@ def _log_to_stderr(loglevel: int, **_: Any) -> None:
 def _start(sender: Any, **_: Any) -> None:
     # In the main thread and before Celery starts threads of its own: the forkserver is started here.
     queues = list(sender.app.amqp.queues.consume_from)
-    _slots.update(start_slots(get_settings(), queues=queues, worker_id=sender.hostname, draining=_draining))
-
-
-@signals.worker_ready.connect
-def _poll(**_: Any) -> None:
+    try:
+        _slots.update(start_slots(get_settings(), queues=queues, worker_id=sender.hostname, draining=_draining))
+    except Exception:
+        # Celery only logs what its signals raise: the worker would stay, without slots and deaf.
+        log.exception("the worker can't start")
+        os._exit(1)
+    # Not once Celery is ready: it never is while the broker is away.
     for queue, slots in _slots.items():
         threading.Thread(target=slots.poll, name=f"poll-{queue}", daemon=True).start()
 

@@ -69,8 +69,19 @@ class Cache:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def _remove_leftovers(self) -> None:
+        """What a killed process was making. Whoever makes an entry holds its lock: where that is free, nobody does."""
+        for path in (path for folder in (self._files, self._models) for path in folder.glob("*.part*")):
+            with (self._locks / path.name.partition(".")[0]).open("w") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                _remove(path)
+
     def _evict(self, *, keep: Path) -> None:
         with self._lock("evict"):
+            self._remove_leftovers()
             entries = [path for folder in (self._files, self._models) for path in folder.iterdir()]
             used = sorted((path.stat().st_mtime, path) for path in entries if ".part" not in path.name)
             sizes = {path: _size(path) for _, path in used}
@@ -81,8 +92,12 @@ class Cache:
                 if path == keep:
                     continue
                 with self._lock(path.name):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                    _remove(path)
                 total -= sizes[path]
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

@@ -27,8 +27,7 @@ class LogReader:
 
     def __init__(self, path: Path, *, masked: dict[str, Path], most: int) -> None:
         self._path = path
-        # The longest first: a run directory lies in the work directory.
-        self._masks = sorted(((str(folder), mask) for mask, folder in masked.items()), key=lambda m: -len(m[0]))
+        self._masked = masked
         self._head = max(0, most - TAIL)
         self.offset = 0
 
@@ -53,10 +52,16 @@ class LogReader:
         return Chunk(self.offset, start + len(raw), left_out + self._text(raw))
 
     def _text(self, raw: bytes) -> str:
-        text = raw.decode(errors="replace").replace("\0", "\ufffd")
-        for folder, mask in self._masks:
-            text = text.replace(folder, mask)
-        return text
+        return mask(raw.decode(errors="replace"), self._masked)
+
+
+def mask(text: str, masked: dict[str, Path]) -> str:
+    """The text with folders of this host replaced by what stands for them, and without NUL."""
+    text = text.replace("\0", "\ufffd")
+    # The longest first: a run directory lies in the work directory.
+    for name, folder in sorted(masked.items(), key=lambda item: -len(str(item[1]))):
+        text = text.replace(str(folder), name)
+    return text
 
 
 def masks(*, run_dir: Path, work_dir: Path) -> dict[str, Path]:

@@ -17,12 +17,22 @@ log = logging.getLogger(__name__)
 TRANSIENT = (*STORE_ERRORS, IntegrityError, OperationalError, InterfaceError, PoolTimeout, ConnectionError)
 LONGEST_WAIT = 15 * 60  # seconds after which an attempt gives up, and its job goes to another worker
 LONGEST_PAUSE = 15.0
+# Answers of a store that waiting does not change.
+REFUSALS = {"403", "404", "AccessDenied", "InvalidAccessKeyId", "NoSuchBucket", "NoSuchKey", "SignatureDoesNotMatch"}
 
 Result = TypeVar("Result")
 
 
 class GivenUp(Exception):
     """The attempt was asked to stop while it waited."""
+
+
+def refusal(error: Exception) -> str | None:
+    """The code with which the store refused a request for good; None for all other errors."""
+    if not isinstance(error, STORE_ERRORS):
+        return None
+    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return code if code in REFUSALS else None
 
 
 def patiently(call: Callable[[], Result], *, what: str, stop: threading.Event) -> Result:
@@ -38,7 +48,7 @@ def patiently(call: Callable[[], Result], *, what: str, stop: threading.Event) -
         try:
             return call()
         except TRANSIENT as error:
-            if time.monotonic() > deadline:
+            if refusal(error) or time.monotonic() > deadline:
                 raise
             log.warning("%s: %s; trying again in %.1f s", what, error, pause)
         if stop.wait(pause):

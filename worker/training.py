@@ -5,9 +5,13 @@ import shutil
 
 from core.access.repository import organization_of_project
 from core.db import session_scope
-from core.jobs import claims
+from core.jobs import claims, publishing
+from core.leases import Replaced
+from core.models import Job
+from worker import faults
 from worker.context import Context
 from worker.inputs import Assignment, read_assignment
+from worker.patience import TRANSIENT
 from worker.slots import Slot
 from worker.supervisor import Attempt
 
@@ -16,32 +20,52 @@ log = logging.getLogger(__name__)
 
 def run_next(context: Context, slot: Slot) -> bool:
     """Claim the best waiting job and run it to the end of this attempt; False when none is waiting."""
-    assignment = _claim(context, devices=len(slot.devices))
-    if assignment is None:
+    claimed = _claim(context, devices=len(slot.devices))
+    if claimed is None:
         return False
-    slot.token = assignment.token
-    run_dir = context.runs / f"{assignment.job_id}-{assignment.token}"
-    run_dir.mkdir(parents=True)
-    log.info("job %s: attempt %s begins", assignment.job_id, assignment.token)
+    job_id, token = claimed
+    slot.token = token
+    run_dir = context.runs / f"{job_id}-{token}"
+    log.info("job %s: attempt %s begins", job_id, token)
     try:
-        Attempt(context, assignment, run_dir, devices=slot.devices).run()
-    except Exception:
-        # Nothing was written: the lease runs out, and the reconciler counts a loss.
-        log.exception("job %s: attempt %s failed in its supervisor", assignment.job_id, assignment.token)
+        assignment = _read(context, job_id)
+        run_dir.mkdir(parents=True)
+        # A job that asked for no GPU gets none, wherever it runs.
+        devices = [] if assignment.spec.resources.gpus == 0 else slot.devices
+        Attempt(context, assignment, run_dir, devices=devices).run()
+    except Exception as error:
+        log.exception("job %s: attempt %s failed in its supervisor", job_id, token)
+        _fail(context, token, error)
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
-        log.info("job %s: attempt %s has ended", assignment.job_id, assignment.token)
+        log.info("job %s: attempt %s has ended", job_id, token)
     return True
 
 
-def _claim(context: Context, *, devices: int) -> Assignment | None:
+def _claim(context: Context, *, devices: int) -> tuple[str, int] | None:
+    """(job, token) of the attempt."""
     with session_scope(context.engine) as session:
         job = claims.claim(session, worker_id=context.worker_id, devices=devices, lease=context.lease)
-        if job is None:
-            return None
-        session.flush()
+        return job and (job.id, job.token or 0)
+
+
+def _read(context: Context, job_id: str) -> Assignment:
+    """After the claim's commit: a job that can't be read must not stay the first in the queue for ever."""
+    with session_scope(context.engine) as session:
+        job = session.get_one(Job, job_id)
         organization = organization_of_project(session, job.project_id)
         return read_assignment(session, job, organization_id=organization.id)
+
+
+def _fail(context: Context, token: int, error: Exception) -> None:
+    fault = faults.explain(error)
+    if fault is None:
+        return
+    try:
+        with session_scope(context.engine) as session:
+            publishing.fail(session, token=token, limits=context.limits, error=fault)
+    except (Replaced, *TRANSIENT) as problem:
+        log.warning("attempt %s: its fault was not counted: %s", token, problem)
 
 
 def clean_up(context: Context) -> None:

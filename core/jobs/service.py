@@ -11,6 +11,7 @@ from core.errors import InvalidRequest, InvalidState
 from core.files import repository as files
 from core.ids import new_id
 from core.jobs import repository
+from core.jobs.claims import end_attempt
 from core.jobs.lifecycle import append_event, transition
 from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING, TERMINAL, VALIDATING_FILES
 from core.models import File, Job
@@ -139,6 +140,8 @@ def cancel(session: Session, *, owner: Owner, job_id: str) -> Job:
     job = repository.get(session, owner=owner, job_id=job_id, lock=True)
     if job.status in TERMINAL:
         raise InvalidState(f"job {job.id} has {_ended(job)}: it can't be cancelled")
+    if job.token is not None:
+        end_attempt(session, token=job.token, outcome="cancelled")
     transition(session, job, CANCELLED, reason="cancelled on request", message="The job was cancelled on request")
     return job
 

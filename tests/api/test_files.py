@@ -10,7 +10,7 @@ from core.models import File
 from core.settings import Settings
 from core.storage import STORE_ERRORS, Storage
 from tests.conftest import ProjectKey
-from worker.reconciler import reconcile
+from worker.reconciler import tidy
 
 ROW = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}\n'
 
@@ -109,10 +109,10 @@ def test_an_expired_file_is_gone_but_jobs_keep_its_bytes_until_they_end(
     assert http.get("/v1/files").json()["data"] == []
     again = http.post("/v1/fine_tuning/jobs", json={"model": "tiny-random-llama", "training_file": file["id"]})
     assert again.status_code == 404
-    reconcile(engine, storage, settings)
+    tidy(engine, storage, settings)
     assert storage.open(key).read() == ROW
     http.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
-    reconcile(engine, storage, settings)
+    tidy(engine, storage, settings)
     with pytest.raises(STORE_ERRORS):
         storage.open(key)
 
