@@ -8,6 +8,7 @@ from core.db import session_scope
 from core.jobs import claims, publishing
 from core.leases import Replaced
 from core.models import Job
+from core.specs.job import JobSpec
 from worker import faults
 from worker.context import Context
 from worker.inputs import Assignment, read_assignment
@@ -30,9 +31,7 @@ def run_next(context: Context, slot: Slot) -> bool:
     try:
         assignment = _read(context, job_id)
         run_dir.mkdir(parents=True)
-        # A job that asked for no GPU gets none, wherever it runs.
-        devices = [] if assignment.spec.resources.gpus == 0 else slot.devices
-        Attempt(context, assignment, run_dir, devices=devices).run()
+        Attempt(context, assignment, run_dir, devices=devices_for(assignment.spec, slot)).run()
     except Exception as error:
         log.exception("job %s: attempt %s failed in its supervisor", job_id, token)
         _fail(context, token, error)
@@ -40,6 +39,11 @@ def run_next(context: Context, slot: Slot) -> bool:
         shutil.rmtree(run_dir, ignore_errors=True)
         log.info("job %s: attempt %s has ended", job_id, token)
     return True
+
+
+def devices_for(spec: JobSpec, slot: Slot) -> list[int]:
+    """A job that asked for no GPU gets none, wherever it runs."""
+    return [] if spec.resources.gpus == 0 else slot.devices
 
 
 def _claim(context: Context, *, devices: int) -> tuple[str, int] | None:
