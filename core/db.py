@@ -20,7 +20,7 @@ def make_engine(settings: Settings, **options: Any) -> Engine:
         pool_size=settings.database_pool_size,
         pool_pre_ping=True,
         pool_timeout=10,
-        hide_parameters=True,  # errors are logged, and keys' digests and rows of data are no business of a log's
+        hide_parameters=True,  # errors are logged, and parameters hold what users sent
         connect_args={
             "connect_timeout": 5,
             "keepalives_idle": 10,

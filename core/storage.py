@@ -27,7 +27,6 @@ CHUNK = 1024 * 1024
 PART = 8 * 1024 * 1024  # the protocol asks for 5 MiB at least
 MANIFEST = "manifest.json"
 STORE_ERRORS = (ClientError, BotoCoreError)
-STORE_REFUSALS = ClientError  # the store has answered, and its answer holds a code
 
 
 class IntegrityError(TunesmithError):

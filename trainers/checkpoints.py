@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.rows.packing import Packing
 from trainers.rundir import RunDir
 
 COUNTERS = "progress.json"
@@ -16,15 +17,19 @@ class Counters:
     """What a run has done so far, over all attempts.
 
     trained_tokens: tokens that carried loss since step 0. history: the figures of every step, by the contract's names.
+    packing: that of the first attempt. Another device would choose another one, whose steps are not the same steps.
     """
 
     step: int = 0
     trained_tokens: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    packing: Packing | None = None
 
 
 def read_counters(folder: Path) -> Counters:
-    return Counters(**json.loads((folder / COUNTERS).read_text()))
+    stored = json.loads((folder / COUNTERS).read_text())
+    packing = stored.pop("packing", None)
+    return Counters(**stored, packing=Packing(**packing) if packing else None)
 
 
 def publish(written: Path, counters: Counters, run_dir: RunDir) -> Path:

@@ -28,13 +28,14 @@ class Progress(TrainerCallback):
         run_dir: RunDir,
         stop: StopRequest,
         *,
+        reached: Counters,
         validate: Callable[[], tuple[float, float]] | None,
         eval_interval: int,
         checkpoint_interval: int,
         base_model_name: str,
     ) -> None:
-        self.counters = Counters()
-        self._kept = 0  # the step of the last checkpoint
+        self.counters = reached
+        self._kept = reached.step  # the step of the last checkpoint
         self._run_dir = run_dir
         self._stop = stop
         self._validate = validate
@@ -42,10 +43,6 @@ class Progress(TrainerCallback):
         self._checkpoint_interval = checkpoint_interval
         self._base_model_name = base_model_name
         self._begin_step()
-
-    def resume(self, checkpoint: Path) -> None:
-        self.counters = checkpoints.read_counters(checkpoint)
-        self._kept = self.counters.step
 
     def metrics(self) -> dict[str, float | int | None]:
         """The figures of the last step."""

@@ -20,7 +20,7 @@ from core.rows.tokens import ChatTokenizer, Tokenized
 from core.specs.choices import max_length, resolve
 from core.specs.method import Supervised
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
-from trainers import adapters
+from trainers import adapters, checkpoints
 from trainers.errors import SpecError
 from trainers.progress import Progress
 from trainers.results import write_results
@@ -58,7 +58,11 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     model = adapters.attach(model, lora=options.lora, start_adapter=spec.start_adapter)
 
     chosen = resolve(options, rows=len(chats))
-    packed = packing.plan([len(row.input_ids) for row in rows], batch_size=chosen.batch_size, on_gpu=bool(spec.devices))
+    reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
+    packed = reached.packing or packing.plan(
+        [len(row.input_ids) for row in rows], batch_size=chosen.batch_size, on_gpu=bool(spec.devices)
+    )
+    reached.packing = packed
     learning_rate = chosen.learning_rate_multiplier * base_learning_rate(model.config.hidden_size)
     config = configure(spec, run_dir, packed, epochs=chosen.n_epochs, learning_rate=learning_rate)
     trainer = Trainer(model=model, args=config, train_dataset=dataset(rows), processing_class=tokenizer)
@@ -69,6 +73,7 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     trainer.progress = Progress(
         run_dir,
         stop,
+        reached=reached,
         validate=validation(trainer, valid_rows, packed) if valid_rows else None,
         eval_interval=every if options.eval_interval == "auto" else options.eval_interval,
         checkpoint_interval=every,
@@ -81,8 +86,6 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
         f"{len(rows)} rows of {sum(len(row.input_ids) for row in rows)} tokens, packed into {sequences} sequences "
         f"of up to {packed.length}, {packed.sequences} a step; learning rate {learning_rate:.3g}"
     )
-    if spec.resume_from:
-        trainer.progress.resume(Path(spec.resume_from))
     with stop.deferred():
         trainer.train(resume_from_checkpoint=spec.resume_from)
     counters = trainer.progress.counters

@@ -43,10 +43,10 @@ def _start(sender: Any, **_: Any) -> None:
     try:
         _slots.update(start_slots(get_settings(), queues=queues, worker_id=sender.hostname, draining=_draining))
     except Exception:
-        # Celery would go on without us, alive and deaf.
-        log.exception("the worker cannot start")
+        # Celery only logs what its signals raise: the worker would stay, without slots and deaf.
+        log.exception("the worker can't start")
         os._exit(1)
-    # Not when Celery is ready: that needs the broker.
+    # Not once Celery is ready: it never is while the broker is away.
     for queue, slots in _slots.items():
         threading.Thread(target=slots.poll, name=f"poll-{queue}", daemon=True).start()
 

@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,6 @@ from pathlib import Path
 from core.storage import CHUNK, Entry
 
 log = logging.getLogger(__name__)
-LONGEST_FETCH = 24 * 3600  # seconds without a write after which a partial entry is a dead one's
 
 
 class Cache:
@@ -71,12 +69,20 @@ class Cache:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def _remove_leftovers(self) -> None:
+        """What a killed process was making. Whoever makes an entry holds its lock: where that is free, nobody does."""
+        for path in (path for folder in (self._files, self._models) for path in folder.glob("*.part*")):
+            with (self._locks / path.name.partition(".")[0]).open("w") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                _remove(path)
+
     def _evict(self, *, keep: Path) -> None:
         with self._lock("evict"):
+            self._remove_leftovers()
             entries = [path for folder in (self._files, self._models) for path in folder.iterdir()]
-            for path in entries:  # what somebody who was killed has left half done
-                if ".part" in path.name and time.time() - path.stat().st_mtime > LONGEST_FETCH:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             used = sorted((path.stat().st_mtime, path) for path in entries if ".part" not in path.name)
             sizes = {path: _size(path) for _, path in used}
             total = sum(sizes.values())
@@ -86,8 +92,12 @@ class Cache:
                 if path == keep:
                     continue
                 with self._lock(path.name):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                    _remove(path)
                 total -= sizes[path]
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

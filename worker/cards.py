@@ -43,6 +43,6 @@ def _publish(context: Context, entry: CatalogueEntry) -> None:
         working, whole = Path(name) / "working", Path(name) / "whole"
         working.mkdir()
         whole.mkdir()
-        prepare_model(context, entry, whole / new_id("card-"), working, weights=False)
+        prepare_model(context, entry, whole / new_id("card-"), working, given_up=context.draining.is_set, weights=False)
         context.storage.put_folder(cards.prefix(entry), whole)
     log.info("the card of %s is published", entry.id)

@@ -6,6 +6,8 @@ and which is fixed when it starts, is an allow-list.
 
 import multiprocessing
 import multiprocessing.forkserver
+import os
+import signal
 from collections.abc import MutableMapping
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
@@ -68,6 +70,17 @@ def spawn(
     process = _context().Process(target=child.run, args=(module, function, path), kwargs=arguments, name=function)
     process.start()
     return process
+
+
+def kill(process: ForkServerProcess) -> None:
+    """Kill a child and whatever it has started; harmless when it has ended."""
+    if process.pid is None or process.exitcode is not None:
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has not become a group yet, or is gone
+        process.kill()
+    process.join()
 
 
 def _context() -> ForkServerContext:

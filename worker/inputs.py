@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -26,8 +27,7 @@ from worker.patience import GivenUp
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 # Of a base model, all but its weights.
 DESCRIBING = (".json", ".txt", ".jinja")
-
-PREPARE_SECONDS = 3600.0  # a download may take long; one that hangs must not hold its slot for ever
+LONGEST_PREPARATION = 2 * 3600  # seconds; a large model may have to be downloaded first
 
 
 class UnpreparedModel(TunesmithError):
@@ -73,20 +73,25 @@ def _object_of(session: Session, file_id: str) -> tuple[str, Entry]:
     return file.object_key, Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
 
 
-def fetch(context: Context, assignment: Assignment, run_dir: Path, *, devices: list[int]) -> RunSpec:
-    """Fill `run_dir/inputs` and answer the spec for the trainer.
+def fetch(
+    context: Context, assignment: Assignment, run_dir: Path, *, devices: list[int], given_up: Callable[[], bool]
+) -> RunSpec:
+    """Fill `run_dir/inputs` and answer the spec for the trainer; may be called again when it has failed halfway.
 
     Raises:
         UnpreparedModel: the catalogue no longer has the base model, or it can't be loaded.
+        GivenUp: `given_up()` came true while the base model was being prepared.
     """
     inputs = run_dir / "inputs"
-    shutil.rmtree(inputs, ignore_errors=True)  # of a try that a service's absence has cut short
+    shutil.rmtree(inputs, ignore_errors=True)
     entry = load_catalogue(context.settings.catalogue).find(assignment.base_model)
     if entry is None:
         raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
     base_model = inputs / "base_model"
     context.cache.link_model(
-        entry.source.key, base_model, prepare=lambda folder: prepare_model(context, entry, folder, run_dir)
+        entry.source.key,
+        base_model,
+        prepare=lambda folder: prepare_model(context, entry, folder, run_dir, given_up=given_up),
     )
     validation = assignment.validation_file
     return RunSpec(
@@ -121,12 +126,19 @@ def _folder(
 
 
 def prepare_model(
-    context: Context, entry: CatalogueEntry, folder: Path, run_dir: Path, *, weights: bool = True
+    context: Context,
+    entry: CatalogueEntry,
+    folder: Path,
+    run_dir: Path,
+    *,
+    given_up: Callable[[], bool],
+    weights: bool = True,
 ) -> None:
     """Make the base model's folder (or its card's, without weights) in a child: this needs torch and transformers.
 
     Raises:
-        UnpreparedModel: it can't be made of what the source has.
+        UnpreparedModel: it can't be made of what the source has, or not in LONGEST_PREPARATION seconds.
+        GivenUp: `given_up()` came true meanwhile.
     """
     source = entry.source
     if source.kind == "s3":
@@ -140,16 +152,21 @@ def prepare_model(
     process = forkserver.spawn(
         "trainers.prepare", "main", str(spec), devices=[], threads=context.settings.trainer_threads, log=str(log)
     )
-    deadline = time.monotonic() + PREPARE_SECONDS
-    while not wait([process.sentinel], timeout=0.5):
-        if context.draining.is_set() or time.monotonic() > deadline:
-            process.kill()
-    process.join()
-    if context.draining.is_set() and process.exitcode != 0:
-        raise GivenUp(f"preparation of {entry.id}")
+    deadline = time.monotonic() + LONGEST_PREPARATION
+    try:
+        while not wait([process.sentinel], timeout=0.5):
+            if given_up():
+                raise GivenUp(f"preparation of {entry.id}")
+            if time.monotonic() > deadline:
+                raise UnpreparedModel(f"base model {entry.id!r} was not prepared in {LONGEST_PREPARATION} s")
+        process.join()
+    finally:
+        forkserver.kill(process)
     if process.exitcode != 0 or not folder.is_dir():
-        said = mask(last_line(log), masks(run_dir=run_dir, work_dir=context.settings.work_dir.resolve()))
-        raise UnpreparedModel(f"base model {entry.id!r} could not be prepared: {said}")
+        masked = masks(run_dir=run_dir, work_dir=context.settings.work_dir.resolve())
+        if entry.source.kind == "folder":
+            masked["<source>"] = Path(entry.source.location)
+        raise UnpreparedModel(f"base model {entry.id!r} could not be prepared: {mask(last_line(log), masked)}")
 
 
 def last_line(path: Path) -> str:

@@ -63,11 +63,13 @@ class LogReader:
         return start if skipped < 0 else start + skipped
 
     def _text(self, raw: bytes) -> str:
-        return mask(raw.decode(errors="replace").replace("\0", "\ufffd"), self._masked)
+        return mask(raw.decode(errors="replace"), self._masked)
 
 
 def mask(text: str, masked: dict[str, Path]) -> str:
-    """The text with names in the place of folders; the longest first, as a run directory lies in the work directory."""
+    """The text with folders of this host replaced by what stands for them, and without NUL."""
+    text = text.replace("\0", "\ufffd")
+    # The longest first: a run directory lies in the work directory.
     for name, folder in sorted(masked.items(), key=lambda item: -len(str(item[1]))):
         text = text.replace(str(folder), name)
     return text

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.storage import STORE_ERRORS, STORE_REFUSALS, IntegrityError
+from core.storage import STORE_ERRORS, IntegrityError
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 TRANSIENT = (*STORE_ERRORS, IntegrityError, OperationalError, InterfaceError, PoolTimeout, ConnectionError)
 LONGEST_WAIT = 15 * 60  # seconds after which an attempt gives up, and its job goes to another worker
 LONGEST_PAUSE = 15.0
+# Answers of a store that waiting does not change.
+REFUSALS = {"403", "404", "AccessDenied", "InvalidAccessKeyId", "NoSuchBucket", "NoSuchKey", "SignatureDoesNotMatch"}
 
 Result = TypeVar("Result")
 
@@ -25,13 +27,12 @@ class GivenUp(Exception):
     """The attempt was asked to stop while it waited."""
 
 
-class Refused(Exception):
-    """The object store answers, and refuses: an object is missing, or the credentials are wrong."""
-
-
-def is_final(error: Exception) -> bool:
-    code = error.response.get("Error", {}).get("Code") if isinstance(error, STORE_REFUSALS) else None
-    return code in ("NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "404")
+def refusal(error: Exception) -> str | None:
+    """The code with which the store refused a request for good; None for all other errors."""
+    if not isinstance(error, STORE_ERRORS):
+        return None
+    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return code if code in REFUSALS else None
 
 
 def patiently(call: Callable[[], Result], *, what: str, stop: threading.Event) -> Result:
@@ -39,7 +40,6 @@ def patiently(call: Callable[[], Result], *, what: str, stop: threading.Event) -
 
     Raises:
         GivenUp: `stop` was set while waiting.
-        Refused: the store says no, and would say so again.
         Exception: the last error, after LONGEST_WAIT seconds; at once where waiting does not help.
     """
     deadline = time.monotonic() + LONGEST_WAIT
@@ -48,9 +48,7 @@ def patiently(call: Callable[[], Result], *, what: str, stop: threading.Event) -
         try:
             return call()
         except TRANSIENT as error:
-            if is_final(error):
-                raise Refused(f"{what}: {error}") from error
-            if time.monotonic() > deadline:
+            if refusal(error) or time.monotonic() > deadline:
                 raise
             log.warning("%s: %s; trying again in %.1f s", what, error, pause)
         if stop.wait(pause):

@@ -7,9 +7,11 @@ lets one of them work at a time.
 import logging
 import signal
 import threading
-import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine, func, select
 
 from core.db import make_engine, session_scope, try_lock
 from core.files import claims as file_claims
@@ -26,45 +28,51 @@ log = logging.getLogger(__name__)
 
 
 class Contact:
-    """Since when this process and the database have been in touch without a break.
+    """For how long this process has reached the database without a break; times are on the database's clock.
 
-    While the two were apart, so may have been the workers, who could not renew their leases then. A database that was
-    restarted is another matter: see `core.leases.database_is_back`.
+    While it could not, nobody else may have been able to renew a lease: expired ones say nothing until a lease later.
 
     Args:
-        gap: seconds between two passes that count as a break (a machine that was suspended, say).
+        longest_gap: seconds between two passes that are no break yet.
     """
 
-    def __init__(self, *, gap: float) -> None:
-        self._gap = gap
-        self._since = self._last = time.monotonic()
+    def __init__(self, *, longest_gap: float) -> None:
+        self._longest_gap = timedelta(seconds=longest_gap)
+        self._since: datetime | None = None
+        self._last: datetime | None = None
 
-    def seconds(self) -> float:
-        """How long it has lasted; call it at the beginning of each pass."""
-        now = time.monotonic()
-        if now - self._last > self._gap:
-            self._since = now
-        self._last = now
-        return now - self._since
+    def made(self, at: datetime) -> float:
+        """Note that the database answers; since how many seconds it does."""
+        if self._since is None or self._last is None or at - self._last > self._longest_gap:
+            self._since = at
+        self._last = at
+        return (at - self._since).total_seconds()
 
     def lost(self) -> None:
-        self._since = self._last = time.monotonic()
+        self._last = None
 
 
-def reconcile(engine: Engine, storage: Storage, settings: Settings, *, reaping: bool = True) -> None:
-    """One pass. Safe to run at any time, anywhere, twice.
-
-    reaping: False leaves expired leases alone.
-    """
+def give_back(engine: Engine, settings: Settings, contact: Contact) -> None:
+    """Take work from whoever has not renewed its lease. Safe to run at any time, anywhere, twice."""
     limits = Limits.of(settings)
-    with session_scope(engine) as session:
-        if not try_lock(session, "reconciler"):
-            return
-        jobs = job_claims.reap(session, limits=limits) if reaping else 0
-        files = file_claims.reap(session, limits=limits) if reaping else 0
-        advance_waiting(session)
-        if jobs or files:
-            log.warning("leases expired: %d jobs and %d validations were given back", jobs, files)
+    try:
+        with session_scope(engine) as session:
+            seconds = contact.made(session.scalars(select(func.now())).one())
+            if not try_lock(session, "reconciler"):
+                return
+            if seconds >= settings.lease_seconds:
+                jobs = job_claims.reap(session, limits=limits)
+                files = file_claims.reap(session, limits=limits)
+                if jobs or files:
+                    log.warning("leases expired: %d jobs and %d validations were given back", jobs, files)
+            advance_waiting(session)
+    except Exception:
+        contact.lost()
+        raise
+
+
+def tidy(engine: Engine, storage: Storage, settings: Settings) -> None:
+    """Remove what nobody needs any more from database and store."""
     retire(engine, storage, settings)
     purge_deleted_files(engine, storage)
 
@@ -85,14 +93,21 @@ def main() -> None:
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
+    # Between two heartbeats of a worker a break can't cost it its lease.
+    contact = Contact(longest_gap=max(settings.heartbeat_seconds, 3 * settings.poll_seconds))
+
+    def repeat(work: Callable[[], None]) -> None:
+        while not leave.wait(settings.poll_seconds):
+            try:
+                work()
+            except Exception as error:
+                log.warning("this pass failed, the next one tries again: %s", error)
+
     log.info("reconciling every %s s", settings.poll_seconds)
-    contact = Contact(gap=settings.poll_seconds + settings.lease_seconds / 2)
-    while not leave.wait(settings.poll_seconds):
-        try:
-            reconcile(engine, storage, settings, reaping=contact.seconds() > settings.lease_seconds)
-        except Exception as error:
-            contact.lost()
-            log.warning("this pass failed, the next one tries again: %s", error)
+    # In a thread of its own: a store that hangs must hold up nobody's lease.
+    tidying = partial(repeat, lambda: tidy(engine, storage, settings))
+    threading.Thread(target=tidying, name="tidy", daemon=True).start()
+    repeat(lambda: give_back(engine, settings, contact))
 
 
 if __name__ == "__main__":

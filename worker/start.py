@@ -26,8 +26,11 @@ def start_slots(
 ) -> dict[str, Slots]:
     """The slots of this process by queue, each with a thread that reports them.
 
+    Waits for a database that is away.
+
     Raises:
         ValueError: a queue that no worker serves.
+        OperationalError: the database stayed away.
     """
     work_dir = settings.work_dir.resolve()
     context = Context(
@@ -47,10 +50,10 @@ def start_slots(
             # From here on nothing needs the environment, and no trainer should find a secret in it.
             forkserver.keep_only_allowed(os.environ)
             forkserver.start()
-            patiently(lambda: training.clean_up(context), what="start of the worker", stop=draining)
+            patiently(lambda: training.clean_up(context), what="cleaning up", stop=draining)
             threading.Thread(target=cards.publish_all, args=(context,), name="cards", daemon=True).start()
         else:
-            patiently(lambda: validation.clean_up(context), what="start of the worker", stop=draining)
+            patiently(lambda: validation.clean_up(context), what="cleaning up", stop=draining)
         slots = Slots(
             _slots_of(queue, settings),
             run_next=partial(WORK[queue], context),

@@ -1,6 +1,5 @@
 """One attempt at one job: start the trainer, relay what it says, publish what it makes, and never outlive the fence."""
 
-import errno
 import logging
 import os
 import shutil
@@ -23,10 +22,11 @@ from core.specs.run import RUN_EVENT, CheckpointEvent, RunError, RunEvent, RunRe
 from worker import forkserver
 from worker.context import Context
 from worker.cost import CostMeter
+from worker.faults import explain
 from worker.heartbeat import heartbeat
-from worker.inputs import Assignment, UnpreparedModel, fetch, last_line
+from worker.inputs import Assignment, fetch, last_line
 from worker.logs import LogReader, masks
-from worker.patience import TRANSIENT, GivenUp, patiently
+from worker.patience import GivenUp, patiently
 
 log = logging.getLogger(__name__)
 RELAY_SECONDS = 0.25  # how long an event may wait for company
@@ -49,6 +49,7 @@ class Attempt:
         self.devices = devices
         self._process: ForkServerProcess | None = None
         self._asked_to_stop_at: float | None = None
+        self._overdue = False  # killed, because it did not stop when asked to
         self._pausing = threading.Event()
         self._stop = threading.Event()  # replaced: nothing is worth waiting for
         self._offset = 0  # bytes of events.jsonl that were read
@@ -64,28 +65,45 @@ class Attempt:
         every = self.context.settings.heartbeat_seconds
         with heartbeat(self._beat, every=every, on_replaced=self._replaced):
             try:
-                spec = patiently(self._fetch, what=f"inputs of {self.assignment.job_id}", stop=self._stop)
-                if self.context.draining.is_set() or self._pausing.is_set():
-                    self._write(lambda s, **a: publishing.stopped(s, **a))
-                    return
-                self._train(spec)
-                self._finish()
+                self._run()
             except (Replaced, GivenUp) as error:
                 log.info("attempt %s leaves: %s", self.assignment.token, error)
-                if not self._stop.is_set():  # the worker leaves, and the job is still ours to give back
-                    self._write(publishing.stopped)
-            except UnpreparedModel as error:
-                self._fail(RunError(code=error.code or "", message=error.message, retryable=True))
-            except TRANSIENT:
-                raise  # a service was away for longer than anybody waits: a loss, and not the job's fault
-            except Exception as error:
-                log.exception("attempt %s failed in its supervisor", self.assignment.token)
-                self._fail(_explained(error))
             finally:
                 self._kill()
 
-    def _fetch(self) -> RunSpec:
-        return fetch(self.context, self.assignment, self.run_dir, devices=self.devices)
+    def _run(self) -> None:
+        try:
+            spec = self._fetch()
+            if spec is None or self.context.draining.is_set() or self._pausing.is_set():
+                self._write(lambda s, **a: publishing.stopped(s, **a))
+                return
+            self._train(spec)
+            self._finish()
+        except (Replaced, GivenUp):
+            raise
+        except Exception as error:
+            fault = explain(error)
+            if fault is None:
+                raise
+            log.exception("attempt %s at %s failed", self.assignment.token, self.assignment.job_id)
+            self._kill()
+            self._fail(fault)
+
+    def _fetch(self) -> RunSpec | None:
+        """The trainer's spec, once its inputs are here; None where the worker leaves before."""
+
+        def given_up() -> bool:
+            return self._stop.is_set() or self.context.draining.is_set()
+
+        def call() -> RunSpec:
+            return fetch(self.context, self.assignment, self.run_dir, devices=self.devices, given_up=given_up)
+
+        try:
+            return patiently(call, what=f"inputs of {self.assignment.job_id}", stop=self._stop)
+        except GivenUp:
+            if self._stop.is_set():
+                raise
+            return None
 
     def _train(self, spec: RunSpec) -> None:
         (self.run_dir / "spec.json").write_text(spec.model_dump_json(indent=1))
@@ -126,6 +144,7 @@ class Attempt:
                 self._asked_to_stop_at = time.monotonic()
                 self._signal(signal.SIGTERM)
         elif time.monotonic() > self._drain_deadline():
+            self._overdue = True
             self._kill()
 
     def _drain_deadline(self) -> float:
@@ -137,14 +156,8 @@ class Attempt:
 
     def _kill(self) -> None:
         """Kill the trainer and whatever it has started; harmless when it has ended."""
-        process = self._process
-        if process is None or process.pid is None or process.exitcode is not None:
-            return
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:  # it has not become a group yet, or is gone
-            process.kill()
-        process.join()
+        if self._process is not None:
+            forkserver.kill(self._process)
 
     def _relay(self) -> None:
         """Hand on the events that the trainer has written since the last time, in their order."""
@@ -205,15 +218,24 @@ class Attempt:
         elif result is not None and result.outcome == "succeeded":
             folder = self._upload(f"{self.assignment.object_prefix}artifacts/", self.run_dir / "artifacts")
             self._write(lambda s, **a: publishing.succeed(s, result=result, folder=folder, results_name=RESULTS, **a))
-        elif self._asked_to_stop_at is not None:  # with a result, or killed before it could write one
-            self._write(publishing.stopped)
+        elif self._stopped_as_asked(result):
+            self._write(lambda s, **a: publishing.stopped(s, **a))
         elif result is not None:
-            self._fail(RunError(code="trainer_stopped", message="The trainer stopped unasked", retryable=True))
+            message = "The trainer stopped before its last step, and nobody had asked it to"
+            self._fail(RunError(code="trainer_stopped", message=message, retryable=True))
         else:
             assert self._process is not None
             ended = _ending(self._process.exitcode)
             log.error("trainer of %s %s: %s", self.assignment.job_id, ended, last_line(self.run_dir / "log.txt"))
             self._fail(RunError(code="trainer_crashed", message=f"The trainer {ended}", retryable=True))
+
+    def _stopped_as_asked(self, result: RunResult | None) -> bool:
+        if self.context.draining.is_set():
+            return True
+        assert self._process is not None
+        # Before the trainer listens for SIGTERM, the signal ends it.
+        ended = result is not None or self._overdue or self._process.exitcode == -signal.SIGTERM
+        return self._asked_to_stop_at is not None and ended
 
     def _read_outcome(self) -> tuple[RunResult | None, RunError | None]:
         error, result = self.run_dir / "error.json", self.run_dir / "result.json"
@@ -245,12 +267,6 @@ class Attempt:
                 write(session)
 
         patiently(attempt, what=f"write of attempt {self.assignment.token}", stop=self._stop)
-
-
-def _explained(error: Exception) -> RunError:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return RunError(code="disk_full", message="The worker's disk is full", retryable=True)
-    return RunError(code="worker_error", message=f"The worker failed with {type(error).__name__}", retryable=True)
 
 
 def _ending(exitcode: int | None) -> str:

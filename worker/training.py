@@ -3,15 +3,16 @@
 import logging
 import shutil
 
-from pydantic import ValidationError
-
 from core.access.repository import organization_of_project
 from core.db import session_scope
 from core.jobs import claims, publishing
+from core.leases import Replaced
 from core.models import Job
-from core.specs.run import RunError
+from core.specs.job import JobSpec
+from worker import faults
 from worker.context import Context
 from worker.inputs import Assignment, read_assignment
+from worker.patience import TRANSIENT
 from worker.slots import Slot
 from worker.supervisor import Attempt
 
@@ -23,52 +24,52 @@ def run_next(context: Context, slot: Slot) -> bool:
     claimed = _claim(context, devices=len(slot.devices))
     if claimed is None:
         return False
-    job_id, slot.token = claimed
-    log.info("job %s: attempt %s begins", job_id, slot.token)
+    job_id, token = claimed
+    slot.token = token
+    run_dir = context.runs / f"{job_id}-{token}"
+    log.info("job %s: attempt %s begins", job_id, token)
     try:
-        assignment = _read(context, job_id, token=slot.token)
-        if assignment is not None:
-            _run(context, assignment, devices=slot.devices)
-    except Exception:
-        # Nothing was written: the lease runs out, and the reconciler counts a loss.
-        log.exception("job %s: attempt %s failed in its supervisor", job_id, slot.token)
+        assignment = _read(context, job_id, token=token)
+        run_dir.mkdir(parents=True)
+        Attempt(context, assignment, run_dir, devices=devices_for(assignment.spec, slot)).run()
+    except Exception as error:
+        log.exception("job %s: attempt %s failed in its supervisor", job_id, token)
+        _fail(context, token, error)
     finally:
-        log.info("job %s: attempt %s has ended", job_id, slot.token)
+        shutil.rmtree(run_dir, ignore_errors=True)
+        log.info("job %s: attempt %s has ended", job_id, token)
     return True
 
 
+def devices_for(spec: JobSpec, slot: Slot) -> list[int]:
+    """A job that asked for no GPU gets none, wherever it runs."""
+    return [] if spec.resources.gpus == 0 else slot.devices
+
+
 def _claim(context: Context, *, devices: int) -> tuple[str, int] | None:
+    """(job, token) of the attempt."""
     with session_scope(context.engine) as session:
         job = claims.claim(session, worker_id=context.worker_id, devices=devices, lease=context.lease)
-        return None if job is None else (job.id, job.token or 0)
+        return job and (job.id, job.token or 0)
 
 
-def _read(context: Context, job_id: str, *, token: int) -> Assignment | None:
-    """What the claim is for; None where this worker can't read it: a fault of the job, or it would come back for ever.
+def _read(context: Context, job_id: str, *, token: int) -> Assignment:
+    """After the claim's commit: a job that can't be read must not stay the first in the queue for ever."""
+    with session_scope(context.engine) as session:
+        job = session.get_one(Job, job_id)
+        organization = organization_of_project(session, job.project_id)
+        return read_assignment(session, job, token=token, organization_id=organization.id)
 
-    In a transaction of its own: the claim stands, so that nobody waits behind such a job.
-    """
+
+def _fail(context: Context, token: int, error: Exception) -> None:
+    fault = faults.explain(error)
+    if fault is None:
+        return
     try:
         with session_scope(context.engine) as session:
-            job = session.get_one(Job, job_id)
-            organization = organization_of_project(session, job.project_id)
-            return read_assignment(session, job, token=token, organization_id=organization.id)
-    except ValidationError as error:
-        log.warning("job %s: its spec can't be read here: %s", job_id, error)
-        problem = RunError(code="unreadable_spec", message="This worker can't read the job's spec", retryable=True)
-        with session_scope(context.engine) as session:
-            publishing.fail(session, token=token, limits=context.limits, error=problem)
-        return None
-
-
-def _run(context: Context, assignment: Assignment, *, devices: list[int]) -> None:
-    run_dir = context.runs / f"{assignment.job_id}-{assignment.token}"
-    run_dir.mkdir(parents=True)
-    try:
-        wanted = [] if assignment.spec.resources.gpus == 0 else devices
-        Attempt(context, assignment, run_dir, devices=wanted).run()
-    finally:
-        shutil.rmtree(run_dir, ignore_errors=True)
+            publishing.fail(session, token=token, limits=context.limits, error=fault)
+    except (Replaced, *TRANSIENT) as problem:
+        log.warning("attempt %s: its fault was not counted: %s", token, problem)
 
 
 def clean_up(context: Context) -> None:

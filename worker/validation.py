@@ -15,7 +15,7 @@ from core.storage import Entry
 from worker.checking import Checked, Interrupted, check
 from worker.context import Context
 from worker.heartbeat import heartbeat
-from worker.patience import TRANSIENT
+from worker.patience import TRANSIENT, refusal
 from worker.slots import Slot
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,13 @@ def run_next(context: Context, slot: Slot) -> bool:
             _validate(context, assignment, stop)
     except Replaced as error:
         log.info("%s", error)
-    except (*TRANSIENT, Interrupted) as error:
-        # The lease runs out, the reconciler gives the file back: a pause that suits a service that is away.
-        log.warning("validation of %s was interrupted: %s", assignment.file_id, error)
+    except Exception as error:
+        if isinstance(error, (*TRANSIENT, Interrupted)) and not refusal(error):
+            # The lease runs out, the reconciler gives the file back: a pause that suits a service that is away.
+            log.warning("validation of %s was interrupted: %s", assignment.file_id, error)
+        else:
+            log.exception("validation of %s failed", assignment.file_id)
+            _release(context, assignment.token, reason=refusal(error) or type(error).__name__)
     finally:
         shutil.rmtree(assignment.folder, ignore_errors=True)
     return True
@@ -84,6 +88,14 @@ def _validate(context: Context, assignment: Assignment, stop: threading.Event) -
             fault=_fault(checked),
             report=report,
         )
+
+
+def _release(context: Context, token: int, *, reason: str) -> None:
+    try:
+        with session_scope(context.engine) as session:
+            claims.release(session, token=token, lease=context.lease, limits=context.limits, reason=reason)
+    except (Replaced, *TRANSIENT) as problem:
+        log.warning("validation %s was not given back: %s", token, problem)
 
 
 def _store_sketch(context: Context, assignment: Assignment, sketch: bytes) -> Entry:

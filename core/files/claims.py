@@ -14,10 +14,11 @@ from core.queue import ring
 
 
 def claim(session: Session, *, lease: float) -> File | None:
-    """Take the file that has waited longest for its validation. A deleted one too: jobs may wait for it."""
+    """Take the file that has waited longest for its validation. A deleted one too, for as long as it
+    has its bytes: jobs may wait for it."""
     file = session.scalar(
         select(File)
-        .where(File.status == "uploaded", File.token.is_(None))
+        .where(File.status == "uploaded", File.token.is_(None), File.purged_at.is_(None))
         .order_by(File.created_at)
         .limit(1)
         .with_for_update(skip_locked=True)

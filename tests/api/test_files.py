@@ -14,7 +14,7 @@ from core.specs.run import RunResult
 from core.storage import STORE_ERRORS, Storage
 from tests.conftest import ProjectKey
 from tests.core.factories import make_job
-from worker.reconciler import reconcile
+from worker.reconciler import tidy
 
 ROW = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}\n'
 
@@ -123,10 +123,10 @@ def test_an_expired_file_is_gone_but_jobs_keep_its_bytes_until_they_end(
     assert http.get("/v1/files").json()["data"] == []
     again = http.post("/v1/fine_tuning/jobs", json={"model": "tiny-random-llama", "training_file": file["id"]})
     assert again.status_code == 404
-    reconcile(engine, storage, settings)
+    tidy(engine, storage, settings)
     assert storage.open(key).read() == ROW
     http.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
-    reconcile(engine, storage, settings)
+    tidy(engine, storage, settings)
     with pytest.raises(STORE_ERRORS):
         storage.open(key)
 
@@ -147,7 +147,7 @@ def test_deleting_a_result_file_leaves_the_artifact_that_shares_its_object(
         )
     file_id = http.get(f"/v1/fine_tuning/jobs/{job_id}").json()["result_files"][0]
     assert http.delete(f"/v1/files/{file_id}").json()["deleted"]
-    reconcile(engine, storage, settings)
+    tidy(engine, storage, settings)
     (artifact,) = http.get(f"/v1/fine_tuning/jobs/{job_id}/artifacts").json()["data"]
     assert httpx.get(artifact["url"]).text == "step,train_loss\n"
 

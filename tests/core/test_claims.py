@@ -128,6 +128,14 @@ def test_a_stale_token_is_refused_and_writes_nothing(
         assert counts(session) == before
 
 
+def test_cancel_ends_the_attempt(session: Session, project: ProjectKey) -> None:
+    job = make_job(session, project.owner)
+    claim(session)
+    service.cancel(session, owner=project.owner, job_id=job.id)
+    attempt = session.scalars(select(Attempt)).one()
+    assert (attempt.outcome, attempt.ended_at is not None) == ("cancelled", True)
+
+
 def test_a_lost_worker_requeues_the_job_until_the_cap(session: Session, project: ProjectKey) -> None:
     job = make_job(session, project.owner)
     for loss in (1, 2):

@@ -44,6 +44,12 @@ def test_a_file_is_claimed_once(session: Session, file: File) -> None:
     assert claims.reap(session, limits=LIMITS) == 0
 
 
+def test_a_file_whose_bytes_are_purged_is_not_claimed(session: Session, file: File) -> None:
+    file.purged_at = func.now()
+    session.flush()
+    assert claims.claim(session, lease=60) is None
+
+
 def test_a_stale_verdict_is_refused(session: Session, file: File) -> None:
     stale = claim(session)
     lose(session, file)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.rows import packing
 from tests.trainers.runs import (
     adapter_digest,
     error,
@@ -93,6 +94,21 @@ def test_sigterm_in_training_keeps_the_step(tmp_path: Path, files: dict[str, Any
     assert result["trained_tokens"] == last["trained_tokens"] > 0
     resumed = write_spec(tmp_path / "resumed", resume_from=last_checkpoint(stopped), **files)
     assert run(resumed) == 0
+    assert_same(resumed, undisturbed)
+
+
+def test_a_resumed_run_keeps_its_packing(
+    tmp_path: Path, files: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a worker with another device, which alone would pack otherwise."""
+    files["supervised"] = {**SUPERVISED, "hyperparameters": {"n_epochs": 1, "batch_size": 8}, "checkpoint_interval": 1}
+    undisturbed = write_spec(tmp_path / "undisturbed", **files)
+    assert run(undisturbed) == 0
+    checkpoint = undisturbed / events(undisturbed, "checkpoint")[0]["path"]
+    monkeypatch.setattr(packing, "CPU_LENGTH", 32)
+    resumed = write_spec(tmp_path / "resumed", resume_from=checkpoint, **files)
+    assert run(resumed) == 0
+    assert events(resumed, "resolved") == events(undisturbed, "resolved")
     assert_same(resumed, undisturbed)
 
 

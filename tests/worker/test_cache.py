@@ -1,3 +1,4 @@
+import fcntl
 import hashlib
 import os
 import threading
@@ -59,6 +60,21 @@ def test_what_is_larger_than_the_limit_is_used_all_the_same(tmp_path: Path) -> N
     cache = Cache(tmp_path / "cache", max_bytes=1)
     cache.link_file(entry(b"large"), tmp_path / "a", fetch=Source(b"large"))
     assert (tmp_path / "a").read_bytes() == b"large"
+
+
+def test_what_killed_processes_were_making_goes_and_what_is_being_made_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    cache = Cache(folder, max_bytes=100)
+    dead, alive = folder / "files" / "dead.part-1", folder / "files" / "alive.part-1"
+    for path in (dead, alive):
+        path.write_bytes(b"half")
+    (folder / "models" / "dead.partial").mkdir()
+    with (folder / "locks" / "alive").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cache.link_file(entry(b"rows"), tmp_path / "a", fetch=Source(b"rows"))
+    assert not dead.exists()
+    assert alive.exists()
+    assert list((folder / "models").iterdir()) == []
 
 
 def test_a_model_whose_preparation_failed_is_not_there(tmp_path: Path) -> None:

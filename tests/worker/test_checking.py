@@ -1,6 +1,7 @@
 """The child that validates files: what it answers, and what it survives."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -37,6 +38,14 @@ def test_a_good_file_gets_its_figures_and_a_sketch(tmp_path: Path) -> None:
         assert (checked.figures["rows"], checked.figures["duplicates"]["exact"]) == (3, 2)
         assert len(Sketch.from_bytes(checked.sketch or b"").rows) == 1
         assert stop.is_set()
+
+
+def test_what_is_quoted_of_a_file_holds_no_nul(tmp_path: Path) -> None:
+    """PostgreSQL could not store it."""
+    row = {"messages": [{"role": "user", "content": "a", "k\0ey": 1}, {"role": "a\0b", "content": "c"}]}
+    checked = check(write(tmp_path, jsonl([row, {"pro\0mpt": "x"}])), name="rows.jsonl", stop=threading.Event())
+    assert checked.figures["fault_count"] == 2
+    assert "\\u0000" not in json.dumps(checked.figures)
 
 
 def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:

@@ -1,79 +1,128 @@
-"""What a slot does with jobs that cannot be run as they are; the runs themselves are tested over the whole stack."""
+"""What ends an attempt outside of its trainer: nothing is silent, and nothing goes on for ever."""
 
-import threading
+import multiprocessing
+import os
+import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from core.db import session_scope
-from core.jobs import claims, service
-from core.models import Attempt, Job
-from core.settings import Settings
-from core.storage import Entry, Storage
+from core.jobs import claims
+from core.models import Attempt, File, Job
+from core.registry.catalogue import CatalogueEntry, load_catalogue
+from core.settings import PACKAGED_CATALOGUE
+from core.specs.job import JobSpec
+from core.storage import STORE_ERRORS
 from tests.conftest import ProjectKey
-from tests.core.factories import make_job
-from worker import training
-from worker.cache import Cache
+from tests.core.factories import make_file, make_job
+from worker import inputs, training
 from worker.context import Context
-from worker.patience import Refused, patiently
-from worker.reconciler import Contact
+from worker.inputs import UnpreparedModel, fetch, prepare_model, read_assignment
+from worker.patience import GivenUp
 from worker.slots import Slot
 
 
+def never() -> bool:
+    return False
+
+
 @pytest.fixture
-def context(settings: Settings, engine: Engine, storage: Storage, tmp_path: Path) -> Context:
-    return Context(
-        settings=settings,
-        engine=engine,
-        storage=storage,
-        cache=Cache(tmp_path / "cache", max_bytes=2**30),
-        runs=tmp_path / "runs",
-        worker_id="train@test",
-        draining=threading.Event(),
-    )
+def base_model(context: Context) -> None:
+    """In the cache already."""
+    entry = load_catalogue(PACKAGED_CATALOGUE).find("tiny-random-llama")
+    assert entry is not None
+    folder = context.settings.work_dir / "cache" / "models" / entry.source.key
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
 
 
-def test_a_spec_that_this_worker_cannot_read_is_a_counted_fault(
-    context: Context, engine: Engine, project: ProjectKey
+def store(context: Context, session: Session, file_id: str, tmp_path: Path) -> None:
+    path = tmp_path / file_id
+    path.write_text(file_id)
+    file = session.get_one(File, file_id)
+    stored = context.storage.put_file(file.object_key, path)
+    file.bytes, file.sha256 = stored.bytes, stored.sha256
+    session.flush()
+
+
+@pytest.mark.usefixtures("base_model")
+def test_inputs_are_fetched_again_when_a_later_one_failed(
+    context: Context, session: Session, project: ProjectKey, tmp_path: Path
 ) -> None:
-    with session_scope(engine) as session:
-        job = make_job(session, project.owner)
-        job.spec = {**job.spec, "of_a_newer_version": 1}
-    for _ in range(context.limits.max_faults):
+    valid = make_file(session, project.owner)
+    job = make_job(session, project.owner, validation_file=valid.id)
+    store(context, session, job.training_file_id, tmp_path)
+    assignment = read_assignment(session, job, token=job.token or 0, organization_id="org")
+    with pytest.raises(STORE_ERRORS):
+        fetch(context, assignment, tmp_path / "run", devices=[], given_up=never)
+    store(context, session, valid.id, tmp_path)
+    assignment = read_assignment(session, job, token=job.token or 0, organization_id="org")
+    spec = fetch(context, assignment, tmp_path / "run", devices=[], given_up=never)
+    assert Path(spec.training_file).read_text() == job.training_file_id
+    assert Path(spec.validation_file or "").read_text() == valid.id
+
+
+def test_a_job_that_cannot_be_read_does_not_block_the_queue(context: Context, project: ProjectKey) -> None:
+    with session_scope(context.engine) as session:
+        broken = make_job(session, project.owner).id
+        other = make_job(session, project.owner).id
+        session.execute(update(Job).where(Job.id == broken).values(spec={"suffix": None}))
+    for _ in range(context.settings.max_faults):
         assert training.run_next(context, Slot())
-    assert not training.run_next(context, Slot())
-    with session_scope(engine) as session:
-        row = session.get_one(Job, job.id)
-        assert (row.status, row.losses, (row.error or {})["code"]) == ("failed", 0, "unreadable_spec")
+    with session_scope(context.engine) as session:
+        job = session.get_one(Job, broken)
+        assert (job.status, (job.error or {})["code"], job.losses) == ("failed", "worker_error", 0)
+        assert set(session.scalars(select(Attempt.outcome))) == {"fault"}
+        claimed = claims.claim(session, worker_id="w", devices=0, lease=60)
+        assert claimed is not None
+        assert claimed.id == other
 
 
-def test_a_cancelled_attempt_has_ended(engine: Engine, project: ProjectKey) -> None:
-    with session_scope(engine) as session:
-        job = make_job(session, project.owner)
-        claims.claim(session, worker_id="w", devices=0, lease=60)
-        session.flush()
-        service.cancel(session, owner=project.owner, job_id=job.id)
-        session.flush()
-        attempt = session.scalars(select(Attempt)).one()
-        session.refresh(attempt)
-        assert attempt.outcome == "cancelled"
-        assert attempt.ended_at is not None
+@pytest.mark.usefixtures("base_model")
+def test_what_the_store_refuses_is_a_fault_at_once(context: Context, project: ProjectKey) -> None:
+    with session_scope(context.engine) as session:
+        job_id = make_job(session, project.owner).id  # its file is in no store
+    assert training.run_next(context, Slot())
+    with session_scope(context.engine) as session:
+        job = session.get_one(Job, job_id)
+        assert (job.status, job.faults, job.losses) == ("queued", 1, 0)
+        assert job.status_reason == "The object store refuses the job's data: NoSuchKey"
 
 
-def test_what_the_store_refuses_is_not_asked_for_again(context: Context, storage: Storage, tmp_path: Path) -> None:
-    missing = Entry("x", 1, "0" * 64)
-    with pytest.raises(Refused, match=r"inputs: .*NoSuchKey"):
-        patiently(
-            lambda: storage.get_file("tests/none", tmp_path / "x", entry=missing), what="inputs", stop=threading.Event()
+@pytest.mark.parametrize(("gpus", "devices"), [(0, []), (1, [3]), (None, [3])])
+def test_a_job_that_asked_for_no_gpu_gets_none(gpus: int | None, devices: list[int]) -> None:
+    spec = JobSpec.model_validate({"model": "m", "training_file": "file-1", "resources": {"gpus": gpus}})
+    assert training.devices_for(spec, Slot(devices=[3])) == devices
+
+
+def entry(folder: Path) -> CatalogueEntry:
+    return CatalogueEntry.model_validate({"id": "base", "public_id": "tests/base", "source": str(folder)})
+
+
+@pytest.mark.parametrize("why", ["the worker leaves", "it takes too long"])
+def test_a_preparation_that_hangs_is_killed(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / "prepare.log")  # the child waits for a reader
+    if why == "it takes too long":
+        monkeypatch.setattr(inputs, "LONGEST_PREPARATION", 1)
+    leaves = time.monotonic() + (1 if why == "the worker leaves" else 60)
+    with pytest.raises(GivenUp if why == "the worker leaves" else UnpreparedModel):
+        prepare_model(
+            context, entry(tmp_path), tmp_path / "made", tmp_path / "run", given_up=lambda: time.monotonic() > leaves
         )
+    assert multiprocessing.active_children() == []
 
 
-def test_contact_begins_anew_after_a_failure_and_after_a_gap() -> None:
-    contact = Contact(gap=1000)
-    first = contact.seconds()
-    assert contact.seconds() > first > 0
-    long = contact.seconds()
-    contact.lost()
-    assert contact.seconds() < long
-    assert Contact(gap=-1).seconds() == 0.0  # every pass comes after a gap
+def test_the_owner_reads_no_path_of_the_host(context: Context, tmp_path: Path) -> None:
+    for folder in ("run", "source"):
+        (tmp_path / folder).mkdir()
+    os.mkfifo(tmp_path / "source" / "config.json")  # which the error names
+    with pytest.raises(UnpreparedModel) as raised:
+        prepare_model(context, entry(tmp_path / "source"), tmp_path / "made", tmp_path / "run", given_up=never)
+    assert "<source>/config.json" in raised.value.message
+    assert str(tmp_path) not in raised.value.message

@@ -1,0 +1,28 @@
+"""What the job's owner is told of an attempt that broke outside of its trainer."""
+
+import errno
+
+from core.specs.run import RunError
+from core.storage import IntegrityError
+from worker.inputs import UnpreparedModel
+from worker.patience import TRANSIENT, refusal
+
+
+def explain(error: Exception) -> RunError | None:
+    """The fault to count; None where a service stayed away: the lease runs out, and that counts as a loss.
+
+    Unexpected errors are named by kind only: their text may hold paths and addresses of the host.
+    """
+    if isinstance(error, UnpreparedModel):
+        return RunError(code="base_model_unavailable", message=error.message, retryable=True)
+    if code := refusal(error):
+        return RunError(
+            code="store_refused", message=f"The object store refuses the job's data: {code}", retryable=True
+        )
+    if isinstance(error, IntegrityError):
+        return RunError(code="integrity_error", message="Stored bytes do not match their SHA-256", retryable=True)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return RunError(code="disk_full", message="The worker's disk is full", retryable=True)
+    if isinstance(error, TRANSIENT):
+        return None
+    return RunError(code="worker_error", message=f"The worker failed with {type(error).__name__}", retryable=True)
