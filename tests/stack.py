@@ -30,7 +30,8 @@ class Stack:
     url: str
     children: dict[str, Child] = field(default_factory=dict)
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, **env: str) -> None:
+        """Start one process; `env` wins over the stack's."""
         python, celery = sys.executable, ["-m", "celery", "-A", "worker.app", "worker", "--pool", "threads"]
         commands = {
             "api": ["-m", "uvicorn", "api.main:app", "--port", self.url.rpartition(":")[2], "--no-access-log"],
@@ -38,7 +39,7 @@ class Stack:
             "cpu": [*celery, "-Q", "cpu", "-c", "1", "-n", "cpu@test", "-l", "info"],
             "train": [*celery, "-Q", "train", "-c", "1", "-n", "train@test", "-l", "info"],
         }
-        child = Child(name=name, command=[python, *commands[name]], logs=self.folder / "logs", env=self.env)
+        child = Child(name=name, command=[python, *commands[name]], logs=self.folder / "logs", env=self.env | env)
         if name == "api":
             child.ready = lambda: responds(f"{self.url}/readyz")
         child.start()

@@ -7,7 +7,7 @@ from openai import OpenAI
 from sqlalchemy import Engine, select
 
 from core.db import session_scope
-from core.models import Artifact, Attempt, Event, Job
+from core.models import Artifact, Attempt, Event, Job, Worker
 from core.queue import TASK, make_celery
 from core.settings import Settings
 from embedded.services import Services
@@ -16,8 +16,8 @@ from tests.e2e.test_openai import finish, upload
 from tests.stack import Stack, eventually
 
 pytestmark = pytest.mark.chaos
-LONG = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 6, "batch_size": 4},
-        "lora": {"dropout": 0.1}, "checkpoint_interval": 5, "samples": {"rows": 0}}}  # fmt: skip
+LONG = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 12, "batch_size": 4},
+        "lora": {"dropout": 0.1}, "checkpoint_interval": 15, "samples": {"rows": 0}}}  # fmt: skip
 
 
 def create(client: OpenAI) -> str:
@@ -42,11 +42,19 @@ def has_checkpoint(client: OpenAI, job_id: str) -> Callable[[], bool]:
     return lambda: bool(client.fine_tuning.jobs.checkpoints.list(job_id, limit=1).data)
 
 
+@pytest.fixture(scope="module")
+def known() -> dict[str, str]:
+    return {}
+
+
 @pytest.fixture
-def undisturbed(openai: OpenAI, engine: Engine) -> str:
-    job_id = create(openai)
-    assert finish(openai, job_id).status == "succeeded"
-    return adapter_digest(engine, job_id)
+def undisturbed(openai: OpenAI, engine: Engine, known: dict[str, str]) -> str:
+    """The digest of the adapter of a run that nobody disturbs; run once."""
+    if not known:
+        job_id = create(openai)
+        assert finish(openai, job_id).status == "succeeded"
+        known["digest"] = adapter_digest(engine, job_id)
+    return known["digest"]
 
 
 @pytest.mark.parametrize("victim", ["trainer", "worker", "both"])
@@ -126,6 +134,30 @@ def test_doubled_and_late_doorbells_start_one_attempt(openai: OpenAI, engine: En
     with session_scope(engine) as session:
         assert list(session.scalars(select(Attempt.outcome))) == ["succeeded"]
     bell.close()
+
+
+def test_the_bell_alone_starts_jobs_also_after_a_restart_of_the_broker(
+    stack: Stack, openai: OpenAI, services: Services, engine: Engine
+) -> None:
+    """The worker looks by itself only every ten minutes."""
+    stack.children["train"].stop(30)
+    stack.start("train", TUNESMITH_POLL_SECONDS="600")
+    try:
+        eventually(lambda: seen(engine, "train@test"), seconds=60, what="the worker")
+        assert finish(openai, create(openai)).status == "succeeded"
+        broker = services.child("valkey")
+        broker.stop()
+        broker.start()
+        broker.wait_ready(30)
+        assert finish(openai, create(openai)).status == "succeeded"
+    finally:
+        stack.children["train"].stop(30)
+        stack.start("train")
+
+
+def seen(engine: Engine, worker_id: str) -> bool:
+    with session_scope(engine) as session:
+        return session.scalar(select(Worker.id).where(Worker.id == worker_id)) is not None
 
 
 def test_with_the_broker_down_jobs_are_created_and_run(openai: OpenAI, services: Services, engine: Engine) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,8 +23,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from embedded.ports import free_ports
+from embedded.process import Child
 from embedded.services import Services, remove_stale_pid_file
-from embedded.stack import choose_port
+from embedded.stack import _supervise, choose_port
 from tests.stack import eventually
 
 pytestmark = pytest.mark.chaos
@@ -158,6 +161,23 @@ def test_a_dead_child_is_started_again(data_dir: Path) -> None:
     eventually(answers, seconds=30, what="the restarted API")
 
 
+def test_what_goes_on_dying_is_started_ever_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    child = Child(name="dying", command=["false"], logs=tmp_path)
+    stop = threading.Event()
+
+    def supervise() -> None:
+        child.start()
+        _supervise(tmp_path, [child], port=1, stop=stop)
+
+    supervisor = threading.Thread(target=supervise)
+    supervisor.start()
+    pauses = lambda: re.findall(r"dying has died; it starts again in (\d+) s", caplog.text)  # noqa: E731
+    eventually(lambda: len(pauses()) == 3, seconds=20, what="three ends")
+    stop.set()
+    supervisor.join()
+    assert pauses() == ["1", "2", "4"]
+
+
 def test_services_ask_for_secrets_and_listen_on_loopback_only(services: Services) -> None:
     port = int(services.env["TUNESMITH_REDIS_URL"].rpartition(":")[2].partition("/")[0])
     with pytest.raises(redis.AuthenticationError), redis.Redis(port=port) as anonymous:
@@ -174,9 +194,24 @@ def test_services_ask_for_secrets_and_listen_on_loopback_only(services: Services
                     assert connection.laddr.ip in ("127.0.0.1", "::1"), (child.name, connection)
 
 
-def test_services_of_the_environment_are_used_instead_of_ours(data_dir: Path, services: Services) -> None:
-    done = server("up", "--detach", "--data-dir", str(data_dir), "--port", "18200", **services.env)
+OURS = {"api", "reconciler", "worker-cpu", "worker-train"}
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ("TUNESMITH_", set[str]()),
+        ("TUNESMITH_DATABASE", {"valkey", "seaweedfs"}),
+        ("TUNESMITH_REDIS", {"postgres", "seaweedfs"}),
+        ("TUNESMITH_S3", {"postgres", "valkey"}),
+    ],
+)
+def test_services_of_the_environment_are_used_instead_of_ours(
+    data_dir: Path, services: Services, given: str, left: set[str]
+) -> None:
+    variables = {name: value for name, value in services.env.items() if name.startswith(given)}
+    done = server("up", "--detach", "--data-dir", str(data_dir), "--port", "18200", **variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert state(data_dir)["children"].keys() == {"api", "reconciler", "worker-cpu", "worker-train"}
+    assert state(data_dir)["children"].keys() == OURS | left
     ready = httpx.get(f"{state(data_dir)['url']}/readyz", timeout=10)
     assert (ready.status_code, get(data_dir, "/models").status_code) == (200, 200)

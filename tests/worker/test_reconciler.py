@@ -7,7 +7,7 @@ from sqlalchemy import Engine, func, update
 
 from core.db import session_scope
 from core.jobs import claims
-from core.models import Job
+from core.models import File, Job
 from core.settings import Settings
 from tests.conftest import ProjectKey
 from tests.core.factories import make_job
@@ -26,6 +26,19 @@ def test_contact_counts_from_the_last_break() -> None:
     assert [contact.made(at(seconds)) for seconds in (31, 40)] == [0, 9]  # the process, or all of it, stood still
     contact.lost()
     assert [contact.made(at(seconds)) for seconds in (41, 45)] == [0, 4]
+
+
+def test_jobs_whose_file_was_read_while_nobody_told_them_go_on(
+    engine: Engine, settings: Settings, project: ProjectKey
+) -> None:
+    with session_scope(engine) as session:
+        job = make_job(session, project.owner, file_status="uploaded")
+        assert job.status == "validating_files"
+        session.get_one(File, job.training_file_id).status = "processed"
+        job_id = job.id
+    give_back(engine, settings, Contact(longest_gap=60))
+    with session_scope(engine) as session:
+        assert session.get_one(Job, job_id).status == "queued"
 
 
 @pytest.mark.parametrize("broken", [True, False])
