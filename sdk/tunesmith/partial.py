@@ -98,8 +98,9 @@ def resume(record: Path) -> Partial | None:
     return partial if partial.expires_at > time.time() + MARGIN and partial.part_size > 0 else None
 
 
-def record_path(base_url: str, purpose: str, content: Content) -> Path:
-    """Where the record of sending that content to that server is: in the user's cache folder."""
+def record_path(base_url: str, content: Content, *, purpose: str, expires_after: int | None) -> Path:
+    """Where the record of sending that content, under its name, to that server is: in the user's cache folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256("\n".join((base_url, purpose, content.sha256)).encode()).hexdigest()
+    sent = [base_url, purpose, expires_after, content.path.name, content.sha256]
+    name = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     return cache / "tunesmith" / "uploads" / f"{name[:32]}.json"

@@ -45,7 +45,8 @@ def cli(client: Tunesmith, key: str, *arguments: str) -> str:
 
 
 def test_a_large_file_goes_in_parts_and_comes_back_whole(client: Tunesmith, train: Path, tmp_path: Path) -> None:
-    file = client.uploads.upload_file(train, part_size=500)
+    file = client.uploads.upload_file(train, part_size=500, expires_after=3600)
+    assert (file.expires_at or 0) - file.created_at in (3599, 3600)
     assert client.files.wait_for_processing(file.id).rows == 40
     assert client.files.download(file.id, tmp_path / "copy").read_bytes() == train.read_bytes()
     given_up = client.uploads.create(filename="x.jsonl", bytes=10, mime_type="application/jsonl")
@@ -57,7 +58,8 @@ def test_a_large_file_goes_in_parts_and_comes_back_whole(client: Tunesmith, trai
 def test_what_is_known_before_a_job(client: Tunesmith, project: ProjectKey, train: Path, tmp_path: Path) -> None:
     (tmp_path / "valid.jsonl").write_bytes(upper_case(5, seed=0))  # the first rows of the training file
     valid = client.files.upload(tmp_path / "valid.jsonl")
-    file = client.files.upload(train)
+    file = client.files.upload(train, expires_after=7200)
+    assert (file.expires_at or 0) - file.created_at in (7199, 7200)
     client.files.wait_for_processing(file.id)
     client.files.wait_for_processing(valid.id)
     report = client.files.report(file.id, validation_file=valid.id)

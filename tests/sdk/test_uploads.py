@@ -104,10 +104,20 @@ def test_after_an_interruption_only_the_missing_parts_are_sent(
         client.uploads.upload_file(path, part_size=PART)
     before, server.fail = set(server.parts), None
     assert 0 < len(before) < 7
-    moved = path.rename(tmp_path / "other.jsonl")  # it is known by its content
+    (tmp_path / "elsewhere").mkdir()
+    moved = path.rename(tmp_path / "elsewhere" / path.name)  # it is known by its content and its name
     client.uploads.upload_file(moved, part_size=PART)
     assert (server.created, len(server.parts)) == (1, 7)
     assert server.content() == CONTENT
+
+
+def test_under_another_name_it_is_another_file(client: Tunesmith, server: Server, path: Path, tmp_path: Path) -> None:
+    server.fail = CONTENT[5 * PART :][:6]
+    with pytest.raises(InternalServerError):
+        client.uploads.upload_file(path, part_size=PART)
+    server.fail = None
+    client.uploads.upload_file(path.rename(tmp_path / "other.jsonl"), part_size=PART)
+    assert server.created == 2
 
 
 def test_an_upload_that_the_server_no_longer_takes_is_begun_anew(client: Tunesmith, server: Server, path: Path) -> None:

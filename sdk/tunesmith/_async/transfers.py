@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -31,7 +32,7 @@ async def save(opened: Opened, path: Path, *, sha256: str | None, size: int) -> 
             async with opened(before) as response:
                 with part.writing(response) as write:
                     async for chunk in response.aiter_bytes():
-                        write(chunk)
+                        await waiting.in_thread(partial(write, chunk))
             break
         except APIStatusError as error:
             if error.status_code != RANGE_NOT_SATISFIABLE or not before:

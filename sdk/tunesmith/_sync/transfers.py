@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -31,7 +32,7 @@ def save(opened: Opened, path: Path, *, sha256: str | None, size: int) -> None:
         try:
             with opened(before) as response, part.writing(response) as write:
                 for chunk in response.iter_bytes():
-                    write(chunk)
+                    waiting.in_thread(partial(write, chunk))
             break
         except APIStatusError as error:
             if error.status_code != RANGE_NOT_SATISFIABLE or not before:

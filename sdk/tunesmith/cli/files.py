@@ -24,12 +24,13 @@ def files() -> None:
 @files.command()
 @click.argument("path", type=PATH)
 @click.option("--purpose", default="fine-tune", show_default=True)
+@click.option("--expires-after", type=click.IntRange(3600, 2_592_000), help="Seconds after which it is deleted.")
 @click.option("--wait", is_flag=True, help="Wait until it is validated.")
 @pass_state
-def upload(state: State, path: Path, purpose: str, wait: bool) -> None:
+def upload(state: State, path: Path, purpose: str, expires_after: int | None, wait: bool) -> None:
     """Upload a file; a large one in parts, which a second call goes on with."""
     client = state.client()
-    file = client.files.upload(path, purpose=purpose)
+    file = client.files.upload(path, purpose=purpose, expires_after=expires_after)
     state.show(client.files.wait_for_processing(file.id) if wait else file)
 
 

@@ -30,39 +30,50 @@ class AsyncFiles(AsyncResource):
     def __init__(self, transport: AsyncTransport, uploads: AsyncUploads) -> None:
         super().__init__(transport)
         self._uploads = uploads
-        self._sent: dict[tuple[str, str], str] = {}  # (digest, purpose) → file id
+        self._sent: dict[tuple[str, str, str, int | None], str] = {}  # content and how it was sent → file id
 
-    async def create(self, *, file: str | os.PathLike[str], purpose: str = "fine-tune") -> File:
+    async def create(
+        self, *, file: str | os.PathLike[str], purpose: str = "fine-tune", expires_after: int | None = None
+    ) -> File:
         """Upload the file at the path. Its rows are validated afterwards: see `wait_for_processing`.
+
+        Args:
+            expires_after: seconds from now after which the file is deleted, 3600 to 2592000; None: it stays.
 
         Raises:
             OSError: it cannot be read.
         """
-        path = Path(file)
+        path, fields = Path(file), {"purpose": purpose}
+        if expires_after is not None:
+            fields |= {"expires_after[anchor]": "created_at", "expires_after[seconds]": str(expires_after)}
         with path.open("rb") as opened:
-            answer = await self._transport.request(
-                "POST", "/files", fields={"purpose": purpose}, upload=("file", path.name, opened)
-            )
+            answer = await self._transport.request("POST", "/files", fields=fields, upload=("file", path.name, opened))
         return parse(File, answer)
 
-    async def upload(self, path: str | os.PathLike[str], *, purpose: str = "fine-tune") -> File:
+    async def upload(
+        self, path: str | os.PathLike[str], *, purpose: str = "fine-tune", expires_after: int | None = None
+    ) -> File:
         """Upload the file at the path, whatever its size; content that this client has sent before is not sent twice.
+
+        Args:
+            expires_after: seconds from now after which the file is deleted, 3600 to 2592000; None: it stays.
 
         Raises:
             OSError: it cannot be read.
         """
         content = await waiting.in_thread(lambda: partial.read(Path(path)))
-        known = self._sent.get((content.sha256, purpose))
+        sent = (content.sha256, content.path.name, purpose, expires_after)
+        known = self._sent.get(sent)
         if known is not None:
             try:
                 return await self.retrieve(known)
             except NotFoundError:
                 pass  # deleted since
         if content.size > LARGEST_AT_ONCE:
-            file = await self._uploads.upload_file(path, purpose=purpose)
+            file = await self._uploads.upload_file(path, purpose=purpose, expires_after=expires_after)
         else:
-            file = await self.create(file=path, purpose=purpose)
-        self._sent[content.sha256, purpose] = file.id
+            file = await self.create(file=path, purpose=purpose, expires_after=expires_after)
+        self._sent[sent] = file.id
         return file
 
     async def retrieve(self, file_id: str) -> File:

@@ -35,9 +35,23 @@ class Uploads(Resource):
         super().__init__(transport)
         self.parts = Parts(transport)
 
-    def create(self, *, filename: str, bytes: int, purpose: str = "fine-tune", mime_type: str = MIME_TYPE) -> Upload:
-        """Announce a file of so many bytes; its parts follow."""
-        body = {"filename": filename, "bytes": bytes, "purpose": purpose, "mime_type": mime_type}
+    def create(
+        self,
+        *,
+        filename: str,
+        bytes: int,
+        purpose: str = "fine-tune",
+        mime_type: str = MIME_TYPE,
+        expires_after: int | None = None,
+    ) -> Upload:
+        """Announce a file of so many bytes; its parts follow.
+
+        Args:
+            expires_after: seconds after which the file that it becomes is deleted, 3600 to 2592000; None: it stays.
+        """
+        body: dict[str, object] = {"filename": filename, "bytes": bytes, "purpose": purpose, "mime_type": mime_type}
+        if expires_after is not None:
+            body["expires_after"] = {"anchor": "created_at", "seconds": expires_after}
         return parse(Upload, self._transport.request("POST", "/uploads", body=body))
 
     def retrieve(self, upload_id: str) -> Upload:
@@ -59,6 +73,7 @@ class Uploads(Resource):
         path: str | os.PathLike[str],
         *,
         purpose: str = "fine-tune",
+        expires_after: int | None = None,
         part_size: int = partial.PART_SIZE,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> File:
@@ -69,6 +84,7 @@ class Uploads(Resource):
         parts are sent.
 
         Args:
+            expires_after: seconds after which the file is deleted, 3600 to 2592000; None: it stays.
             part_size: bytes of a part, at most 64 MB; so much memory is used four times.
             on_progress: called with (bytes that have arrived, bytes in all) after each part.
 
@@ -79,14 +95,16 @@ class Uploads(Resource):
         if part_size <= 0:
             raise ValueError(f"part_size is not positive: {part_size}")
         content = waiting.in_thread(lambda: partial.read(Path(path)))
-        record = partial.record_path(self._transport.base_url, purpose, content)
+        record = partial.record_path(self._transport.base_url, content, purpose=purpose, expires_after=expires_after)
         left = partial.resume(record)
         if left is not None:
             try:
                 return self._send(content, left, on_progress)
             except (BadRequestError, NotFoundError):
                 left.forget()  # cancelled or expired meanwhile, or another project's: begin anew
-        upload = self.create(filename=content.path.name, bytes=content.size, purpose=purpose)
+        upload = self.create(
+            filename=content.path.name, bytes=content.size, purpose=purpose, expires_after=expires_after
+        )
         return self._send(content, partial.begin(record, upload, part_size), on_progress)
 
     def _send(
