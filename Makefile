@@ -39,7 +39,7 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 	$(BIN)/python -m pytest
 
 bench: setup  ## measure things side by side and print ratios
-	for name in api event_streams validation estimate cli_help; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in api event_streams upload_memory validation estimate cli_help; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/api/test_fuzz.py --timeout 0

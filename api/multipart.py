@@ -169,7 +169,7 @@ class FormParser:
 
     def _part_bytes(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
-            self._writer.write(data[start:end])
+            self._writer.write(memoryview(data)[start:end])
             if self._writer.bytes > self._max_bytes:
                 raise TooLarge(f"{self._name}: larger than {self._max_bytes} bytes", param=self._name)
         else:

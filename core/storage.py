@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CHUNK = 1024 * 1024
-PART = 8 * 1024 * 1024  # the protocol asks for 5 MiB at least
+PART = 5 * 1024 * 1024  # the least that the protocol takes, as each upload under way holds one
 MANIFEST = "manifest.json"
 STORE_ERRORS = (ClientError, BotoCoreError)
 
@@ -221,7 +221,7 @@ class MultipartWriter:
     """Streams bytes of unknown length into one object, which becomes visible whole, at the end, or never.
 
     After the `with` block `bytes` and `sha256` describe what was written; an exception inside it aborts the upload.
-    Memory: one part.
+    Memory: one part, the same from first to last: many that come and go would not all go back to the system.
     """
 
     def __init__(self, client: "S3Client", *, bucket: str, key: str) -> None:
@@ -229,7 +229,8 @@ class MultipartWriter:
         self._at: dict[str, str] = {"Bucket": bucket, "Key": key}
         self._upload_id: str | None = None
         self._parts: list[dict[str, Any]] = []
-        self._buffer = bytearray()
+        self._buffer = bytearray()  # of one part, from the first byte on; the next part is filled into it again
+        self._filled = 0
         self._digest = hashlib.sha256()
         self.bytes = 0
 
@@ -237,15 +238,22 @@ class MultipartWriter:
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
-    def write(self, chunk: bytes) -> None:
-        self._buffer += chunk
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append bytes; sends a part to the store whenever one is full."""
         self._digest.update(chunk)
         self.bytes += len(chunk)
-        while len(self._buffer) >= PART:
-            self._send(bytes(self._buffer[:PART]))
-            del self._buffer[:PART]
+        self._buffer = self._buffer or bytearray(PART)
+        rest = memoryview(chunk)
+        while rest:
+            piece = rest[: PART - self._filled]
+            self._buffer[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            rest = rest[len(piece) :]
+            if self._filled == PART:
+                self._send(self._buffer)
+                self._filled = 0
 
-    def _send(self, part: bytes) -> None:
+    def _send(self, part: bytes | bytearray) -> None:
         if self._upload_id is None:
             self._upload_id = self._client.create_multipart_upload(**self._at)["UploadId"]  # pyright: ignore[reportArgumentType]
         number = len(self._parts) + 1
@@ -264,10 +272,10 @@ class MultipartWriter:
     def finish(self) -> None:
         """Make the object visible."""
         if self._upload_id is None:
-            self._client.put_object(**self._at, Body=bytes(self._buffer))  # pyright: ignore[reportArgumentType]
+            self._client.put_object(**self._at, Body=bytes(self._buffer[: self._filled]))  # pyright: ignore[reportArgumentType]
         else:
-            if self._buffer:
-                self._send(bytes(self._buffer))
+            if self._filled:
+                self._send(bytes(self._buffer[: self._filled]))
             parts: Any = {"Parts": self._parts}
             self._client.complete_multipart_upload(**self._at, UploadId=self._upload_id, MultipartUpload=parts)  # pyright: ignore[reportArgumentType]
 
