@@ -76,7 +76,8 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
     require_project(owner)
     start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     present = workers.trainers(session, silent_seconds=settings.lease_seconds)
-    on_gpu = spec.resources.gpus == 1 or any(worker.devices for worker in present)
+    wanted = spec.resources.gpus
+    on_gpu = wanted == 1 or (wanted is None and any(worker.devices for worker in present))
     return Question(
         spec=spec,
         base=start.base,

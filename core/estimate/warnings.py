@@ -82,8 +82,9 @@ def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:
     near = found.get("near") or 0
     if exact > DUPLICATE_SHARE * measured.rows.total:
         yield Warning("duplicates", f"{exact} of {measured.rows.total} rows repeat an earlier one", about)
-    if near > DUPLICATE_SHARE * measured.rows.total:
-        yield Warning("near_duplicates", f"{near} of {measured.rows.total} rows nearly repeat another one", about)
+    compared = found.get("near_rows_compared") or measured.rows.total  # a sample of a large file
+    if near > DUPLICATE_SHARE * compared:
+        yield Warning("near_duplicates", f"{near} of {compared} rows compared nearly repeat another one", about)
     if measured.notes.leaked_count:
         lines = ", ".join(map(str, measured.notes.leaked[:5]))
         message = (
@@ -93,5 +94,6 @@ def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:
     if measured.rows.median and measured.rows.longest > OUTLIER * measured.rows.median:
         message = f"the longest row has {measured.rows.longest} tokens, the middle one {measured.rows.median}"
         yield Warning("length_outliers", message, about)
-    if personal := report.get("personal_data"):
-        yield Warning("personal_data", f"rows seem to hold personal data: {', '.join(sorted(personal))}", about)
+    personal = sorted(kind for kind, where in (report.get("personal_data") or {}).items() if where["rows"])
+    if personal:
+        yield Warning("personal_data", f"rows seem to hold personal data: {', '.join(personal)}", about)

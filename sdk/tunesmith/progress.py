@@ -16,6 +16,7 @@ from tunesmith.types import Event, Job, MetricSeries
 
 PLAIN_SECONDS = 10  # between two lines about steps where no bar can be drawn
 CHART_LINES = 12
+LOSSES = ("train_loss", "valid_loss")
 WIDEST_CHART = 100  # characters
 
 
@@ -72,9 +73,10 @@ class View:
             self._advance(job, step=job.step, total=job.total_steps)
 
     def draw(self, metrics: MetricSeries) -> None:
-        """Take the curves, to be drawn above the bar; nothing where there is no terminal."""
+        """Take the curves of the losses, to be drawn above the bar; nothing where there is no terminal."""
         if self._live is not None:
-            self._chart = chart.curves(metrics.series, width=self._width, height=CHART_LINES)
+            losses = {name: metrics.series[name] for name in LOSSES if name in metrics.series}
+            self._chart = chart.curves(losses, width=self._width, height=CHART_LINES)
             self._refresh()
 
     def leave(self, job_id: str) -> None:

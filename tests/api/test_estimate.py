@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from sqlalchemy import Engine, func, update
 from core.db import session_scope
 from core.estimate import process
 from core.models import File, Job, Metric, Worker
+from core.rows.survey import Survey
+from core.rows.validate import validate
 from tests.api.test_files import upload
 from tests.cards import ADAPTER_PARAMETERS, CHATML, FACTS
 from tests.conftest import ProjectKey
@@ -132,9 +135,37 @@ def test_pitfalls_are_told_by_code(http: httpx.Client, engine: Engine, publish_c
     assert "line 8" in leaking.json()["warnings"][0]["message"]
     assert codes(estimate(http, processed(http, engine, [*good, chat("x", "y" * 1500)]))) == {"length_outliers"}
     with session_scope(engine) as session:
-        report = {"duplicates": {"exact": 0, "near": 30}, "personal_data": {"email": {"rows": 3, "first_lines": [1]}}}
+        report = {"duplicates": {"exact": 0, "near": 3, "near_rows_compared": 150}}
         session.execute(update(File).where(File.id == clean).values(report=report))
-    assert codes(estimate(http, clean)) == {"near_duplicates", "personal_data"}
+    assert codes(estimate(http, clean)) == {"near_duplicates"}
+
+
+def test_what_a_validation_found_is_warned_of(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], tmp_path: Path
+) -> None:
+    publish_card()
+    rows = [chat(f"question {i} {i * 7919}", f"answer {i * 104729}") for i in range(150)]
+    for more, expected in (([], set()), ([chat("write to jo@example.com", "yes")], {"personal_data"})):
+        file_id = processed(http, engine, [*rows, *more])
+        (tmp_path / "rows.jsonl").write_bytes(http.get(f"/v1/files/{file_id}/content").content)
+        report = validate(tmp_path / "rows.jsonl", name="rows.jsonl", survey=Survey()).figures()
+        with session_scope(engine) as session:
+            session.execute(update(File).where(File.id == file_id).values(report=report))
+        assert codes(estimate(http, file_id)) == expected
+
+
+def test_a_job_that_asks_for_no_gpu_is_estimated_without_one(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
+    file_id = processed(http, engine, [chat("a", "b")] * 200)
+    with session_scope(engine) as session:
+        worker = {"current_attempts": [], "started_at": func.now(), "last_seen": func.now(), "queue": "train"}
+        session.add(Worker(id="gpu", devices=[0], slots=1, memory_bytes=10**12, **worker))
+    weights = {
+        gpus: estimate(http, file_id, resources={"gpus": gpus}).json()["memory"]["weights_bytes"] for gpus in (0, 1)
+    }
+    assert weights[0] == 2 * weights[1]  # float32, bfloat16
 
 
 def supervised(max_length: int | None = None, **hyperparameters: Any) -> dict[str, Any]:

@@ -85,7 +85,12 @@ def test_the_command_line(stack: Stack, project: ProjectKey, tmp_path: Path) -> 
 
     (tmp_path / "train.jsonl").write_bytes(upper_case(30, seed=0))
     spec = ("--model", "tiny-random-llama", "--training-file", "train.jsonl", "--method", json.dumps(METHOD))
-    cli("jobs", "create", *spec, "--wait")
+    made = json.loads(cli("jobs", "create", *spec))
+    watch = [sys.executable, "-m", "tunesmith", "--env-file", "env", "jobs", "watch", made["id"]]
+    terminal = clean | {"FORCE_COLOR": "1", "TERM": "xterm"}  # as if it were one
+    watched = subprocess.run(watch, env=terminal, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert "train_loss" in watched.stdout
+    assert "succeeded" in watched.stdout
     (job,) = json.loads(cli("jobs", "list"))
     assert job["status"] == "succeeded"
     assert json.loads(cli("jobs", "events", job["id"]))[0]["seq"] == 1

@@ -74,7 +74,7 @@ def test_a_bar_and_a_curve_on_a_terminal(script: Script, client: Tunesmith) -> N
     assert "━" in shown
     assert "step 0–20" in shown
     metrics = [request.path for request in script.received if "/metrics" in request.path]
-    assert metrics[0].endswith("/metrics?names=train_loss%2Cvalid_loss&max_points=200")
+    assert metrics[0].endswith("/metrics?max_points=200")
 
 
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(

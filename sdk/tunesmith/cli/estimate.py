@@ -8,6 +8,7 @@ from tunesmith.cli.state import State
 if TYPE_CHECKING:
     from tunesmith import Estimate
 
+SHOWN = 5  # items of a list
 SECTIONS = ("rows", "tokens", "memory", "time", "cost")
 
 
@@ -31,7 +32,7 @@ def show(state: State, found: "Estimate") -> None:
 
 
 def _flat(section: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """(path, value) of every value in the section; lists are counted, unless they are short."""
+    """(path, value) of every value in the section; of long lists their beginning."""
     flat: list[tuple[str, str]] = []
     for key, value in section.items():
         name = f"{above}{key}".replace("_", " ")
@@ -39,7 +40,8 @@ def _flat(section: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
             flat += _flat(cast("dict[str, Any]", value), f"{name} ")
         elif isinstance(value, list):
             items = cast("list[Any]", value)
-            flat.append((name, ", ".join(map(str, items)) if len(items) <= 3 else f"{len(items)} of them"))
+            more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+            flat.append((name, ", ".join(map(str, items[:SHOWN])) + more))
         else:
             flat.append((name, _figure(value)))
     return flat

@@ -25,7 +25,6 @@ from tunesmith.types import SUCCEEDED, Estimate, Event, Job
 if TYPE_CHECKING:
     from rich.console import Console
 
-CURVES = ("train_loss", "valid_loss")
 Spec = JobSpec | Mapping[str, Any]
 
 
@@ -179,7 +178,8 @@ class AsyncJobs(AsyncResource):
             job = await self.retrieve(job_id)
             view.show(job, await self._new_events(job_id, view.seq))
             if curve and job.step:
-                view.draw(await self.metrics.retrieve(job_id, names=CURVES, max_points=view.points))
+                # All of them: a name that the job has not measured yet would be refused.
+                view.draw(await self.metrics.retrieve(job_id, max_points=view.points))
             return job
 
         try:
