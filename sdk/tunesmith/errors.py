@@ -71,8 +71,24 @@ class NotFoundError(APIStatusError):
     """404: there is no such thing, or it belongs to somebody else."""
 
 
+class MethodNotAllowedError(APIStatusError):
+    """405: the address takes other HTTP methods."""
+
+
+class RequestTimeoutError(APIStatusError):
+    """408: the request did not arrive in time."""
+
+
 class ConflictError(APIStatusError):
     """409: somebody else changed the resource at the same time."""
+
+
+class TooLargeError(APIStatusError):
+    """413: the file or the request is larger than the server takes."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: the request is well-formed and makes no sense. Of something between here and Tunesmith."""
 
 
 class RateLimitError(APIStatusError):
@@ -121,7 +137,11 @@ BY_STATUS: dict[int, type[APIStatusError]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    405: MethodNotAllowedError,
+    408: RequestTimeoutError,
     409: ConflictError,
+    413: TooLargeError,
+    422: UnprocessableEntityError,
     429: RateLimitError,
 }
 

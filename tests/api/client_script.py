@@ -135,6 +135,15 @@ async def permissions(client: Any, *, checkpoint: str, project_ids: list[str]) -
         assert (gone.object, gone.deleted) == ("checkpoint.permission", True)
 
 
+async def deletions(client: Any, *, checkpoint: str, file_id: str) -> None:
+    gone = await done(client.models.delete(checkpoint))
+    assert (gone.id, gone.object, gone.deleted) == (checkpoint, "model", True)
+    await raised(openai.NotFoundError, lambda: client.models.retrieve(checkpoint))
+    create = client.fine_tuning.jobs.create
+    error = await raised(openai.BadRequestError, lambda: create(model=checkpoint, training_file=file_id))
+    assert (error.param, error.code) == ("model", "model_not_found")
+
+
 async def refusals(client: Any, *, limited_key: str) -> None:
     await raised(openai.AuthenticationError, lambda: client.with_options(api_key="sk-wrong").models.list())
     limited = client.with_options(api_key=limited_key, max_retries=0)
@@ -158,6 +167,7 @@ async def main() -> None:
         await uploads(client)
         await models(client, checkpoint=given["checkpoints"][key])
         await permissions(client, checkpoint=given["checkpoints"][key], project_ids=given["projects"])
+        await deletions(client, checkpoint=given["checkpoints"][key], file_id=given["files"][key])
         await refusals(client, limited_key=limited)
         await done(client.close())
     sys.stdout.write(openai.__version__)

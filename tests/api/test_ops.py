@@ -1,5 +1,6 @@
 """What operators see, and nobody else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -46,6 +47,20 @@ def test_workers_and_queues(http: httpx.Client, operator: dict[str, str], busy: 
     assert counts == {"train": (1, 1), "cpu": (1, 0)}
     assert all(queue["oldest_wait"] >= 0 for queue in answer["data"])
     assert answer["jobs"] == {"paused": 0, "pausing": 0, "queued": 1, "running": 1, "validating_files": 0}
+
+
+def test_jobs_of_all_projects_and_of_one(
+    http: httpx.Client, operator: dict[str, str], busy: tuple[str, str], engine: Engine,
+    make_project: Callable[[str], ProjectKey],
+) -> None:  # fmt: skip
+    other = make_project("other")
+    with session_scope(engine) as session:
+        theirs = make_job(session, other.owner).id
+    ids = lambda **query: {  # noqa: E731
+        job["id"] for job in http.get("/v1/fine_tuning/jobs", headers=operator, params=query).json()["data"]
+    }
+    assert ids() == {*busy, theirs}
+    assert ids(project_id=other.project_id) == {theirs}
 
 
 @pytest.mark.parametrize("path", ["/v1/ops/workers", "/v1/ops/queue", "/metrics"])

@@ -13,10 +13,14 @@ from tunesmith.errors import (
     ConfigurationError,
     ConflictError,
     InternalServerError,
+    MethodNotAllowedError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    RequestTimeoutError,
+    TooLargeError,
     UnexpectedAnswer,
+    UnprocessableEntityError,
 )
 
 from tests.sdk.conftest import Answer, Script
@@ -80,8 +84,12 @@ def test_how_often(script: Script, client: Tunesmith, status: int, headers: dict
         (401, AuthenticationError),
         (403, PermissionDeniedError),
         (404, NotFoundError),
+        (405, MethodNotAllowedError),
+        (408, RequestTimeoutError),
         (409, ConflictError),
+        (413, TooLargeError),
         (418, APIStatusError),
+        (422, UnprocessableEntityError),
         (429, RateLimitError),
         (503, InternalServerError),
     ],
