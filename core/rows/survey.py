@@ -15,6 +15,7 @@ from core.rows.personal import PersonalData
 from core.rows.sketch import MOST_HASHES, MOST_SIGNATURES, WHOLE, Sketch
 
 BLOCK = 128 * 1024  # bytes of rows that numpy is given at once
+MOST_OF_A_ROW = 256 * 1024  # bytes of a row that are searched for patterns and likeness
 SEPARATOR = bytes(8)  # as long as a shingle, so that none reaches into the next row
 EMPTY_HASHES = np.empty(0, np.uint64)
 EMPTY_SIGNATURES = np.empty((0, BINS), np.uint16)
@@ -44,8 +45,9 @@ class Survey:
         self._hashes.append(xxhash.xxh3_64_intdigest(content))
         self._block_prompts.append(xxhash.xxh3_64_intdigest(row.prompt))
         self._block_numbers.append(number)
-        self._block.append(content)
-        self._block_bytes += len(content)
+        searched = content[:MOST_OF_A_ROW]
+        self._block.append(searched)
+        self._block_bytes += len(searched)
         if self._block_bytes >= BLOCK:
             self._end_block()
 

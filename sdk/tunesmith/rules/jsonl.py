@@ -13,7 +13,7 @@ import msgspec
 from tunesmith.rules.error import RowError
 from tunesmith.rules.values import kind_of
 
-LONGEST_LINE = 16 * 1024 * 1024  # bytes
+LONGEST_LINE = 4 * 1024 * 1024  # bytes; a million tokens or so, and what decoding takes many times over
 BUFFER = 1024 * 1024  # bytes
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Text compresses three- to tenfold, very repetitive rows a hundredfold; bombs reach a thousandfold.
