@@ -46,10 +46,11 @@ def detect(path: str | PathLike[str], *, name: str | None = None) -> Format:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith((b"{", b"[")) or not text:
         return "jsonl"
-    return "csv" if suffix == "csv" or _has_header(text) else "jsonl"
+    return "csv" if suffix == "csv" or has_header(text) else "jsonl"
 
 
-def _has_header(text: bytes) -> bool:
+def has_header(text: bytes) -> bool:
+    """Whether it begins with the header of a table that rows could be read from."""
     first = text.partition(b"\n")[0].decode("utf-8", "replace")
     try:
         columns = next(csv.reader([first]), [])

@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 import msgspec
 
 from core.rows.error import RowError
+from core.rows.formats import has_header
 from core.rows.values import kind_of
 
 LONGEST_LINE = 4 * 1024 * 1024  # bytes; a million tokens or so, and what decoding takes many times over
@@ -55,6 +56,8 @@ def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     number = 0
     try:
         for number, line in bounded(inflating, most=most_decoded(fstat(file.fileno()).st_size)):
+            if number == 1 and has_header(line.removeprefix(BYTE_ORDER_MARK)):
+                raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
             yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None

@@ -38,7 +38,7 @@ def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any
     except MemoryError:
         raise RowError(number + 1, "", "decoding these rows takes more memory than is allowed") from None
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise RowError(number + 1, "", f"the Parquet data can't be read ({str(error)[:200]})") from None
+        raise RowError(number + 1, "", f"the Parquet data is damaged or cut off ({str(error)[:200]})") from None
 
 
 def _check_footer(path: Path) -> None:

@@ -1,8 +1,9 @@
 """The body of `POST /v1/fine_tuning/jobs`."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from core.specs.method import Method, SupervisedHyperparameters, SupervisedMethod
 from core.specs.strict import Strict
@@ -10,7 +11,24 @@ from core.specs.strict import Strict
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 # Part of the model's public name, in which ':' separates and '/' would break clients' URLs.
-Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+SUFFIX = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def _check_suffix(suffix: str) -> str:
+    if not re.fullmatch(SUFFIX, suffix):
+        raise ValueError(
+            f"1 to 64 letters, digits, '.', '_' and '-' are allowed, first a letter or digit; given {suffix[:80]!r}"
+        )
+    return suffix
+
+
+def _refuse_integrations(integrations: list[Any]) -> list[Any]:
+    if integrations:
+        raise ValueError("not implemented yet; leave it out: a job's metrics, events and logs are read from the API")
+    return integrations
+
+
+Suffix = Annotated[str, AfterValidator(_check_suffix), WithJsonSchema({"type": "string", "pattern": SUFFIX})]
 
 
 class Resources(Strict):
@@ -35,7 +53,10 @@ class JobSpec(Strict):
     hyperparameters: SupervisedHyperparameters | None = Field(
         default=None, deprecated="The contract's old place for a supervised job's hyperparameters."
     )
-    integrations: list[Any] | None = Field(default=None, max_length=0, description="Refused until it is implemented.")
+    integrations: (
+        Annotated[list[Any], AfterValidator(_refuse_integrations), WithJsonSchema({"type": "array", "maxItems": 0})]
+        | None
+    ) = Field(default=None, description="Refused until it is implemented.")
 
     @model_validator(mode="before")
     @classmethod

@@ -70,11 +70,11 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs", "50"),
         ({"seed": -1}, "seed", "given -1"),
         ({"seed": 2**31}, "seed", "given 2147483648"),
-        ({"suffix": "a/b"}, "suffix", "a/b"),
+        ({"suffix": "my model"}, "suffix", "letters, digits, '.', '_' and '-' are allowed"),
         ({"suffix": "../x"}, "suffix", "../x"),
         ({"suffix": "x" * 65}, "suffix", "given"),
         ({"metadata": {"k" * 65: "v"}}, "metadata", "64"),
-        ({"integrations": [{"type": "wandb"}]}, "integrations", "at most 0"),
+        ({"integrations": [{"type": "wandb"}]}, "integrations", "not implemented yet"),
         ({"resources": {"gpus": 9}}, "resources.gpus", "given 9"),
     ],
 )

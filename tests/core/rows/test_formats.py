@@ -67,9 +67,10 @@ def test_a_table_may_hold_messages_as_text(tmp_path: Path) -> None:
         (b"messages\n[{\n", "a.csv", "line 2: messages: not valid JSON"),
         (b"," * 100 + b"prompt\n", "a.csv", "line 1: 101 columns; at most 64 are allowed"),
         (gzipped(PAIRS)[:-12], "a.jsonl.gz", "the gzip data is damaged or cut off"),
+        (gzip.compress(b"prompt,completion\na,b\n"), "a.csv.gz", "the gzip data holds CSV"),
         (gzip.compress(b"PAR1"), "a.jsonl.gz", "line 1: the last line is cut off: it is no valid JSON"),
         (parquet(PAIRS)[:-5], "a.parquet", "the Parquet data is cut off"),
-        (b"PAR1" + bytes(100) + b"\x20\0\0\0PAR1", "a.parquet", "the Parquet data can't be read"),
+        (b"PAR1" + bytes(100) + b"\x20\0\0\0PAR1", "a.parquet", "the Parquet data is damaged or cut off"),
         (b"PAR1" + b"\xff\xff\xff\x7fPAR1", "a.parquet", "2147483647 bytes of Parquet metadata; at most"),
     ],
 )
