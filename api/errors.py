@@ -99,7 +99,9 @@ async def _bad_parameters(_: Request, error: Exception) -> JSONResponse:
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return envelope(NotFound(f"no such route: {request.method} {request.url.path}"))
+        path = request.url.path
+        hint = "" if path.startswith("/v1/") else "; routes begin with /v1, and so should a client's base URL end"
+        return envelope(NotFound(f"no such route: {request.method} {path}{hint}"))
     refused = InvalidRequest(f"{request.method} {request.url.path}: {error.detail}")
     response = envelope(refused, headers=dict(error.headers or {}))
     response.status_code = error.status_code

@@ -19,14 +19,15 @@ DOCS = Path(__file__).parents[2] / "docs"
 WIDTH = 100  # characters of a help text
 SDK_HEAD = """# The Python client
 
-Written from the docstrings by `make docs`. `pip install tunesmith`, Python 3.10 or newer.
+Written from the docstrings by `make docs`. `pip install ./sdk` in a checkout, Python 3.10 or newer.
 
 `Tunesmith` is described here. `AsyncTunesmith` has the same methods: `await` those that answer, and go through lists
 and streams with `async for`. Answers are pydantic models; fields that a newer server adds are kept.
 """
 CLI_HEAD = """# The command line
 
-Written from the help texts by `make docs`. `pip install tunesmith`; `pip install 'tunesmith[check]'` for `files check`.
+Written from the help texts by `make docs`. `pip install ./sdk` in a checkout; `pip install './sdk[check]'` for
+`files check`. `make setup` puts `tunesmith` into `.venv/bin`.
 """
 
 

@@ -117,7 +117,9 @@ def _figures(data: dict[str, Any], job: Job) -> str:
         if isinstance(data.get(key), int | float)
     ]
     left = _seconds_left(job)
-    if left is not None:
+    if job.step == job.total_steps and not job.ended:
+        parts.append("all steps done; what is left takes a while: samples, upload")
+    elif left is not None:
         parts.append(f"{left // 60}:{left % 60:02d} left")
     return "  ".join(parts)
 

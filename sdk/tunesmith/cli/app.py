@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from click.core import ParameterSource
 
 from tunesmith.cli import files, jobs, login, models, ops, uploads, usage
 from tunesmith.cli.state import FORMATS, State
@@ -51,6 +52,9 @@ def app(context: click.Context, form: str, profile: str | None, env_file: Path) 
     The server and the key come from TUNESMITH_BASE_URL and TUNESMITH_API_KEY, then from --env-file, then from the
     profile that TUNESMITH_PROFILE or `tunesmith login` names.
     """
+    given = context.get_parameter_source("env_file") is ParameterSource.COMMANDLINE
+    if given and not env_file.is_file():
+        raise click.BadParameter(f"there is no file {env_file}", param_hint="--env-file")
     context.obj = State(form=form, profile=profile, env_file=env_file)
 
 

@@ -35,6 +35,8 @@ def _flat(section: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
     """(path, value) of every value in the section; of long lists their beginning."""
     flat: list[tuple[str, str]] = []
     for key, value in section.items():
+        if value == [] or (key == "reason" and value is None):
+            continue
         name = f"{above}{key}".replace("_", " ")
         if isinstance(value, dict):
             flat += _flat(cast("dict[str, Any]", value), f"{name} ")

@@ -98,8 +98,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _file(text: Any, *, base: Path) -> Any:
-    """A path where there is such a file, from the spec's folder where a spec names it; else it is an id."""
-    return base / text if isinstance(text, str) and (base / text).is_file() else text
+    """A file's id as it is; else the path, which a spec names from its own folder."""
+    if not isinstance(text, str) or text.startswith("file-"):
+        return text
+    if not (base / text).is_file():
+        raise click.BadParameter(f"{text!r} is neither the id of a file (file-…) nor a file in {base.resolve()}")
+    return base / text
 
 
 @jobs.command("list")

@@ -8,6 +8,8 @@ from tunesmith.cli.state import State, pass_state
 
 GROUPS = ("project", "key", "model", "day")
 COLUMNS = {"project": "project_id", "key": "api_key_id", "model": "model", "day": "day"}
+# What the server sums by where nothing else is asked for.
+BY_DEFAULT = ("project", "model", "day")
 SUMS = ("jobs", "gpu_seconds", "cpu_seconds", "trained_tokens", "input_bytes", "output_bytes")
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -20,7 +22,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 def usage(state: State, since: datetime | None, until: datetime | None, groups: tuple[str, ...]) -> None:
     """Show what jobs have used: GPU and CPU seconds, tokens, bytes."""
     found = state.client().usage.list(start_time=_seconds(since), end_time=_seconds(until), group_by=groups or None)
-    state.show_many(found, *(COLUMNS[group] for group in groups), *SUMS)
+    state.show_many(found, *(COLUMNS[group] for group in groups or BY_DEFAULT), *SUMS)
 
 
 def _seconds(day: datetime | None) -> int | None:
