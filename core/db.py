@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, func, text
+from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.orm import Session
 
 from core.settings import Settings
@@ -54,6 +55,11 @@ def after_commit(session: Session, call: Callable[[], object]) -> None:
 def lock(session: Session, name: str) -> None:
     """Wait for the advisory lock of that name and hold it until the transaction ends."""
     session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+def transaction_time(session: Session) -> datetime:
+    """When the transaction began, on the database's clock."""
+    return session.scalars(select(Now())).one()
 
 
 def try_lock(session: Session, name: str) -> bool:

@@ -272,12 +272,15 @@ class MultipartWriter:
     def finish(self) -> None:
         """Make the object visible."""
         if self._upload_id is None:
-            self._client.put_object(**self._at, Body=bytes(self._buffer[: self._filled]))  # pyright: ignore[reportArgumentType]
+            self._client.put_object(**self._at, Body=self._rest())  # pyright: ignore[reportArgumentType]
         else:
             if self._filled:
-                self._send(bytes(self._buffer[: self._filled]))
+                self._send(self._rest())
             parts: Any = {"Parts": self._parts}
             self._client.complete_multipart_upload(**self._at, UploadId=self._upload_id, MultipartUpload=parts)  # pyright: ignore[reportArgumentType]
+
+    def _rest(self) -> bytes:
+        return bytes(memoryview(self._buffer)[: self._filled])
 
     def abort(self) -> None:
         if self._upload_id is not None:

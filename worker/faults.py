@@ -4,7 +4,7 @@ import errno
 
 from core.specs.run import RunError
 from core.storage import IntegrityError
-from worker.inputs import UnpreparedModel
+from worker.inputs import UnpreparedModel, UnreadableSpec
 from worker.patience import TRANSIENT, refusal
 
 
@@ -13,8 +13,8 @@ def explain(error: Exception) -> RunError | None:
 
     Unexpected errors are named by kind only: their text may hold paths and addresses of the host.
     """
-    if isinstance(error, UnpreparedModel):
-        return RunError(code="base_model_unavailable", message=error.message, retryable=True)
+    if isinstance(error, UnpreparedModel | UnreadableSpec):
+        return RunError(code=error.code or "", message=error.message, retryable=True)
     if code := refusal(error):
         return RunError(
             code="store_refused", message=f"The object store refuses the job's data: {code}", retryable=True

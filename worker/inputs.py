@@ -8,6 +8,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from core.errors import TunesmithError
@@ -36,6 +37,12 @@ class UnpreparedModel(TunesmithError):
     code = "base_model_unavailable"
 
 
+class UnreadableSpec(TunesmithError):
+    """The job's spec is of another version of this program."""
+
+    code = "unreadable_spec"
+
+
 @dataclass(frozen=True)
 class Assignment:
     """What a claim read of its job: plain values, so that no transaction stays open while the job runs."""
@@ -53,11 +60,16 @@ class Assignment:
 
 
 def read_assignment(session: Session, job: Job, *, token: int, organization_id: str) -> Assignment:
+    """Raises UnreadableSpec where this worker does not understand the job."""
+    try:
+        spec = JobSpec.model_validate(job.spec)
+    except ValidationError:
+        raise UnreadableSpec("This worker can't read the job's spec") from None
     parent = session.get_one(Model, job.parent_model_id) if job.parent_model_id else None
     return Assignment(
         job_id=job.id,
         token=token,
-        spec=JobSpec.model_validate(job.spec),
+        spec=spec,
         seed=job.seed,
         base_model=job.base_model,
         object_prefix=f"orgs/{organization_id}/jobs/{job.id}/attempts/{token}/",

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func
 
-from core.db import make_engine, session_scope, try_lock
+from core.db import make_engine, session_scope, transaction_time, try_lock
 from core.files import claims as file_claims
 from core.files.report import sketch_key
 from core.files.repository import purgeable
@@ -57,7 +57,7 @@ def give_back(engine: Engine, settings: Settings, contact: Contact) -> None:
     limits = Limits.of(settings)
     try:
         with session_scope(engine) as session:
-            seconds = contact.made(session.scalars(select(func.now())).one())
+            seconds = contact.made(transaction_time(session))
             if not try_lock(session, "reconciler"):
                 return
             if seconds >= settings.lease_seconds:

@@ -22,7 +22,6 @@ from core.specs.run import RUN_EVENT, CheckpointEvent, RunError, RunEvent, RunRe
 from worker import forkserver
 from worker.context import Context
 from worker.cost import CostMeter
-from worker.faults import explain
 from worker.heartbeat import heartbeat
 from worker.inputs import Assignment, fetch, last_line
 from worker.logs import LogReader, masks
@@ -61,49 +60,32 @@ class Attempt:
         self._log = LogReader(run_dir / "log.txt", masked=masked, most=settings.log_max_bytes)
 
     def run(self) -> None:
-        """Run the attempt to one of its ends. A replaced attempt kills its trainer and writes nothing."""
+        """Run the attempt to one of its ends. A replaced attempt kills its trainer and writes nothing.
+
+        Raises:
+            Exception: it broke outside of its trainer, and its end is not written yet.
+        """
         every = self.context.settings.heartbeat_seconds
         with heartbeat(self._beat, every=every, on_replaced=self._replaced):
             try:
-                self._run()
+                spec = patiently(self._fetch, what=f"inputs of {self.assignment.job_id}", stop=self._stop)
+                if self.context.draining.is_set() or self._pausing.is_set():
+                    self._write(publishing.stopped)
+                    return
+                self._train(spec)
+                self._finish()
             except (Replaced, GivenUp) as error:
                 log.info("attempt %s leaves: %s", self.assignment.token, error)
+                if not self._stop.is_set():  # the worker leaves, and the job is still ours to give back
+                    self._write(publishing.stopped)
             finally:
                 self._kill()
 
-    def _run(self) -> None:
-        try:
-            spec = self._fetch()
-            if spec is None or self.context.draining.is_set() or self._pausing.is_set():
-                self._write(lambda s, **a: publishing.stopped(s, **a))
-                return
-            self._train(spec)
-            self._finish()
-        except (Replaced, GivenUp):
-            raise
-        except Exception as error:
-            fault = explain(error)
-            if fault is None:
-                raise
-            log.exception("attempt %s at %s failed", self.assignment.token, self.assignment.job_id)
-            self._kill()
-            self._fail(fault)
+    def _fetch(self) -> RunSpec:
+        return fetch(self.context, self.assignment, self.run_dir, devices=self.devices, given_up=self._leaving)
 
-    def _fetch(self) -> RunSpec | None:
-        """The trainer's spec, once its inputs are here; None where the worker leaves before."""
-
-        def given_up() -> bool:
-            return self._stop.is_set() or self.context.draining.is_set()
-
-        def call() -> RunSpec:
-            return fetch(self.context, self.assignment, self.run_dir, devices=self.devices, given_up=given_up)
-
-        try:
-            return patiently(call, what=f"inputs of {self.assignment.job_id}", stop=self._stop)
-        except GivenUp:
-            if self._stop.is_set():
-                raise
-            return None
+    def _leaving(self) -> bool:
+        return self._stop.is_set() or self.context.draining.is_set()
 
     def _train(self, spec: RunSpec) -> None:
         (self.run_dir / "spec.json").write_text(spec.model_dump_json(indent=1))
@@ -219,7 +201,7 @@ class Attempt:
             folder = self._upload(f"{self.assignment.object_prefix}artifacts/", self.run_dir / "artifacts")
             self._write(lambda s, **a: publishing.succeed(s, result=result, folder=folder, results_name=RESULTS, **a))
         elif self._stopped_as_asked(result):
-            self._write(lambda s, **a: publishing.stopped(s, **a))
+            self._write(publishing.stopped)
         elif result is not None:
             message = "The trainer stopped before its last step, and nobody had asked it to"
             self._fail(RunError(code="trainer_stopped", message=message, retryable=True))

@@ -82,7 +82,7 @@ def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:
     near = found.get("near") or 0
     if exact > DUPLICATE_SHARE * measured.rows.total:
         yield Warning("duplicates", f"{exact} of {measured.rows.total} rows repeat an earlier one", about)
-    compared = found.get("near_rows_compared") or measured.rows.total  # a sample of a large file
+    compared = found.get("near_rows_compared") or 0  # of a large file a sample
     if near > DUPLICATE_SHARE * compared:
         yield Warning("near_duplicates", f"{near} of {compared} rows compared nearly repeat another one", about)
     if measured.notes.leaked_count:

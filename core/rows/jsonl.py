@@ -78,8 +78,6 @@ def decode(number: int, line: bytes) -> dict[str, Any]:
         row = msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line)
     except UnicodeDecodeError:
         raise RowError(number, "", "not valid UTF-8") from None
-    except MemoryError:
-        raise RowError(number, "", "decoding this row takes more memory than is allowed") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise RowError(number, "", _why_no_json(line, str(error))) from None
     if not isinstance(row, dict):

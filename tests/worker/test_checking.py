@@ -75,12 +75,15 @@ def test_json_that_is_nested_without_end_is_a_fault(tmp_path: Path) -> None:
     assert message(write(tmp_path, b'{"messages":' + b"[" * 4_000_000 + b"\n")).startswith("not valid JSON")
 
 
-def test_a_row_of_very_many_values_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [b"{},", b'{"":{"":{}}},', b"[[[[[]]]]],"])
+def test_a_row_of_very_many_values_is_named(tmp_path: Path, value: bytes) -> None:
+    """As many as fit into a line, and many times its size in memory."""
     good = jsonl([{"messages": [{"role": "assistant", "content": "x"}]}])
-    huge = b'{"messages":[' + b"{}," * 1_300_000 + b"{}]}\n"
+    huge = b'{"messages":[' + value * (4_190_000 // len(value)) + b"{}]}\n"
     checked = check(write(tmp_path, good + huge + good), name="rows.jsonl", stop=threading.Event())
     (fault,) = checked.figures["faults"]
-    assert (fault["line"], fault["field"]) == (2, "messages[0].role")
+    assert fault["line"] == 2
+    assert fault["field"].startswith("messages[0]")
 
 
 def test_a_parquet_bomb_is_refused(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_job_that_cannot_be_read_does_not_block_the_queue(context: Context, pr
         assert training.run_next(context, Slot())
     with session_scope(context.engine) as session:
         job = session.get_one(Job, broken)
-        assert (job.status, (job.error or {})["code"], job.losses) == ("failed", "worker_error", 0)
+        assert (job.status, (job.error or {})["code"], job.losses) == ("failed", "unreadable_spec", 0)
         assert set(session.scalars(select(Attempt.outcome))) == {"fault"}
         claimed = claims.claim(session, worker_id="w", devices=0, lease=60)
         assert claimed is not None
