@@ -1,6 +1,12 @@
+import hashlib
 import json
 import os
+import shutil
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +51,89 @@ def test_a_folder_is_taken_over_without_what_must_not_be_loaded(tmp_path: Path, 
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in tiny.iterdir())
     assert not any(path.is_symlink() for path in folder.iterdir())
     assert AutoModelForCausalLM.from_pretrained(folder).config.hidden_size == 64
+
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """What the hub's own client asks a mirror (HF_ENDPOINT) for. `folder`: what its repository has."""
+
+    folder: Path
+    fetched: list[str]
+
+    def do_HEAD(self) -> None:
+        self._file(send=False)
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        files = list(self.folder.iterdir())
+        if path == f"/api/models/tests/tiny/revision/{REVISION}":
+            siblings = [{"rfilename": file.name} for file in files]
+            self._answer(json.dumps({"id": "tests/tiny", "sha": REVISION, "siblings": siblings}).encode(), send=True)
+        elif path == f"/api/models/tests/tiny/tree/{REVISION}":
+            tree = [{"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0" * 40} for file in files]
+            self._answer(json.dumps(tree).encode(), send=True)
+        else:
+            self._file(send=True)
+
+    def _file(self, *, send: bool) -> None:
+        prefix, _, name = self.path.rpartition("/")
+        path = self.folder / name
+        if prefix != f"/tests/tiny/resolve/{REVISION}" or not path.is_file():
+            self.send_error(404)
+            return
+        self.fetched.append(name)
+        self._answer(path.read_bytes(), send=send)
+
+    def _answer(self, body: bytes, *, send: bool) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("etag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("x-repo-commit", REVISION)
+        self.end_headers()
+        if send:
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, tiny: Path) -> Iterator[tuple[str, list[str]]]:
+    """The address of a mirror, and the files that were asked of it."""
+    Mirror.folder, Mirror.fetched = tmp_path / "repository", []
+    shutil.copytree(tiny, Mirror.folder)
+    (Mirror.folder / "modeling_custom.py").write_text("raise SystemExit")
+    (Mirror.folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", Mirror.fetched
+        server.shutdown()
+
+
+def test_of_a_repository_of_the_hub_only_what_may_be_loaded_is_fetched_at_its_revision(
+    tmp_path: Path, tiny: Path, mirror: tuple[str, list[str]]
+) -> None:
+    address, fetched = mirror
+    assert from_hub(tmp_path, REVISION, address) == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / REVISION).iterdir()} == {
+        path.name: path.read_bytes() for path in tiny.iterdir()
+    }
+    assert "model.safetensors" in fetched
+    assert not {"modeling_custom.py", "pytorch_model.bin"} & set(fetched)
+    other = "f" * 40
+    assert from_hub(tmp_path, other, address) != 0
+    assert not (tmp_path / other).exists()
+
+
+def from_hub(folder: Path, revision: str, address: str) -> int:
+    """The exit status of a preparation in a process of its own, as the address is read at the import of the client."""
+    source = {"kind": "hf", "location": "tests/tiny", "revision": revision}
+    (folder / "prepare.json").write_text(json.dumps({"source": source, "folder": str(folder / revision)}))
+    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(folder / "home")}
+    command = [sys.executable, "-m", "trainers.prepare", str(folder / "prepare.json")]
+    return subprocess.run(command, env=environment, check=False, timeout=120).returncode
 
 
 REFUSALS = {
