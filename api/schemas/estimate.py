@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from core.estimate.memory import Memory
 from core.estimate.price import Cost, Time
 from core.estimate.service import Estimate, Question
-from core.estimate.task import Example
+from core.estimate.task import Example, RowFigures
 from core.estimate.warnings import Warning
 
 
@@ -35,6 +35,18 @@ class Rows(BaseModel):
     longest_tokens: int
     examples: list[Example]
 
+    @classmethod
+    def of(cls, rows: RowFigures) -> "Rows":
+        return cls(
+            total=rows.total,
+            too_long=rows.too_long,
+            too_long_is_exact=rows.too_long_is_exact,
+            unusable=rows.unusable,
+            median_tokens=rows.median,
+            longest_tokens=rows.longest,
+            examples=rows.examples,
+        )
+
 
 class EstimateObject(BaseModel):
     """What a job would take. `exact` is false where only a sample of the rows was tokenised."""
@@ -47,6 +59,7 @@ class EstimateObject(BaseModel):
     interval: Interval | None
     tokens: Tokens
     rows: Rows
+    validation_rows: Rows | None
     steps: int
     epochs: int
     batch_size: int
@@ -60,7 +73,7 @@ class EstimateObject(BaseModel):
     @classmethod
     def of(cls, question: Question, estimate: Estimate) -> "EstimateObject":
         tokens, rows, plan = estimate.measured.tokens, estimate.measured.rows, estimate.measured.plan
-        exact = estimate.measured.exact
+        validation, exact = estimate.measured.validation_rows, estimate.measured.exact
         return cls(
             model=question.spec.model,
             base_model=question.base.id,
@@ -70,15 +83,8 @@ class EstimateObject(BaseModel):
             tokens=Tokens(
                 total=tokens.total, trained=tokens.trained, padding_saved=max(0, tokens.padded - tokens.total)
             ),
-            rows=Rows(
-                total=rows.total,
-                too_long=rows.too_long,
-                too_long_is_exact=rows.too_long_is_exact,
-                unusable=rows.unusable,
-                median_tokens=rows.median,
-                longest_tokens=rows.longest,
-                examples=rows.examples,
-            ),
+            rows=Rows.of(rows),
+            validation_rows=Rows.of(validation) if validation else None,
             steps=plan.steps,
             epochs=plan.epochs,
             batch_size=plan.batch_size,

@@ -1,4 +1,4 @@
-"""One pass over a training file: its tokens, its rows that don't fit, and the steps that they make."""
+"""One pass over each file of a job: its tokens, its rows that don't fit, and the steps that they make."""
 
 import random
 from collections.abc import Callable
@@ -30,15 +30,19 @@ class Length:
 
 @dataclass
 class Survey:
-    """What is noticed of every row in passing."""
+    """What is noticed of every row in passing. validation: digests of that file's rows, which is read first."""
 
-    validation: set[bytes]
+    validation: set[bytes] = field(default_factory=set)
     seen: set[bytes] = field(default_factory=set)
     duplicates: int = 0
     leaked: list[int] = field(default_factory=list)
     leaked_count: int = 0
     has_system: bool = False
     with_tools: Chat | None = None
+
+    def look_at_validation(self, _: int, chat: Chat) -> None:
+        if len(self.validation) < MOST_COMPARED:
+            self.validation.add(_digest(chat))
 
     def look(self, number: int, chat: Chat) -> None:
         digest = _digest(chat)
@@ -72,26 +76,34 @@ def measure(task: MeasureTask) -> Measured:
     """
     tokenizer = ChatTokenizer.load(Path(task.card))
     limit = max_length(task.options, context=task.context)
-    survey = Survey(validation=_digests(task.validation_file) if task.validation_file else set())
-    sample, rows = Sample(limit), 0
-    for rows, (number, chat) in enumerate(read.chats(task.training_file), 1):
-        survey.look(number, chat)
-        characters, size = _sizes(chat)
-        sample.add(rows - 1, number, chat, characters=characters, bytes=size)
-    lengths = Lengths(
-        sample,
-        limit,
-        long=[_length(tokenizer, row) for _, _, row in sample.long],
-        others=[_length(tokenizer, row) for row in sample.others],
-    )
+    survey, validation = Survey(), None
+    if task.validation_file:
+        validation = _read(task.validation_file, tokenizer, limit, look=survey.look_at_validation).rows()
+    lengths = _read(task.training_file, tokenizer, limit, look=survey.look)
     known = lengths.of_rows()
-    chosen = resolve(task.options, rows=rows)
+    chosen = resolve(task.options, rows=lengths.total)
     return Measured(
-        exact=sample.is_whole,
+        exact=lengths.sample.is_whole,
         tokens=lengths.tokens(padded=_padded(known, chosen.batch_size)),
-        rows=lengths.rows(total=rows, known=known),
+        rows=lengths.rows(),
+        validation_rows=validation,
         plan=_plan(known, chosen, limit=limit, on_gpu=task.on_gpu),
         notes=survey.notes(tokenizer),
+    )
+
+
+def _read(path: str, tokenizer: ChatTokenizer, limit: int, *, look: Callable[[int, Chat], None]) -> "Lengths":
+    sample, rows = Sample(limit), 0
+    for rows, (number, chat) in enumerate(read.chats(path), 1):
+        look(number, chat)
+        characters, size = _sizes(chat)
+        sample.add(rows - 1, number, chat, characters=characters, bytes=size)
+    return Lengths(
+        sample,
+        limit,
+        total=rows,
+        long=[_length(tokenizer, row) for _, _, row in sample.long],
+        others=[_length(tokenizer, row) for row in sample.others],
     )
 
 
@@ -101,6 +113,7 @@ class Lengths:
 
     sample: Sample
     limit: int
+    total: int
     long: list[Length]
     others: list[Length]
 
@@ -117,10 +130,11 @@ class Lengths:
             padded=padded,
         )
 
-    def rows(self, *, total: int, known: list[int]) -> RowFigures:
+    def rows(self) -> RowFigures:
+        known = self.of_rows()
         bad = [length for length in (*self.long, *self.others) if not self._fits(length)]
         return RowFigures(
-            total=total,
+            total=self.total,
             tokenized=len(self.long) + len(self.others),
             too_long=self._count(lambda length: length.tokens is not None and length.tokens > self.limit),
             too_long_is_exact=self.sample.long_is_whole or self.sample.is_whole,
@@ -203,12 +217,3 @@ def _digest(chat: Chat) -> bytes:
         calls = str(message.tool_calls) if message.tool_calls else ""
         digest.update(f"{message.role}\0{len(message.content)}\0{message.content}{calls}".encode())
     return digest.digest()
-
-
-def _digests(path: str) -> set[bytes]:
-    found: set[bytes] = set()
-    for _, chat in read.chats(path):
-        found.add(_digest(chat))
-        if len(found) >= MOST_COMPARED:
-            break
-    return found

@@ -19,6 +19,7 @@ from core.estimate.repository import Throughput
 from core.estimate.task import Measured, MeasureTask, Previewed, PreviewTask
 from core.estimate.warnings import Warning, warnings
 from core.files import repository as files
+from core.files.report import StoredSketch, overlap, stored_sketch
 from core.files.service import VALIDATED_PURPOSE
 from core.jobs.service import inputs
 from core.models import File, Worker
@@ -41,6 +42,7 @@ class Source:
     key: str
     entry: Entry
     report: dict[str, Any] | None
+    sketch: StoredSketch | None
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,19 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         memory=taken,
         time=needed,
         cost=cost(needed, settings, on_gpu=on_gpu),
-        warnings=warnings(measured, taken, report=question.training.report, gpus=question.spec.resources.gpus),
+        warnings=warnings(
+            measured,
+            taken,
+            report=question.training.report,
+            overlap=_overlap(question, storage),
+            gpus=question.spec.resources.gpus,
+        ),
     )
+
+
+def _overlap(question: Question, storage: Storage) -> dict[str, Any] | None:
+    training, validation = question.training.sketch, question.validation.sketch if question.validation else None
+    return overlap(storage, training=training, validation=validation) if training and validation else None
 
 
 def find_preview(
@@ -172,7 +185,7 @@ def _source(file: File, *, param: str) -> Source:
     if file.status != "processed":
         raise InvalidState(f"{param}: file {file.id} can't be used: {file.status_details}", param=param)
     entry = Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
-    return Source(id=file.id, key=file.object_key, entry=entry, report=file.report)
+    return Source(id=file.id, key=file.object_key, entry=entry, report=file.report, sketch=stored_sketch(file))
 
 
 def _rank(session: Session, spec: JobSpec, *, parent_job_id: str | None) -> int:

@@ -86,11 +86,12 @@ class Notes(Strict):
 
 
 class Measured(Strict):
-    """What one pass over the training rows shows. exact: every row was tokenised."""
+    """What one pass over each file shows. exact: every row of the training file was tokenised."""
 
     exact: bool
     tokens: TokenFigures
     rows: RowFigures
+    validation_rows: RowFigures | None = Field(description="Null without a validation file.")
     plan: Plan
     notes: Notes
 

@@ -1,11 +1,12 @@
 """What is likely to go wrong, before it costs anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from core.estimate.memory import Memory
-from core.estimate.task import Measured
+from core.estimate.task import Example, Measured, RowFigures
 
 FEW_ROWS = 100  # below that models learn rows by heart
 FEW_ROWS_FOR_MANY_EPOCHS = 1000
@@ -23,11 +24,19 @@ class Warning:
     param: str
 
 
-def warnings(measured: Measured, memory: Memory, *, report: dict[str, Any] | None, gpus: int | None) -> list[Warning]:
+def warnings(
+    measured: Measured,
+    memory: Memory,
+    *,
+    report: dict[str, Any] | None,
+    overlap: dict[str, Any] | None,
+    gpus: int | None,
+) -> list[Warning]:
     """All that apply, the fatal ones first.
 
     Args:
         report: what the validation of the training file found out, where it did.
+        overlap: what both files have in common, of `core.rows.sketch`; None where that is not known.
         gpus: what the job asks for.
     """
     return [
@@ -35,26 +44,39 @@ def warnings(measured: Measured, memory: Memory, *, report: dict[str, Any] | Non
         *_template(measured),
         *_amount(measured),
         *_quality(measured, report or {}),
+        *_held_out(measured, overlap),
     ]
 
 
 def _fatal(measured: Measured, memory: Memory, *, gpus: int | None) -> Iterator[Warning]:
-    about, length = "training_file", "method.supervised.max_length"
+    limit, length = measured.plan.max_length, "method.supervised.max_length"
     if measured.plan.packing is None and measured.rows.too_long:
-        yield Warning("all_rows_too_long", f"every row has more than {measured.plan.max_length} tokens", length)
-    elif measured.rows.too_long:
-        more = "" if measured.rows.too_long_is_exact else "about "
-        count = f"{more}{measured.rows.too_long} rows"
-        message = f"{count} have more than {measured.plan.max_length} tokens: the job would be refused"
-        yield Warning("rows_too_long", message, length)
-    if measured.rows.unusable:
-        message = f"{measured.rows.unusable} rows do not suit the model's chat template: the job would be refused"
-        yield Warning("template_refuses_rows", message, about)
+        yield Warning("all_rows_too_long", f"every row has more than {limit} tokens", length)
+    else:
+        yield from _unfit(measured.rows, limit=limit, param="training_file")
+    if measured.validation_rows:
+        yield from _unfit(measured.validation_rows, limit=limit, param="validation_file")
     known = [device for device in memory.devices if device.fits is not None]
     if known and not any(device.fits for device in known):
         yield Warning("memory", "no worker that runs now has as much memory as the job needs", "model")
     if gpus and not any(device.kind == "gpu" for device in memory.devices):
         yield Warning("no_gpu", "no worker that runs now has a GPU: the job would wait for one", "resources.gpus")
+
+
+def _unfit(rows: RowFigures, *, limit: int, param: str) -> Iterator[Warning]:
+    if rows.too_long:
+        count = f"{'' if rows.too_long_is_exact else 'about '}{rows.too_long} rows"
+        lines = _lines(example for example in rows.examples if example.tokens is not None)
+        message = f"{count} of the {param} have more than {limit} tokens (line {lines}): the job would be refused"
+        yield Warning("rows_too_long", message, "method.supervised.max_length")
+    if rows.unusable:
+        lines = _lines(example for example in rows.examples if example.tokens is None)
+        message = f"{rows.unusable} rows do not suit the model's chat template (line {lines}): the job would be refused"
+        yield Warning("template_refuses_rows", message, param)
+
+
+def _lines(examples: Iterable[Example]) -> str:
+    return ", ".join(str(example.row) for example in islice(examples, 5))
 
 
 def _template(measured: Measured) -> Iterator[Warning]:
@@ -85,15 +107,33 @@ def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:
     compared = found.get("near_rows_compared") or 0  # of a large file a sample
     if near > DUPLICATE_SHARE * compared:
         yield Warning("near_duplicates", f"{near} of {compared} rows compared nearly repeat another one", about)
-    if measured.notes.leaked_count:
-        lines = ", ".join(map(str, measured.notes.leaked[:5]))
-        message = (
-            f"{measured.notes.leaked_count} rows are in the validation file too (line {lines}): its loss will flatter"
-        )
-        yield Warning("leakage", message, "validation_file")
     if measured.rows.median and measured.rows.longest > OUTLIER * measured.rows.median:
         message = f"the longest row has {measured.rows.longest} tokens, the middle one {measured.rows.median}"
         yield Warning("length_outliers", message, about)
     personal = sorted(kind for kind, where in (report.get("personal_data") or {}).items() if where["rows"])
     if personal:
         yield Warning("personal_data", f"rows seem to hold personal data: {', '.join(personal)}", about)
+
+
+def _held_out(measured: Measured, overlap: dict[str, Any] | None) -> Iterator[Warning]:
+    """What makes the loss on held-out rows say too little."""
+    about, shared = "validation_file", overlap or {}
+    if measured.validation_rows is None:
+        message = "without rows that training never sees nothing tells whether the model gets better"
+        yield Warning("no_validation_file", message, about)
+    if measured.notes.leaked_count:
+        lines = ", ".join(map(str, measured.notes.leaked[:5]))
+        message = (
+            f"{measured.notes.leaked_count} rows are in the validation file too (line {lines}): its loss will flatter"
+        )
+        yield Warning("leakage", message, about)
+    # Rows that are shared whole share their prompts, and are near each other: those are told above.
+    rows, prompts, near = (shared.get(kind) or 0 for kind in ("rows", "prompts", "near_rows"))
+    if prompts > rows:
+        more = "" if shared["exact"] else "about "
+        message = f"{more}{prompts} prompts are in both files, with other answers too: its loss may flatter"
+        yield Warning("shared_prompts", message, about)
+    if near > rows:
+        compared = shared["near_rows_compared"]["validation"]
+        message = f"{near} of {compared} validation rows compared nearly repeat a training row: its loss will flatter"
+        yield Warning("near_leakage", message, about)

@@ -223,6 +223,7 @@ class Estimate(Answer):
 
     tokens: dict[str, Any]
     rows: dict[str, Any]
+    validation_rows: dict[str, Any] | None = None
     steps: int | None = None
     epochs: float | None = None
     memory: dict[str, Any] | None = None

@@ -12,9 +12,11 @@ from sqlalchemy import Engine, func, update
 
 from core.db import session_scope
 from core.estimate import process
+from core.files.report import sketch_key
 from core.models import File, Job, Metric, Worker
 from core.rows.survey import Survey
 from core.rows.validate import validate
+from core.storage import Storage
 from tests.api.test_files import upload
 from tests.cards import ADAPTER_PARAMETERS, CHATML, FACTS
 from tests.conftest import ProjectKey
@@ -125,34 +127,75 @@ def test_pitfalls_are_told_by_code(http: httpx.Client, engine: Engine, publish_c
     publish_card()
     draw = random.Random(0)
     good = [chat(f"question {i} {draw.random()}", f"answer {draw.random()}") for i in range(150)]
-    clean = processed(http, engine, good)
-    assert codes(estimate(http, clean)) == set()
-    assert codes(estimate(http, clean, method=supervised(n_epochs=20))) == {"too_many_epochs"}
-    assert codes(estimate(http, processed(http, engine, good[:20]))) == {"too_few_rows"}
-    assert codes(estimate(http, processed(http, engine, good + good[:50]))) == {"duplicates"}
+    clean, held_out = processed(http, engine, good), processed(http, engine, [chat("held", "out")])
+
+    def told(file_id: str, **body: Any) -> set[str]:
+        return codes(estimate(http, file_id, **{"validation_file": held_out, **body}))
+
+    assert told(clean) == set()
+    assert told(clean, validation_file=None) == {"no_validation_file"}
+    assert told(clean, method=supervised(n_epochs=20)) == {"too_many_epochs"}
+    assert told(processed(http, engine, good[:20])) == {"too_few_rows"}
+    assert told(processed(http, engine, good + good[:50])) == {"duplicates"}
     leaking = estimate(http, clean, validation_file=processed(http, engine, [chat("x", "y"), good[7]]))
     assert codes(leaking) == {"leakage"}
     assert "line 8" in leaking.json()["warnings"][0]["message"]
-    assert codes(estimate(http, processed(http, engine, [*good, chat("x", "y" * 1500)]))) == {"length_outliers"}
+    assert told(processed(http, engine, [*good, chat("x", "y" * 1500)])) == {"length_outliers"}
     for compared, expected in ((100, set()), (50, {"near_duplicates"})):  # the share is that of the rows compared
         with session_scope(engine) as session:
             report = {"duplicates": {"exact": 0, "near": 1, "near_rows_compared": compared}}
             session.execute(update(File).where(File.id == clean).values(report=report))
-        assert codes(estimate(http, clean)) == expected
+        assert told(clean) == expected
 
 
-def test_what_a_validation_found_is_warned_of(
-    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], tmp_path: Path
+def test_rows_of_the_validation_file_must_fit_too(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
+    training = processed(http, engine, [chat(f"a{i}", f"b{i}") for i in range(120)])
+    validation = processed(http, engine, [chat("c", "d"), chat("c" * 200, "d")])
+    answer = estimate(http, training, validation_file=validation, method=supervised(max_length=100))
+    assert codes(answer) == {"rows_too_long"}
+    assert "of the validation_file have more than 100 tokens (line 2)" in answer.json()["warnings"][0]["message"]
+    rows = answer.json()["validation_rows"]
+    assert (rows["total"], rows["too_long"], [example["row"] for example in rows["examples"]]) == (2, 1, [2])
+    assert estimate(http, training).json()["validation_rows"] is None
+
+
+def validated(http: httpx.Client, engine: Engine, storage: Storage, rows: list[dict[str, Any]], folder: Path) -> str:
+    """Upload rows, with the report and the sketch that a worker would add."""
+    file_id = processed(http, engine, rows)
+    path, survey = folder / file_id, Survey()
+    path.write_bytes(http.get(f"/v1/files/{file_id}/content").content)
+    report = validate(path, name="rows.jsonl", survey=survey).figures()
+    path.write_bytes(survey.sketch().to_bytes())
+    with session_scope(engine) as session:
+        file = session.get_one(File, file_id)
+        stored = storage.put_file(sketch_key(file.object_key), path)
+        file.report = {**report, "sketch": {"bytes": stored.bytes, "sha256": stored.sha256}}
+    return file_id
+
+
+def test_what_validation_found_is_warned_of(
+    http: httpx.Client, engine: Engine, storage: Storage, publish_card: Callable[..., None], tmp_path: Path
 ) -> None:
     publish_card()
     rows = [chat(f"question {i} {i * 7919}", f"answer {i * 104729}") for i in range(150)]
-    for more, expected in (([], set()), ([chat("write to jo@example.com", "yes")], {"personal_data"})):
-        file_id = processed(http, engine, [*rows, *more])
-        (tmp_path / "rows.jsonl").write_bytes(http.get(f"/v1/files/{file_id}/content").content)
-        report = validate(tmp_path / "rows.jsonl", name="rows.jsonl", survey=Survey()).figures()
-        with session_scope(engine) as session:
-            session.execute(update(File).where(File.id == file_id).values(report=report))
-        assert codes(estimate(http, file_id)) == expected
+    words = [f"{i * 7919 % 997:03d} weighs {i * 31 % 89} and" for i in range(14)]
+    rows.append(chat("tell me what each thing weighs", " ".join(words)))
+    personal = chat("write to jo@example.com", "yes")
+    held_out = {
+        "nothing": ([chat("held", "out")], set[str]()),
+        "the same row": ([rows[5]], {"leakage"}),
+        "the same question": ([chat("question 5 39595", "another one")], {"shared_prompts"}),
+        "nearly the same": ([chat("tell us what each thing weighs", " ".join(words))], {"near_leakage"}),
+    }
+    training = validated(http, engine, storage, rows, tmp_path)
+    for found, expected in held_out.values():
+        validation = validated(http, engine, storage, found, tmp_path)
+        assert codes(estimate(http, training, validation_file=validation)) == expected
+    training = validated(http, engine, storage, [*rows, personal], tmp_path)
+    assert codes(estimate(http, training)) == {"personal_data", "no_validation_file"}
 
 
 def test_a_job_that_asks_for_no_gpu_is_estimated_without_one(
@@ -196,7 +239,8 @@ def test_templates_that_drop_what_rows_have(
     publish_card(CHATML.replace("{{ '<|im_start|>'", "{% if message.role != 'system' %}{{ '<|im_start|>'", 1)
         .replace("{% endfor %}", "{% endif %}{% endfor %}", 1))  # fmt: skip
     rows = [chat(f"a{i}", f"b{i}", system="s" * 30) for i in range(110)]
-    assert codes(estimate(http, processed(http, engine, rows))) == {"template_ignores_system"}
+    told = codes(estimate(http, processed(http, engine, rows)))
+    assert told == {"template_ignores_system", "no_validation_file"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tunesmith import Estimate
 
 SHOWN = 5  # items of a list
-SECTIONS = ("rows", "tokens", "memory", "time", "cost")
+SECTIONS = ("rows", "validation_rows", "tokens", "memory", "time", "cost")
 
 
 def show(state: State, found: "Estimate") -> None:
@@ -21,11 +21,11 @@ def show(state: State, found: "Estimate") -> None:
     if found.epochs is not None:
         state.line(f"epochs      {found.epochs:g}")
     for name in SECTIONS:
-        section = getattr(found, name)
+        section, title = getattr(found, name), name.removesuffix("_rows")
         for number, (key, value) in enumerate(_flat(section or {})):
-            state.line(f"{name if number == 0 else '':<11} {key}: {value}")
-        if not section:
-            state.line(f"{name:<11} not known yet")
+            state.line(f"{title if number == 0 else '':<11} {key}: {value}")
+        if not section and name != "validation_rows":
+            state.line(f"{title:<11} not known yet")
     for warning in found.warnings:
         where = f" ({warning.param})" if warning.param else ""
         state.line(f"warning     {warning.message}{where}")
