@@ -61,9 +61,16 @@ class Once:
         return answer
 
 
-def once(request: Request, owner: OwnerDep, session: SessionDep, body: BodyDep, key: IdempotencyKeyDep = None) -> Once:
-    """For routes with a JSON body; those that stream one begin when they have seen it all."""
-    seen = service.fingerprint(request.method, request.url.path, request.url.query, body)
+def fingerprint(request: Request, body: BodyDep) -> str:
+    """What makes a request with a JSON body this one; those that stream a body know it when they have seen it all."""
+    return service.fingerprint(request.method, request.url.path, request.url.query, body)
+
+
+FingerprintDep = Annotated[str, Depends(fingerprint)]
+
+
+def once(owner: OwnerDep, session: SessionDep, seen: FingerprintDep, key: IdempotencyKeyDep = None) -> Once:
+    """For routes that do all their work in the request's one transaction."""
     return Once.begin(session, owner=owner, key=key, request_sha256=seen, wait=False)
 
 

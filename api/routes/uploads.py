@@ -8,12 +8,11 @@ from sqlalchemy.orm import Session
 from api.body import described_by, json_body
 from api.deps import EngineDep, OwnerDep, SessionDep, SettingsDep, StorageDep
 from api.multipart import receive, writing
-from api.once import IdempotencyKeyDep, OnceDep, committing_once
+from api.once import FingerprintDep, IdempotencyKeyDep, Once, OnceDep, committing_once
 from api.schemas.upload import UploadObject, UploadPartObject
 from api.validation import UnknownKey
 from core.access.owner import Owner
 from core.db import session_scope
-from core.errors import TunesmithError
 from core.idempotency.service import fingerprint
 from core.models import File, Upload
 from core.specs.file import CompletionSpec, UploadSpec
@@ -100,20 +99,22 @@ def complete_upload(
     owner: OwnerDep,
     engine: EngineDep,
     storage: StorageDep,
+    seen: FingerprintDep,
+    idempotency_key: IdempotencyKeyDep = None,
 ) -> UploadObject:
     """Make a file of the parts, in the order in which they are named. Repeating it answers the same file."""
     with session_scope(engine) as session:
+        once = Once.begin(session, owner=owner, key=idempotency_key, request_sha256=seen, wait=True)
         plan = service.plan(session, owner=owner, upload_id=upload_id, spec=spec)
         if plan is None:
-            return _shown(session, repository.get(session, owner=owner, upload_id=upload_id))
+            return once.keep(_shown(session, repository.get(session, owner=owner, upload_id=upload_id)))
+    # No transaction, and so no hold on the key, while bytes move: of two at once the second finds the first one's file.
     stored = service.join(storage, plan)
-    try:
-        with session_scope(engine) as session:
-            upload = service.complete(session, owner=owner, upload_id=upload_id, plan=plan, stored=stored)
-            answer = _shown(session, upload)
-    except TunesmithError:
-        storage.delete(plan.object_key)
-        raise
+    with committing_once(
+        engine, storage, owner=owner, key=idempotency_key, request_sha256=seen, object_key=plan.object_key
+    ) as once:
+        upload = service.complete(once.session, owner=owner, upload_id=upload_id, plan=plan, stored=stored)
+        answer = once.keep(_shown(once.session, upload))
     if upload.file_id != plan.file_id:
         storage.delete(plan.object_key)
     return answer

@@ -3,6 +3,7 @@ import re
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from sqlalchemy import Engine, text
 
 from tests.api.conftest import Served
 from tests.conftest import ProjectKey
@@ -66,3 +67,23 @@ def test_names_of_any_kind_and_length_name_nothing(served: Served, http: httpx.C
 
 def test_a_key_of_any_length_is_no_key(anonymous: httpx.Client) -> None:
     assert anonymous.get("/v1/files", headers={"authorization": "Bearer " + "x" * 20_000}).status_code == 401
+
+
+def test_a_fault_of_ours_is_told_by_its_request_id_alone(
+    http: httpx.Client, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A table that is not there: what no route expects."""
+    rename = "ALTER TABLE {} RENAME TO {}"
+    with engine.begin() as connection:
+        connection.execute(text(rename.format("uploads", "uploads_away")))
+    try:
+        answer = http.get("/v1/uploads/upload_x")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text(rename.format("uploads_away", "uploads")))
+    assert answer.status_code == 500
+    error, request_id = answer.json()["error"], answer.headers["x-request-id"]
+    assert (error["type"], error["param"]) == ("server_error", None)
+    assert error["message"] == f"internal error; the server's log has more under {request_id}"
+    assert [record for record in caplog.records if request_id in record.getMessage() and record.exc_info]
+    assert http.get("/v1/uploads/upload_x").status_code == 404

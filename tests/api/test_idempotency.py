@@ -20,6 +20,7 @@ from tests.api.conftest import Served
 from tests.api.test_files import ROW, upload
 from tests.api.test_uploads import announce
 from tests.conftest import ProjectKey
+from tests.core.factories import make_checkpoint
 from tests.stack import eventually
 
 KEY = {"idempotency-key": "one of a kind"}
@@ -74,6 +75,34 @@ def test_an_upload_is_made_once(http: httpx.Client) -> None:
 def test_a_part_is_made_once(http: httpx.Client) -> None:
     upload_id = announce(http, size=1)
     assert_once(lambda: post_part(http, upload_id, b"a"), other=lambda: post_part(http, upload_id, b"b"))
+
+
+def test_an_upload_is_completed_once(http: httpx.Client) -> None:
+    upload_id = announce(http, size=1)
+    part = http.post(f"/v1/uploads/{upload_id}/parts", files={"data": b"a"}).json()["id"]
+
+    def complete(**more: Any) -> httpx.Response:
+        return http.post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": [part], **more}, headers=KEY)
+
+    assert_once(complete, other=lambda: complete(md5="0" * 32))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: complete(), range(4)))
+    (file,) = http.get("/v1/files").json()["data"]
+    assert {answer.json()["file"]["id"] for answer in answers} == {file["id"]}
+
+
+def test_permissions_are_granted_once(
+    http: httpx.Client, engine: Engine, project: ProjectKey, make_project: Callable[[str], ProjectKey]
+) -> None:
+    with session_scope(engine) as session:
+        name = make_checkpoint(session, project.owner)
+    one, other = make_project("one").project_id, make_project("other").project_id
+
+    def grant(project_id: str) -> httpx.Response:
+        path = f"/v1/fine_tuning/checkpoints/{name}/permissions"
+        return http.post(path, json={"project_ids": [project_id]}, headers=KEY)
+
+    assert_once(lambda: grant(one), other=lambda: grant(other))
 
 
 def test_many_at_once_make_one_file_and_get_one_answer(http: httpx.Client) -> None:

@@ -60,6 +60,17 @@ def test_parts_become_a_file_in_the_order_that_is_named(
     assert http.post(f"/v1/uploads/{upload_id}/cancel").status_code == 400
 
 
+def test_an_operator_acts_for_the_project_whose_upload_it_is(
+    http: httpx.Client, upload_id: str, operator_key: str
+) -> None:
+    mine = http.headers["authorization"]
+    http.headers["authorization"] = f"Bearer {operator_key}"
+    parts = [send(http, upload_id, half).json()["id"] for half in HALVES]
+    file_id = complete(http, upload_id, parts).json()["file"]["id"]
+    http.headers["authorization"] = mine
+    assert [file["id"] for file in http.get("/v1/files").json()["data"]] == [file_id]
+
+
 def test_completing_at_once_from_many_sides_makes_one_file(
     http: httpx.Client, upload_id: str, part_ids: list[str]
 ) -> None:
