@@ -13,7 +13,8 @@ import httpx
 from sqlalchemy import Engine, create_engine, text
 
 from benchmarks import load
-from benchmarks.pairs import in_turns, ratio
+from benchmarks.asked import at_least, at_most
+from benchmarks.pairs import Ratio, in_turns, ratio
 from core.access.owner import Owner
 from core.access.service import authenticate, create_key, ensure_project
 from core.db import make_engine, session_scope
@@ -26,6 +27,7 @@ from core.storage import Entry
 from embedded.ports import free_ports
 from embedded.process import Child
 from embedded.services import Services, run_services
+from embedded.stack import API_MALLOC
 from migrations import upgrade
 
 CONNECTIONS = 8
@@ -104,6 +106,7 @@ def served(app: str, services: Services, database: Database, folder: Path) -> It
     env = {
         **os.environ,
         **services.env,
+        **API_MALLOC,
         "TUNESMITH_DATABASE_URL": database.url,
         "TUNESMITH_RATE_LIMIT_PER_MINUTE": str(10**9),
         "BARE_KEY_ID": database.owner.key_id,
@@ -130,17 +133,26 @@ def measure(port: int, request: Callable[[], bytes]) -> Callable[[], load.Load]:
     return lambda: load.run(port, request, connections=CONNECTIONS, seconds=SECONDS)
 
 
-def compare(title: str, one: Callable[[], load.Load], other: Callable[[], load.Load], *, names: str) -> None:
-    """Print rates, 99th percentiles and the ratio of rates, first over second."""
+def compare(title: str, one: Callable[[], load.Load], other: Callable[[], load.Load], *, names: str) -> Ratio:
+    """Print rates, 99th percentiles and the ratio of rates, first over second.
+
+    Raises:
+        AssertionError: a server answered with 500 or above.
+    """
     measured = in_turns(one, other, pairs=PAIRS)
     print(f"\n{title}: {names}")
     for pair in measured:
         print("   ".join(f"{run.rate:7.0f}/s p99 {run.quantile(0.99) * 1000:6.1f} ms" for run in pair))
+    rates = ratio([(a.rate, b.rate) for a, b in measured])
+    p99 = ratio([(a.quantile(0.99), b.quantile(0.99)) for a, b in measured])
     statuses = [dict(sum((run.statuses for run in runs), start=load.Counter())) for runs in zip(*measured, strict=True)]
-    print(f"ratio of rates {ratio([(a.rate, b.rate) for a, b in measured])}   answers by status {statuses}")
+    print(f"ratio of rates {rates}, of p99 {p99}   answers by status {statuses}")
+    assert not any(run.failures for pair in measured for run in pair)
+    return rates
 
 
-def main() -> None:
+def main() -> int:
+    reached: list[bool] = []
     with tempfile.TemporaryDirectory() as temporary, run_services(Path(temporary)) as services:
         folder = Path(temporary) / "logs"
         few = make_database(services, "few", count=FEW)
@@ -155,7 +167,8 @@ def main() -> None:
                 "POST job": lambda: load.http("POST", "/v1/fine_tuning/jobs", key=few.key, body=_body(few, number)),
             }
             for title, request in requests.items():
-                compare(title, measure(ours, request), measure(bare, request), names="ours, bare handler")
+                rates = compare(title, measure(ours, request), measure(bare, request), names="ours, bare handler")
+                reached.append(at_least(f"{title}, ours / bare", rates.median, 0.8))
         fresh, many = make_database(services, "fresh", count=FEW), make_database(services, "many", count=MANY)
         with (
             served("api.main:app", services, many, folder) as large,
@@ -164,7 +177,9 @@ def main() -> None:
             one = measure(small, lambda: load.http("GET", "/v1/fine_tuning/jobs?limit=20", key=fresh.key))
             other = measure(large, lambda: load.http("GET", "/v1/fine_tuning/jobs?limit=20", key=many.key))
             # Rates of small over large are latencies of large over small.
-            compare("list 20 jobs", one, other, names=f"of {FEW:,}, of {MANY:,}")
+            times = compare("list 20 jobs", one, other, names=f"of {FEW:,}, of {MANY:,}")
+            reached.append(at_most(f"time for {MANY:,} / for {FEW:,}", times.median, 1.5))
+    return 0 if all(reached) else 1
 
 
 def _body(database: Database, number: Iterator[int]) -> bytes:
@@ -173,4 +188,4 @@ def _body(database: Database, number: Iterator[int]) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from benchmarks.asked import at_most
 from benchmarks.pairs import in_turns
 
 PAIRS = 20
@@ -22,13 +23,16 @@ def seconds(*arguments: str) -> Callable[[], float]:
     return measure
 
 
-def main() -> None:
+def main() -> int:
+    reached: list[bool] = []
     nothing = seconds("-c", "pass")
     for command in (["--help"], ["jobs", "create", "--help"]):
         pairs = in_turns(seconds("-m", "tunesmith", *command), nothing, pairs=PAIRS)
         ours, bare = (statistics.median(column) * 1000 for column in zip(*pairs, strict=True))
         print(f"tunesmith {' '.join(command)}: {ours:.0f} ms, python -c pass: {bare:.0f} ms (medians of {PAIRS})")
+        reached.append(at_most("ms", ours, 150))
+    return 0 if all(reached) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.api import Database, make_database, served
+from benchmarks.asked import at_most
 from core.db import make_engine, session_scope
 from core.jobs import claims, publishing
 from core.jobs import service as jobs
@@ -86,7 +88,8 @@ def write(database: Database, running: list[tuple[str, int]]) -> None:
 
 async def listen(
     port: int, database: Database, running: list[tuple[str, int]], server: psutil.Process
-) -> list[Listener]:
+) -> tuple[list[Listener], float]:
+    """All that were heard, and MB of memory that they cost."""
     before = server.memory_info().rss
     listeners = [Listener() for _ in range(CLIENTS)]
     targets = itertools.cycle(job_id for job_id, _ in running)
@@ -99,11 +102,10 @@ async def listen(
         highest = max(highest, server.memory_info().rss)
         await asyncio.sleep(0.2)
     await asyncio.gather(writer, *tasks)
-    print(f"{CLIENTS} listeners on {JOBS} jobs: {(highest - before) / 2**20:.1f} MB more ({before / 2**20:.0f} before)")
-    return listeners
+    return listeners, (highest - before) / 1e6
 
 
-def main() -> None:
+def main() -> int:
     with tempfile.TemporaryDirectory() as temporary, run_services(Path(temporary)) as services:
         database = make_database(services, "streams", count=2)
         # The job that the database was made with is queued: it goes first, and nobody listens to it.
@@ -117,7 +119,7 @@ def main() -> None:
                 process for process in psutil.Process().children(recursive=True) if str(port) in process.cmdline()
             )
             time.sleep(SETTLED)
-            listeners = asyncio.run(listen(port, database, running, server))
+            listeners, more = asyncio.run(listen(port, database, running, server))
     lags = sorted(lag for item in listeners for lag in item.lags)
     lost = sum(set(range(1, max(item.numbers) + 1)) != set(item.numbers) for item in listeners)
     doubled = sum(len(set(item.numbers)) != len(item.numbers) for item in listeners)
@@ -125,7 +127,13 @@ def main() -> None:
     events = sum(len(item.numbers) for item in listeners)
     print(f"{events} events; listeners with a gap {lost + short}, with a double {doubled}")
     print(f"delivered after {statistics.median(lags):.2f} s (median), {lags[int(0.99 * len(lags))]:.2f} s (p99)")
+    reached = (
+        at_most(f"MB more for {CLIENTS} listeners on {JOBS} jobs", more, 64),
+        at_most("listeners with a gap", lost + short, 0),
+        at_most("listeners with a double", doubled, 0),
+    )
+    return 0 if all(reached) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -271,6 +271,10 @@ class MultipartWriter:
 
     def finish(self) -> None:
         """Make the object visible."""
+        self._complete()
+        self._free()
+
+    def _complete(self) -> None:
         if self._upload_id is None:
             self._client.put_object(**self._at, Body=self._rest())  # pyright: ignore[reportArgumentType]
         else:
@@ -282,7 +286,12 @@ class MultipartWriter:
     def _rest(self) -> bytes:
         return bytes(memoryview(self._buffer)[: self._filled])
 
+    def _free(self) -> None:
+        # Not left to the garbage collector: who holds a writer may be part of a cycle, and wait long for it.
+        self._buffer, self._filled = bytearray(), 0
+
     def abort(self) -> None:
+        self._free()
         if self._upload_id is not None:
             self._client.abort_multipart_upload(**self._at, UploadId=self._upload_id)  # pyright: ignore[reportArgumentType]
             self._upload_id = None

@@ -31,6 +31,8 @@ DEFAULT_PORT = 8000
 READY_SECONDS = 120
 CALM_SECONDS = 60  # a child that has lived that long starts again without delay
 LONGEST_BACK_OFF = 30.0
+# Few heaps of malloc for the API's many threads: what uploads have used goes back to the system.
+API_MALLOC = {"MALLOC_ARENA_MAX": "2"}
 
 
 class AlreadyUp(Exception):
@@ -161,7 +163,9 @@ def _own_processes(data_dir: Path, services: Services, port: int) -> list[Child]
     }
     logs = data_dir / "logs"
     children = [Child(name=name, command=command, logs=logs, env=env) for name, command in commands.items()]
-    children[0].ready = lambda: _responds(url)
+    api = children[0]
+    api.ready = lambda: _responds(url)
+    api.env = env | API_MALLOC
     return children
 
 

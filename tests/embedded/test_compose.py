@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
+from embedded.stack import API_MALLOC
 from worker.start import WORK
 
 OWN = {"migrate", "api", "reconciler", "worker-cpu", "worker-train"}
@@ -22,7 +23,8 @@ def compose(repository_root: Path) -> dict[str, Any]:
 def test_every_variable_is_a_setting(compose: dict[str, Any]) -> None:
     for name in OWN:
         for variable in compose[name]["environment"]:
-            assert variable.removeprefix("TUNESMITH_").lower() in Settings.model_fields
+            assert variable in API_MALLOC or variable.removeprefix("TUNESMITH_").lower() in Settings.model_fields
+    assert API_MALLOC.items() <= compose["api"]["environment"].items()
 
 
 def test_every_setting_is_documented(repository_root: Path) -> None:
