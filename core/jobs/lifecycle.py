@@ -9,6 +9,7 @@ from core.errors import InvalidState
 from core.ids import new_id
 from core.jobs.states import ACTIVE, RUNNING, TERMINAL, TRANSITIONS
 from core.models import Event, Job
+from core.webhooks.service import job_ended
 
 Level = str  # info | warn | error
 
@@ -47,6 +48,8 @@ def transition(
         job.finished_at = func.now()
         job.error = error
     append_event(session, job, message=message, level=level)
+    if to in TERMINAL:
+        job_ended(session, job)
     session.flush()  # the times set above are the database's; whoever reads them next gets them from there
 
 
