@@ -42,6 +42,11 @@ def description_with_known_names(http: httpx.Client, *, project_id: str, checkpo
     bodies = schema["components"]["schemas"]
     bodies["JobSpec"]["properties"]["model"]["enum"] = ["tiny-random-llama", checkpoint]
     bodies["PermissionSpec"]["properties"]["project_ids"]["items"] = {"enum": [project_id]}
+    for body in ("WebhookEndpointSpec", "WebhookEndpointChange"):
+        bodies[body]["properties"]["url"] = {
+            "type": "string",
+            "enum": ["https://receiver.invalid/hook", "http://a", "a"],
+        }
     schema["paths"]["/v1/files"]["post"]["responses"]["200"]["links"] = {
         "train": {"operationId": "create_job", "requestBody": {"training_file": "$response.body#/id"}}
     }
