@@ -31,6 +31,7 @@ def transition(
     """Move a job, whose row this transaction has locked, to the state `to`, and write the event that says so.
 
     Leaving the active states drops the attempt's token and lease: from the commit on the attempt can write nothing.
+    Reaching a terminal one inserts the webhooks that tell of it.
 
     Raises:
         IllegalTransition: the table does not allow it; nothing has changed.

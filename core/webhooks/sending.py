@@ -1,6 +1,7 @@
 """One try to tell an endpoint of an event."""
 
 import asyncio
+import logging
 import ssl
 import time
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from core.webhooks.targets import TargetRefused, resolve
 SECONDS = 10.0  # for all of a try: look-up, connection, TLS, and the answer's status
 CONNECT_SECONDS = 4.0  # for each of the host's addresses
 GONE = 410
+
+# It would log each URL, and a receiver's may hold a secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def send(message: Message, *, private: bool) -> Outcome:
         return Outcome(reason=str(error))
     except (TimeoutError, httpx.TimeoutException):
         return Outcome(reason=f"no answer within {SECONDS:.0f} s")
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return Outcome(reason=f"{type(error).__name__}: {error}"[:200])
 
 

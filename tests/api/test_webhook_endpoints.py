@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,12 +11,10 @@ from sqlalchemy import Engine
 
 from core.db import session_scope
 from core.jobs import service as jobs
-from core.settings import Settings
 from core.webhooks import claims
 from core.webhooks.event_types import EVENT_TYPES
 from core.webhooks.sending import Outcome
 from core.webhooks.service import MOST_ENDPOINTS
-from tests.api.conftest import serve
 from tests.conftest import ProjectKey
 from tests.core.factories import make_job
 from tests.receiver import Receiver
@@ -25,15 +23,6 @@ from tests.stack import eventually
 BASE = "/v1/webhook_endpoints"
 SUCCEEDED, _, CANCELLED = EVENT_TYPES
 BODY: dict[str, Any] = {"name": "mine", "url": "https://a.example/hook", "event_types": [CANCELLED]}
-
-
-@pytest.fixture
-def on_premises(settings: Settings, http: httpx.Client) -> Iterator[httpx.Client]:
-    """A client of an API whose operator allows private targets."""
-    with serve(settings.model_copy(update={"webhook_private_targets": True})) as served:
-        transport = httpx.HTTPTransport(retries=20)
-        with httpx.Client(base_url=served.url, headers=http.headers, timeout=30, transport=transport) as client:
-            yield client
 
 
 def cancel_job(engine: Engine, project: ProjectKey) -> str:

@@ -1,10 +1,12 @@
 """Who is told of what, and when: deliveries are claimed once, fenced, tried again and given up."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.db import session_scope
@@ -18,6 +20,7 @@ from core.webhooks.message import Message
 from core.webhooks.sending import Outcome
 from tests.conftest import ProjectKey
 from tests.core.factories import make_job
+from tests.stack import eventually
 
 LIMITS = Limits(lease=0, max_losses=2, max_faults=9)
 OK, BROKEN = Outcome(status_code=204), Outcome(status_code=503)
@@ -222,3 +225,56 @@ def test_what_ended_a_week_ago_is_forgotten(session: Session, project: ProjectKe
         session.execute(update(WebhookDelivery).where(*ended).values(ended_at=func.now() - timedelta(days=days)))
     repository.delete_ended(session, seconds=7 * 24 * 3600)
     assert [d.status for d in deliveries(session)] == ["delivered", "pending"]
+
+
+def someone_waits(engine: Engine) -> bool:
+    """Whether a transaction waits for another one's lock."""
+    with engine.connect() as connection:
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return connection.execute(waiting).scalar_one() > 0
+
+
+@pytest.mark.parametrize("first", ["the end", "the deletion"])
+def test_a_job_that_ends_while_an_endpoint_is_deleted(engine: Engine, project: ProjectKey, first: str) -> None:
+    with session_scope(engine) as session:
+        endpoint_id = make_endpoint(session, project).id
+        job_id = make_job(session, project.owner).id
+
+    def end(session: Session) -> None:
+        jobs.cancel(session, owner=project.owner, job_id=job_id)
+        session.flush()
+
+    def delete(session: Session) -> None:
+        service.delete(session, owner=project.owner, endpoint_id=endpoint_id)
+        session.flush()
+
+    def in_its_own(work: Callable[[Session], None]) -> None:
+        with session_scope(engine) as session:
+            work(session)
+
+    one, other = (end, delete) if first == "the end" else (delete, end)
+    with ThreadPoolExecutor(1) as pool:
+        with session_scope(engine) as session:
+            one(session)
+            waits = pool.submit(in_its_own, other)
+            eventually(lambda: someone_waits(engine), seconds=10, what="the second waits for the first")
+        waits.result(10)
+    with session_scope(engine) as session:
+        assert deliveries(session) == []
+        assert session.get_one(Job, job_id).status == "cancelled"
+
+
+def test_claims_at_the_same_moment_keep_an_endpoint_to_one_try(engine: Engine, project: ProjectKey) -> None:
+    with session_scope(engine) as session:
+        make_endpoint(session, project)
+        for _ in range(4):
+            end_job(session, project)
+    together = threading.Barrier(4)
+
+    def take() -> bool:
+        together.wait(10)
+        with session_scope(engine) as session:
+            return claims.claim(session, lease=60) is not None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(future.result() for future in [pool.submit(take) for _ in range(4)]) == 1

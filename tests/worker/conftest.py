@@ -26,7 +26,7 @@ def start(services: Services, tmp_path: Path) -> Iterator[Start]:
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads", "-c", "1"]
         child = Child(
             name="worker",
-            command=[*command, "-Q", queue, "-n", "start@test"],
+            command=[*command, "-Q", queue, "-n", "start@test", "-l", "info"],
             logs=tmp_path / "logs",
             env={**os.environ, **services.env, "TUNESMITH_WORK_DIR": str(tmp_path), "TUNESMITH_POLL_SECONDS": "0.2"}
             | env,

@@ -262,9 +262,10 @@ def test_an_event_outlives_the_worker_that_was_telling_it(
     settings: Settings,
     project: ProjectKey,
     receiver: Receiver,
+    tmp_path: Path,
 ) -> None:
     receiver.hold.clear()
-    make_endpoint(engine, project, receiver.url)
+    _, secret = make_endpoint(engine, project, receiver.url)
     env = {"TUNESMITH_WEBHOOK_PRIVATE_TARGETS": "true", "TUNESMITH_LEASE_SECONDS": "2"}
     worker = start("cpu", **env)
     cancel_job(engine, project)
@@ -286,3 +287,7 @@ def test_an_event_outlives_the_worker_that_was_telling_it(
     first, second = receiver.calls
     assert (first.headers["webhook-id"], first.body) == (second.headers["webhook-id"], second.body)
     assert the_delivery(engine).tries == 2
+    log = (tmp_path / "logs" / "worker.log").read_text()
+    assert " INFO " in log  # where a client of HTTP would name each URL
+    assert "/hook" not in log
+    assert secret not in log

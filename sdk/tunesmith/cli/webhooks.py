@@ -15,8 +15,9 @@ def webhooks() -> None:
 
     \b
     $ tunesmith webhooks create releases https://ci.example/hooks/tunesmith
-    $ tunesmith webhooks test ENDPOINT
-    $ tunesmith webhooks deliveries ENDPOINT
+    $ ENDPOINT=$(tunesmith --format id webhooks list)
+    $ tunesmith webhooks rotate-secret --keep-old $ENDPOINT
+    $ tunesmith webhooks deliveries $ENDPOINT
     """
 
 
