@@ -23,7 +23,6 @@ MOST_ENDPOINTS = 50  # of a project: the end of each of its jobs inserts a row f
 KEPT_HOURS = 24  # the secret before a rotation, where it is kept
 SAMPLE_JOB = "ftjob-test"  # what a test tells of; there is no such job
 
-
 # A test holds a thread of the process for as long as its receiver likes, up to the limit of a try.
 _testing = threading.BoundedSemaphore(4)
 

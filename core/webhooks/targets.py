@@ -11,7 +11,7 @@ import httpx
 from core.errors import InvalidRequest
 
 LONGEST_URL = 2048
-_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?")
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 # Everything else in IPv6 is local, or leads to IPv4 addresses: ::ffff:0:0/96, 64:ff9b::/96.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
@@ -37,7 +37,7 @@ def check_url(url: str, *, private: bool) -> None:
         raise _refused(f"is no URL: {error}") from None
     schemes = ("https", "http") if private else ("https",)
     if parsed.scheme not in schemes:
-        raise _refused(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        raise _refused(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}; given {parsed.scheme!r}")
     if parsed.userinfo:
         raise _refused("must not hold a user or a password")
     if parsed.port is not None and not 0 < parsed.port < 65536:
@@ -45,9 +45,9 @@ def check_url(url: str, *, private: bool) -> None:
     host = parsed.raw_host.decode()
     address = _literal(host)
     if address is None and not _NAME.fullmatch(host):
-        raise _refused("has no host that could be looked up")
+        raise _refused(f"has no host that could be looked up; given {host!r}")
     if address is not None and not private and not is_public(address):
-        raise _refused("is not a public address; the operator of this service may allow such targets")
+        raise _refused(f"{host} is not a public address; the operator of this service may allow such targets")
 
 
 def resolve(url: httpx.URL, *, private: bool, seconds: float) -> list[str]:

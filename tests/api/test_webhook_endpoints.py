@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -199,6 +200,23 @@ def test_a_test_that_reaches_nobody(http: httpx.Client, on_premises: httpx.Clien
     assert receiver.calls == []
     wrong = http.post(f"{BASE}/{private['id']}/test", json={"event_type": "response.completed"})
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "event_type")
+
+
+def test_slow_receivers_take_few_threads_of_the_api(on_premises: httpx.Client, receiver: Receiver) -> None:
+    made = on_premises.post(BASE, json=BODY | {"url": receiver.url}).json()
+    receiver.hold.clear()
+
+    def post() -> httpx.Response:
+        return on_premises.post(f"{BASE}/{made['id']}/test", json={"event_type": CANCELLED})
+
+    with ThreadPoolExecutor(4) as pool:
+        held = [pool.submit(post) for _ in range(4)]
+        eventually(lambda: len(receiver.calls) == 4, seconds=10, what="four tests on their way")
+        busy = post()
+        receiver.hold.set()
+        assert [answer.result().status_code for answer in held] == [200] * 4
+    assert (busy.status_code, busy.headers["retry-after"]) == (503, "2")
+    assert post().status_code == 200
 
 
 def test_the_event_types_are_told(http: httpx.Client) -> None:

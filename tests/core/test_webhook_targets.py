@@ -65,6 +65,7 @@ def test_other_spellings_of_an_address(host: str) -> None:
         ("https:///hook", "has no host"),
         ("https://a b.example/", "has no host"),
         ("https://a..example/", "has no host"),
+        ("https://a.example./", "has no host"),
         ("https://[fe80::1%25eth0]/", "is not a public address"),
         ("https://a.example:0/", "ports run from 1 to 65535"),
         ("https://a.example:65536/", "ports run from 1 to 65535"),
@@ -81,7 +82,7 @@ def test_urls_that_are_refused(url: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://a.example", "https://münchen.example:8443/ä?b=c", "https://8-8.a_b.example./x"]
+    "url", ["https://a.example", "https://münchen.example:8443/ä?b=c", "https://8-8.a_b.example/x"]
 )
 def test_urls_that_are_taken(url: str) -> None:
     check_url(url, private=False)

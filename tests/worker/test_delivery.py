@@ -267,7 +267,7 @@ def test_an_event_outlives_the_worker_that_was_telling_it(
     receiver.hold.clear()
     _, secret = make_endpoint(engine, project, receiver.url)
     env = {"TUNESMITH_WEBHOOK_PRIVATE_TARGETS": "true", "TUNESMITH_LEASE_SECONDS": "2"}
-    worker = start("cpu", **env)
+    worker = start("cpu", **env, TUNESMITH_POLL_SECONDS="60")  # the bell wakes it
     cancel_job(engine, project)
     eventually(lambda: receiver.calls, seconds=30, what="a first try")
     assert worker.process is not None
