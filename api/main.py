@@ -27,6 +27,7 @@ from api.routes import (
     preview,
     uploads,
     usage,
+    webhook_endpoints,
 )
 from core.access.key_cache import KeyCache
 from core.access.rate_limit import RateLimiter
@@ -37,7 +38,21 @@ from core.settings import Settings, get_settings
 from core.storage import Storage
 
 # Those that are asked most come first: routers are tried in turn.
-ROUTERS = (jobs, events, files, file_reports, preview, uploads, estimate, artifacts, checkpoints, models, usage, ops)
+ROUTERS = (
+    jobs,
+    events,
+    files,
+    file_reports,
+    preview,
+    uploads,
+    estimate,
+    artifacts,
+    checkpoints,
+    models,
+    usage,
+    webhook_endpoints,
+    ops,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -1,4 +1,6 @@
-"""What time takes away: expired files and uploads, the parts of uploads that have ended, answers kept for retries."""
+"""What time takes away: expired files and uploads, the parts of uploads that have ended, answers kept for retries,
+webhooks that were delivered or given up.
+"""
 
 from sqlalchemy import Engine
 
@@ -8,8 +10,10 @@ from core.idempotency import repository as idempotency
 from core.settings import Settings
 from core.storage import Storage
 from core.uploads import repository as uploads
+from core.webhooks import repository as webhooks
 
 AT_ONCE = 100  # parts; the next pass goes on
+DELIVERY_SECONDS = 7 * 24 * 3600.0  # for which people may look up how a webhook ended
 
 
 def retire(engine: Engine, storage: Storage, settings: Settings) -> None:
@@ -18,6 +22,7 @@ def retire(engine: Engine, storage: Storage, settings: Settings) -> None:
         files.delete_expired(session)
         uploads.expire_overdue(session)
         idempotency.delete_older(session, seconds=settings.idempotency_seconds)
+        webhooks.delete_ended(session, seconds=DELIVERY_SECONDS)
         parts = uploads.parts_of_ended(session, limit=AT_ONCE)
     for part in parts:
         storage.delete(part.object_key)

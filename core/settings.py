@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     max_faults: int = Field(default=3, ge=1)
     max_losses: int = Field(default=10, ge=1)
 
+    # Webhooks may go to addresses that are not public, and over plain http.
+    webhook_private_targets: bool = False
+
     @field_validator("model_aliases", mode="before")
     @classmethod
     def read_aliases(cls, value: object) -> object:

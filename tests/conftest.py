@@ -20,6 +20,7 @@ from core.settings import Settings, get_settings
 from core.storage import Storage
 from embedded.services import Services, run_services
 from migrations import upgrade
+from tests.receiver import Receiver, receiving
 from tests.stack import Stack, eventually, run_stack
 
 
@@ -117,6 +118,13 @@ def project(make_project: Callable[[str], ProjectKey]) -> ProjectKey:
 def operator_key(engine: Engine) -> str:
     with session_scope(engine) as session:
         return create_key(session, project_id=None, name="operator")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody's server that takes webhooks, at an address that is not public."""
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture

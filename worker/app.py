@@ -15,18 +15,21 @@ from core.queue import TASK, make_celery
 from core.settings import get_settings
 from worker import forkserver
 from worker.slots import Slots
-from worker.start import start_slots
+from worker.start import DELIVERIES, start_slots
 
 log = logging.getLogger(__name__)
 app = make_celery(get_settings())
-_slots: dict[str, Slots] = {}  # by queue
+_slots: dict[str, Slots] = {}  # by queue; and those for deliveries
 _draining = threading.Event()
 
 
 @app.task(name=TASK, bind=True)
 def run_until_idle(task: Any) -> None:
     """Work through what is waiting in the queue that rang."""
-    _slots[task.request.delivery_info["routing_key"]].work()
+    queue = task.request.delivery_info["routing_key"]
+    if queue == "cpu":
+        _slots[DELIVERIES].nudge()  # beside validations: neither waits for the other
+    _slots[queue].work()
 
 
 @signals.setup_logging.connect

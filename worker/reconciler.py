@@ -23,6 +23,7 @@ from core.leases import Limits
 from core.retention import retire
 from core.settings import Settings, get_settings
 from core.storage import Storage
+from core.webhooks import claims as delivery_claims
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,10 @@ def give_back(engine: Engine, settings: Settings, contact: Contact) -> None:
             if seconds >= settings.lease_seconds:
                 jobs = job_claims.reap(session, limits=limits)
                 files = file_claims.reap(session, limits=limits)
-                if jobs or files:
-                    log.warning("leases expired: %d jobs and %d validations were given back", jobs, files)
+                deliveries = delivery_claims.reap(session, limits=limits)
+                if jobs or files or deliveries:
+                    given_back = "leases expired: %d jobs, %d validations and %d webhooks were given back"
+                    log.warning(given_back, jobs, files, deliveries)
             advance_waiting(session)
     except Exception:
         contact.lost()

@@ -57,8 +57,12 @@ class Slots:
     def poll(self) -> None:
         """Ring for ourselves, for as long as the worker lives: messages may be lost, and the broker may be away."""
         while not self._draining.wait(self._poll_seconds):
-            if self._free:
-                threading.Thread(target=self._work_quietly, name="polled", daemon=True).start()
+            self.nudge()
+
+    def nudge(self) -> None:
+        """Work in a thread of its own, where a slot is free; returns at once."""
+        if self._free:
+            threading.Thread(target=self._work_quietly, name="nudged", daemon=True).start()
 
     def join(self) -> None:
         """Wait until no slot is in use."""

@@ -9,7 +9,7 @@ from core.db import make_engine, session_scope
 from core.settings import Settings
 from core.storage import Storage
 from core.workers import repository as workers
-from worker import cards, devices, forkserver, training, validation
+from worker import cards, delivery, devices, forkserver, training, validation
 from worker.cache import Cache
 from worker.context import Context
 from worker.patience import patiently
@@ -19,12 +19,15 @@ log = logging.getLogger(__name__)
 
 
 WORK = {"train": training.run_next, "cpu": validation.run_next}
+# A worker of queue `cpu` delivers webhooks, too, in slots of their own: receivers may be slow, and so may validations.
+DELIVERIES = "deliveries"
+DELIVERY_SLOTS = 8
 
 
 def start_slots(
     settings: Settings, *, queues: list[str], worker_id: str, draining: threading.Event
 ) -> dict[str, Slots]:
-    """The slots of this process by queue, each with a thread that reports them.
+    """The slots of this process by queue, each with a thread that reports them, and for `cpu` those of DELIVERIES.
 
     Waits for a database that is away.
 
@@ -54,6 +57,12 @@ def start_slots(
             threading.Thread(target=cards.publish_all, args=(context,), name="cards", daemon=True).start()
         else:
             patiently(lambda: validation.clean_up(context), what="cleaning up", stop=draining)
+            started[DELIVERIES] = Slots(
+                [Slot() for _ in range(DELIVERY_SLOTS)],
+                run_next=partial(delivery.run_next, context),
+                draining=draining,
+                poll_seconds=settings.poll_seconds,
+            )
         slots = Slots(
             _slots_of(queue, settings),
             run_next=partial(WORK[queue], context),

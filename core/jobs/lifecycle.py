@@ -9,6 +9,7 @@ from core.errors import InvalidState
 from core.ids import new_id
 from core.jobs.states import ACTIVE, RUNNING, TERMINAL, TRANSITIONS
 from core.models import Event, Job
+from core.webhooks.service import job_ended
 
 Level = str  # info | warn | error
 
@@ -30,6 +31,7 @@ def transition(
     """Move a job, whose row this transaction has locked, to the state `to`, and write the event that says so.
 
     Leaving the active states drops the attempt's token and lease: from the commit on the attempt can write nothing.
+    Reaching a terminal one inserts the webhooks that tell of it.
 
     Raises:
         IllegalTransition: the table does not allow it; nothing has changed.
@@ -47,6 +49,8 @@ def transition(
         job.finished_at = func.now()
         job.error = error
     append_event(session, job, message=message, level=level)
+    if to in TERMINAL:
+        job_ended(session, job)
     session.flush()  # the times set above are the database's; whoever reads them next gets them from there
 
 

@@ -17,6 +17,8 @@ from core.models.organization import Organization
 from core.models.project import Project
 from core.models.upload import Upload
 from core.models.upload_part import UploadPart
+from core.models.webhook_delivery import WebhookDelivery
+from core.models.webhook_endpoint import WebhookEndpoint
 from core.models.worker import Worker
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "Project",
     "Upload",
     "UploadPart",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Worker",
     "attempt_token",
 ]

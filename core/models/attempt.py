@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base
 
-# Fencing tokens: monotonic over all attempts of all jobs and files, issued by the claim.
+# Fencing tokens: monotonic over all attempts of all jobs, files and webhooks, issued by the claim.
 attempt_token = Sequence("attempt_token", metadata=Base.metadata)
 
 

@@ -5,7 +5,7 @@ Times are whole seconds since 1970, UTC; sizes are bytes; digests are SHA-256, i
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 SUCCEEDED = "succeeded"
 TERMINAL = frozenset({SUCCEEDED, "failed", "cancelled"})
@@ -262,6 +262,50 @@ class Permission(Answer):
     id: str
     created_at: int
     project_id: str
+
+
+class WebhookEndpoint(Answer):
+    """A URL that is told when jobs end. `status`: enabled, or disabled by a receiver that answered 410.
+
+    `signing_secret` is in the answers to `create` and `rotate_secret` only.
+    """
+
+    id: str
+    created_at: int
+    updated_at: int | None = None
+    name: str
+    url: str
+    event_types: list[str]
+    status: str | None = None
+    signing_secret_hint: str | None = None
+    signing_secret: str | None = Field(default=None, repr=False)
+
+
+class WebhookTestResult(Answer):
+    """What a receiver answered to a sample event."""
+
+    webhook_endpoint_id: str
+    event_type: str
+    status_code: int
+    success: bool
+
+
+class WebhookDelivery(Answer):
+    """An event on its way to an endpoint; `id` is the event's. `status`: pending, delivered or failed (given up).
+
+    The last try ended with `status_code`, or, where the receiver was not reached, for `reason`.
+    """
+
+    id: str
+    created_at: int
+    event_type: str
+    job_id: str
+    status: str
+    tries: int
+    status_code: int | None = None
+    reason: str | None = None
+    next_try_at: int | None = None
+    ended_at: int | None = None
 
 
 class UsageRow(UsageTotals):

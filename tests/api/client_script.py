@@ -144,6 +144,36 @@ async def deletions(client: Any, *, checkpoint: str, file_id: str) -> None:
     assert (error.param, error.code) == ("model", "model_not_found")
 
 
+async def webhooks(client: Any) -> None:
+    api = client.webhooks
+    if not hasattr(api, "create"):  # 3.x manages endpoints; all of them unwrap events
+        return
+    types = (await done(api.event_types.list())).data
+    made = [
+        await done(api.create(name=f"n{i}", url="https://receiver.invalid/hook", event_types=types)) for i in range(3)
+    ]
+    assert made[0].signing_secret.startswith("whsec_")
+    listed = await every(api.list(limit=2))
+    assert [(item.id, item.name) for item in listed] == [(item.id, item.name) for item in made[::-1]]
+    changed = await done(api.update(made[0].id, name="other", event_types=types[:1]))
+    assert (changed.name, changed.event_types, changed.object) == ("other", types[:1], "webhook_endpoint")
+    for options in ({}, {"keep_old_secret_active_for_24_hours": True}):
+        rotated = await done(api.rotate_secret(made[0].id, **options))
+        assert rotated.signing_secret != made[0].signing_secret
+    shown = await done(api.retrieve(made[0].id))
+    assert shown.signing_secret_hint[-4:] == rotated.signing_secret[-4:]
+    error = await raised(openai.BadRequestError, lambda: api.test(made[0].id, event_type=types[0]))
+    assert (error.code, "was not found" in error.message) == ("webhook_receiver_unreached", True)
+    error = await raised(
+        openai.BadRequestError, lambda: api.create(name="n", url=made[0].url, event_types=["batch.completed"])
+    )
+    assert error.param == "event_types.0"
+    for endpoint in made:
+        gone = await done(api.delete(endpoint.id))
+        assert (gone.id, gone.object, gone.deleted) == (endpoint.id, "webhook_endpoint.deleted", True)
+    await raised(openai.NotFoundError, lambda: api.retrieve(made[0].id))
+
+
 async def refusals(client: Any, *, limited_key: str) -> None:
     await raised(openai.AuthenticationError, lambda: client.with_options(api_key="sk-wrong").models.list())
     limited = client.with_options(api_key=limited_key, max_retries=0)
@@ -168,6 +198,7 @@ async def main() -> None:
         await models(client, checkpoint=given["checkpoints"][key])
         await permissions(client, checkpoint=given["checkpoints"][key], project_ids=given["projects"])
         await deletions(client, checkpoint=given["checkpoints"][key], file_id=given["files"][key])
+        await webhooks(client)
         await refusals(client, limited_key=limited)
         await done(client.close())
     sys.stdout.write(openai.__version__)

@@ -64,6 +64,15 @@ def http(anonymous: httpx.Client, project: ProjectKey) -> httpx.Client:
 
 
 @pytest.fixture
+def on_premises(settings: Settings, http: httpx.Client) -> Iterator[httpx.Client]:
+    """A client with the same key of an API whose operator lets webhooks go to private targets."""
+    with serve(settings.model_copy(update={"webhook_private_targets": True})) as served:
+        transport = httpx.HTTPTransport(retries=20)
+        with httpx.Client(base_url=served.url, headers=http.headers, timeout=30, transport=transport) as client:
+            yield client
+
+
+@pytest.fixture
 def publish_card(served: Served, storage: Storage, tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Publish a card for the tiny model, with a template of the test's."""
 

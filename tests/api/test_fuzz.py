@@ -36,12 +36,20 @@ CHECKS = (
 )
 
 
-def description_with_known_names(http: httpx.Client, *, project_id: str, checkpoint: str) -> dict[str, object]:
+def description_with_known_names(
+    http: httpx.Client, *, project_id: str, checkpoint: str, file_id: str
+) -> dict[str, object]:
     """Our own description, and in it names that exist here: without them no chain would come past a 404."""
     schema = http.get("/openapi.json").json()
     bodies = schema["components"]["schemas"]
     bodies["JobSpec"]["properties"]["model"]["enum"] = ["tiny-random-llama", checkpoint]
+    bodies["JobSpec"]["properties"]["training_file"]["enum"] = [file_id]
     bodies["PermissionSpec"]["properties"]["project_ids"]["items"] = {"enum": [project_id]}
+    for body in ("WebhookEndpointSpec", "WebhookEndpointChange"):
+        bodies[body]["properties"]["url"] = {
+            "type": "string",
+            "enum": ["https://receiver.invalid/hook", "http://a", "a"],
+        }
     schema["paths"]["/v1/files"]["post"]["responses"]["200"]["links"] = {
         "train": {"operationId": "create_job", "requestBody": {"training_file": "$response.body#/id"}}
     }
@@ -71,7 +79,7 @@ def test_whatever_is_sent_the_answer_is_a_documented_one(
             writer.write(b"{}\n")
         file.sha256 = writer.sha256
     publish_card()
-    schema = description_with_known_names(http, project_id=project.project_id, checkpoint=checkpoint)
+    schema = description_with_known_names(http, project_id=project.project_id, checkpoint=checkpoint, file_id=file.id)
     (tmp_path / "openapi.json").write_text(json.dumps(schema))
     (tmp_path / "schemathesis.toml").write_text("")  # or it would look for one in the folders above
     seed = ["--generation-deterministic"] if SECONDS is None else ["--generation-database", "none"]

@@ -1,52 +1,20 @@
 """Workers that start while a service is away, or can't start at all."""
 
 import contextlib
-import os
 import socket
-import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from sqlalchemy import Engine, make_url
 
 from core.db import session_scope
 from core.models import File
 from core.settings import Settings
 from embedded.ports import free_ports
-from embedded.process import Child
-from embedded.services import Services
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file
 from tests.stack import eventually
-
-Start = Callable[..., Child]
-
-
-@pytest.fixture
-def start(services: Services, tmp_path: Path) -> Iterator[Start]:
-    """Starts a worker of a queue."""
-    started: list[Child] = []
-
-    def start(queue: str, **env: str) -> Child:
-        command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads", "-c", "1"]
-        child = Child(
-            name="worker",
-            command=[*command, "-Q", queue, "-n", "start@test"],
-            logs=tmp_path / "logs",
-            env={**os.environ, **services.env, "TUNESMITH_WORK_DIR": str(tmp_path), "TUNESMITH_POLL_SECONDS": "0.2"}
-            | env,
-        )
-        child.start()
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        assert child.process is not None
-        child.process.kill()
-        child.stop()
+from tests.worker.conftest import Start
 
 
 def status(engine: Engine, file_id: str) -> str:

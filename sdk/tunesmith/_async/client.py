@@ -15,6 +15,7 @@ from tunesmith._async.resources.models import AsyncModels
 from tunesmith._async.resources.ops import AsyncOps
 from tunesmith._async.resources.uploads import AsyncUploads
 from tunesmith._async.resources.usage import AsyncUsage
+from tunesmith._async.resources.webhook_endpoints import AsyncWebhookEndpoints
 from tunesmith._async.transport import AsyncTransport
 from tunesmith.errors import ConfigurationError
 from tunesmith.profiles import connection
@@ -64,6 +65,7 @@ class AsyncTunesmith:
         self.fine_tuning = AsyncFineTuning(transport, self.files)
         self.models = AsyncModels(transport)
         self.usage = AsyncUsage(transport)
+        self.webhook_endpoints = AsyncWebhookEndpoints(transport)
         self.ops = AsyncOps(transport)
 
     def __repr__(self) -> str:

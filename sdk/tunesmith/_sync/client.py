@@ -16,6 +16,7 @@ from tunesmith._sync.resources.models import Models
 from tunesmith._sync.resources.ops import Ops
 from tunesmith._sync.resources.uploads import Uploads
 from tunesmith._sync.resources.usage import Usage
+from tunesmith._sync.resources.webhook_endpoints import WebhookEndpoints
 from tunesmith._sync.transport import Transport
 from tunesmith.errors import ConfigurationError
 from tunesmith.profiles import connection
@@ -65,6 +66,7 @@ class Tunesmith:
         self.fine_tuning = FineTuning(transport, self.files)
         self.models = Models(transport)
         self.usage = Usage(transport)
+        self.webhook_endpoints = WebhookEndpoints(transport)
         self.ops = Ops(transport)
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from typing import NoReturn
 import click
 from click.core import ParameterSource
 
-from tunesmith.cli import files, jobs, login, models, ops, uploads, usage
+from tunesmith.cli import files, jobs, login, models, ops, uploads, usage, webhooks
 from tunesmith.cli.state import FORMATS, State
 
 # Exit statuses, beside 0 for success and click's own 2 for wrong usage.
@@ -58,7 +58,15 @@ def app(context: click.Context, form: str, profile: str | None, env_file: Path) 
     context.obj = State(form=form, profile=profile, env_file=env_file)
 
 
-for group in (files.files, uploads.uploads, jobs.jobs, models.models, ops.ops, login.profiles):
+for group in (
+    files.files,
+    uploads.uploads,
+    jobs.jobs,
+    models.models,
+    webhooks.webhooks,
+    ops.ops,
+    login.profiles,
+):
     app.add_command(group)
 for command in (usage.usage, login.login, login.completion):
     app.add_command(command)

@@ -1,0 +1,45 @@
+"""Queue `cpu`, beside validations: tell webhook endpoints how jobs ended."""
+
+import logging
+
+from core.db import session_scope
+from core.leases import Replaced
+from core.webhooks import claims
+from core.webhooks.sending import send
+from worker.context import Context
+from worker.heartbeat import heartbeat
+from worker.patience import TRANSIENT
+from worker.slots import Slot
+
+log = logging.getLogger(__name__)
+
+
+def run_next(context: Context, slot: Slot) -> bool:
+    """Claim the delivery whose turn it is, try it and write how that ended; False when none is due."""
+    with session_scope(context.engine) as session:
+        claimed = claims.claim(session, lease=context.lease)
+    if claimed is None:
+        return False
+    token, message = claimed
+    slot.token = token
+    try:
+        # A replaced try is not stopped: it ends by itself within seconds, and can write nothing.
+        with heartbeat(
+            lambda: _beat(context, token), every=context.settings.heartbeat_seconds, on_replaced=lambda: None
+        ):
+            outcome = send(message, private=context.settings.webhook_private_targets)
+        with session_scope(context.engine) as session:
+            claims.finish(session, token=token, lease=context.lease, outcome=outcome)
+    except Replaced as error:
+        log.info("%s", error)
+    except TRANSIENT as error:
+        # The lease runs out, the reconciler gives the delivery back: its receiver hears of the event again.
+        log.warning("how delivery %d of %s ended was not written: %s", token, message.id, error)
+    except Exception:
+        log.exception("delivery %d of %s failed", token, message.id)
+    return True
+
+
+def _beat(context: Context, token: int) -> None:
+    with session_scope(context.engine) as session:
+        claims.heartbeat(session, token=token, lease=context.lease)
