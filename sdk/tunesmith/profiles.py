@@ -13,16 +13,14 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 from tunesmith.errors import ConfigurationError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+# By name: where type checkers run, one of the two is not installed.
+tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 DEFAULT_BASE_URL = "http://127.0.0.1:8000/v1"
 DEFAULT_NAME = "default"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
