@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from tunesmith._async import polling, waiting
+from tunesmith._async import polling
 from tunesmith._async.page import AsyncPages
 from tunesmith._async.resources.artifacts import AsyncArtifacts
 from tunesmith._async.resources.base import AsyncResource
@@ -24,6 +25,8 @@ from tunesmith.types import SUCCEEDED, Estimate, Event, Job
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from tunesmith.progress import View
 
 Spec = JobSpec | Mapping[str, Any]
 
@@ -137,26 +140,31 @@ class AsyncJobs(AsyncResource):
         return parse(Job, await self._transport.request("POST", _path(job_id, "/resume")))
 
     async def wait(
-        self, job_id: str, *, timeout: float | None = None, on_update: Callable[[Job], None] | None = None
+        self,
+        job_id: str,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+        progress: bool | None = None,
     ) -> Job:
         """Wait until the job has succeeded; a paused job is waited for as well.
+
+        On a terminal it shows the job as `watch` does. Ctrl-C stops waiting and leaves the job running.
 
         Args:
             timeout: seconds; None: for ever.
             on_update: called with the job's state, about once a second.
+            progress: show it on standard output, or don't; None: where that is a terminal and there is no `on_update`.
 
         Raises:
             JobFailedError: it has failed or was cancelled.
             WaitTimeout: it has not ended in time, and goes on.
         """
+        from tunesmith.progress import View, on_terminal
 
-        async def look() -> Job:
-            job = await self.retrieve(job_id)
-            if on_update is not None:
-                on_update(job)
-            return job
-
-        job = await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
+        shown = on_update is None and on_terminal() if progress is None else progress
+        view = View(job_id) if shown else None
+        job = await self._until_ended(job_id, view=view, timeout=timeout, on_update=on_update)
         if job.status != SUCCEEDED:
             raise JobFailedError(job)
         return job
@@ -172,22 +180,32 @@ class AsyncJobs(AsyncResource):
         """
         from tunesmith.progress import View
 
-        view = View(console)
+        return await self._until_ended(job_id, view=View(job_id, console), curve=curve)
+
+    async def _until_ended(
+        self,
+        job_id: str,
+        *,
+        view: "View | None",
+        curve: bool = False,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """The job's last state."""
 
         async def look() -> Job:
             job = await self.retrieve(job_id)
-            view.show(job, await self._new_events(job_id, view.seq))
-            if curve and job.step:
-                # All of them: a name that the job has not measured yet would be refused.
-                view.draw(await self.metrics.retrieve(job_id, max_points=view.points))
+            if on_update is not None:
+                on_update(job)
+            if view is not None:
+                view.show(job, await self._new_events(job_id, view.seq))
+                if curve and job.step:
+                    # All of them: a name that the job has not measured yet would be refused.
+                    view.draw(await self.metrics.retrieve(job_id, max_points=view.points))
             return job
 
-        try:
-            with view:
-                return await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=None)
-        except waiting.INTERRUPTS:
-            view.leave(job_id)
-            raise
+        with view or nullcontext():
+            return await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
 
     async def _new_events(self, job_id: str, seq: int) -> "list[Event]":
         """Those behind `seq`, oldest first; at the first look, which has none before it, only the latest."""

@@ -3,12 +3,13 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from tunesmith._sync import polling, waiting
+from tunesmith._sync import polling
 from tunesmith._sync.page import Page
 from tunesmith._sync.resources.artifacts import Artifacts
 from tunesmith._sync.resources.base import Resource
@@ -25,6 +26,8 @@ from tunesmith.types import SUCCEEDED, Estimate, Event, Job
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from tunesmith.progress import View
 
 Spec = JobSpec | Mapping[str, Any]
 
@@ -137,25 +140,32 @@ class Jobs(Resource):
         """Queue a paused job again; it goes on from its last checkpoint."""
         return parse(Job, self._transport.request("POST", _path(job_id, "/resume")))
 
-    def wait(self, job_id: str, *, timeout: float | None = None, on_update: Callable[[Job], None] | None = None) -> Job:
+    def wait(
+        self,
+        job_id: str,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+        progress: bool | None = None,
+    ) -> Job:
         """Wait until the job has succeeded; a paused job is waited for as well.
+
+        On a terminal it shows the job as `watch` does. Ctrl-C stops waiting and leaves the job running.
 
         Args:
             timeout: seconds; None: for ever.
             on_update: called with the job's state, about once a second.
+            progress: show it on standard output, or don't; None: where that is a terminal and there is no `on_update`.
 
         Raises:
             JobFailedError: it has failed or was cancelled.
             WaitTimeout: it has not ended in time, and goes on.
         """
+        from tunesmith.progress import View, on_terminal
 
-        def look() -> Job:
-            job = self.retrieve(job_id)
-            if on_update is not None:
-                on_update(job)
-            return job
-
-        job = polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
+        shown = on_update is None and on_terminal() if progress is None else progress
+        view = View(job_id) if shown else None
+        job = self._until_ended(job_id, view=view, timeout=timeout, on_update=on_update)
         if job.status != SUCCEEDED:
             raise JobFailedError(job)
         return job
@@ -171,22 +181,32 @@ class Jobs(Resource):
         """
         from tunesmith.progress import View
 
-        view = View(console)
+        return self._until_ended(job_id, view=View(job_id, console), curve=curve)
+
+    def _until_ended(
+        self,
+        job_id: str,
+        *,
+        view: "View | None",
+        curve: bool = False,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """The job's last state."""
 
         def look() -> Job:
             job = self.retrieve(job_id)
-            view.show(job, self._new_events(job_id, view.seq))
-            if curve and job.step:
-                # All of them: a name that the job has not measured yet would be refused.
-                view.draw(self.metrics.retrieve(job_id, max_points=view.points))
+            if on_update is not None:
+                on_update(job)
+            if view is not None:
+                view.show(job, self._new_events(job_id, view.seq))
+                if curve and job.step:
+                    # All of them: a name that the job has not measured yet would be refused.
+                    view.draw(self.metrics.retrieve(job_id, max_points=view.points))
             return job
 
-        try:
-            with view:
-                return polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=None)
-        except waiting.INTERRUPTS:
-            view.leave(job_id)
-            raise
+        with view or nullcontext():
+            return polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
 
     def _new_events(self, job_id: str, seq: int) -> "list[Event]":
         """Those behind `seq`, oldest first; at the first look, which has none before it, only the latest."""
