@@ -71,6 +71,27 @@ def test_tables_for_people_and_json_for_programs(script: Script) -> None:
     assert job["fine_tuned_model"] == name
 
 
+def test_people_read_local_times_and_what_is_nested_in_a_line(script: Script) -> None:
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}, "lora": None}}
+    script.say(Answer(body={**JOB, "created_at": 1700000000, "method": method, "result_files": ["file-1", "file-2"]}))
+    lines = dict(
+        line.split(maxsplit=1) for line in cli(script, "jobs", "show", "ftjob-1", TZ="UTC-2").stdout.splitlines()
+    )
+    assert lines["created_at"] == "2023-11-15T00:13:20+02:00"
+    assert lines["method"] == "type=supervised supervised.hyperparameters.n_epochs=2"
+    assert lines["result_files"] == "file-1, file-2"
+    assert json.loads(cli(script, "--format", "json", "jobs", "show", "ftjob-1").stdout)["created_at"] == 1700000000
+    attempts = [
+        {"attempt": 3, "job_id": "ftjob-1", "seconds": 2.5},
+        {"attempt": 4, "job_id": "ftjob-2", "seconds": 1.0},
+    ]
+    worker = {"id": "train@a", "queue": "train", "alive": True, "slots": 1, "devices": [0, 1], "attempts": attempts}
+    script.say(Answer(body={**NONE, "data": [worker]}))
+    table = cli(script, "ops", "workers").stdout
+    assert "0, 1" in table
+    assert "attempt=3 job_id=ftjob-1 seconds=2.5; attempt=4 job_id=ftjob-2 seconds=1.0" in table
+
+
 def test_a_spec_file_options_that_win_and_files_beside_it(script: Script, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     spec = tmp_path / "spec.yaml"

@@ -52,9 +52,11 @@ class State:
         if self.form != "table":
             self._for_programs(item.model_dump(mode="json"))
             return
+        from tunesmith.cli.cells import cell
+
         for key, value in item.model_dump(mode="json").items():
-            if value not in (None, [], {}) and key != "object":
-                self.line(f"{key:<20} {value if isinstance(value, str | int | float) else json.dumps(value)}")
+            if (text := cell(key, value)) and key != "object":
+                self.line(f"{key:<20} {text}")
 
     def show_many(self, items: "Iterable[BaseModel]", *columns: str, limit: int | None = None) -> None:
         """A table of so many of them, or a JSON list; columns are names of fields."""
@@ -69,12 +71,13 @@ class State:
         from rich.table import Table
         from rich.text import Text
 
+        from tunesmith.cli.cells import cell
         from tunesmith.text import printable
 
         table = Table(*columns, box=None, pad_edge=False)
         for item in found:
-            values = ("" if item.get(column) is None else str(item[column]) for column in columns)
-            table.add_row(*(Text(printable(value), overflow="fold") for value in values))
+            values = (printable(cell(column, item.get(column))) for column in columns)
+            table.add_row(*(Text(value, overflow="fold") for value in values))
         console = self.console()
         if not console.is_terminal:
             console.width = PIPED_WIDTH
