@@ -140,18 +140,33 @@ def test_a_job_that_fails_while_it_is_watched(script: Script) -> None:
     assert json.loads(watched.stdout)["status"] == "failed"
 
 
-def test_logs_and_events_are_followed(script: Script) -> None:
+def test_logs_are_followed(script: Script) -> None:
     piece = {"id": "1", "seq": 1, "attempt": 1, "created_at": 1, "text": "loading weights\n"}
-    event = b'id: 1\nevent: message\ndata: {"id":"e1","created_at":1,"level":"info","message":"hello","seq":1}\n\n'
 
     def respond(request: Received) -> Answer:
-        if "events" in request.path:
-            return Answer(body=event + b'event: end\ndata: {"status": "succeeded"}\n\n')
         return Answer(body={**NONE, "data": [piece]} if "logs" in request.path else {**JOB, "status": "succeeded"})
 
     script.respond = respond
     assert cli(script, "jobs", "logs", "-f", "ftjob-1").stdout == "loading weights\n"
-    assert cli(script, "jobs", "events", "--follow", "ftjob-1").stdout.split() == ["1", "info", "hello"]
+
+
+def test_events_are_followed_from_the_latest_few_on(script: Script) -> None:
+    events = [{"id": f"e{n}", "created_at": 1, "level": "info", "message": f"m{n}", "seq": n} for n in range(1, 6)]
+
+    def respond(request: Received) -> Answer:
+        if "stream=true" not in request.path:
+            return Answer(body={**NONE, "data": events[:-2:-1]})
+        behind = events[int(request.headers.get("last-event-id", 0)) :]
+        frames = [f"id: {event['seq']}\nevent: message\ndata: {json.dumps(event)}\n\n" for event in behind]
+        return Answer(body="".join([*frames, "event: end\ndata: {}\n\n"]).encode())
+
+    script.respond = respond
+
+    def followed(*options: str) -> list[str]:
+        return cli(script, "jobs", "events", "--follow", *options, "ftjob-1").stdout.split()[2::3]
+
+    assert followed("--limit", "2") == ["m4", "m5"]
+    assert followed() == ["m1", "m2", "m3", "m4", "m5"]
 
 
 def test_a_file_is_checked_by_the_servers_rules_and_sent_nowhere(script: Script, tmp_path: Path) -> None:

@@ -178,16 +178,23 @@ def _watch(state: State, job_id: str, *, curve: bool) -> None:
 @jobs.command()
 @click.argument("job_id")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="The latest so many; with -f, to begin with.",
+)
 @pass_state
 def events(state: State, job_id: str, follow: bool, limit: int) -> None:
     """Show what happened to a job, oldest first."""
-    client = state.client()
+    found = state.client().fine_tuning.jobs.events
     if not follow:
-        latest = [*islice(client.fine_tuning.jobs.events.list(job_id, limit=min(limit, 100)), limit)]
+        latest = [*islice(found.list(job_id, limit=min(limit, 100)), limit)]
         state.show_many(latest[::-1], "seq", "level", "message")
         return
-    for event in client.fine_tuning.jobs.events.stream(job_id):
+    last = max((event.seq for event in found.list(job_id, limit=1).data), default=0)
+    for event in found.stream(job_id, after=max(0, last - limit)):
         state.line(event.model_dump_json() if state.json else f"{event.seq:>5} {event.level:<5} {event.message}")
 
 
