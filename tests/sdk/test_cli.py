@@ -71,6 +71,15 @@ def test_tables_for_people_and_json_for_programs(script: Script) -> None:
     assert job["fine_tuned_model"] == name
 
 
+def test_a_preview_in_a_pipe_breaks_no_line(script: Script) -> None:
+    tokens = [{"id": n, "text": f"token-{n} ", "state": "trained"} for n in range(2000)]
+    text = "".join(token["text"] for token in tokens)
+    row = {"row": 1, "text": text, "tokens": tokens, "trained_tokens": 2000, "total_tokens": 2000}
+    script.say(Answer(body={**NONE, "data": [row]}))
+    shown = cli(script, "files", "preview", "file-1", "--model", "m").stdout.splitlines()
+    assert shown[:2] == ["row 1: 2000 of 2000 tokens trained", text]
+
+
 def test_people_read_local_times_and_what_is_nested_in_a_line(script: Script) -> None:
     method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}, "lora": None}}
     script.say(Answer(body={**JOB, "created_at": 1700000000, "method": method, "result_files": ["file-1", "file-2"]}))

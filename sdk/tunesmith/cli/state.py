@@ -45,7 +45,10 @@ class State:
         """Where people read; with JSON, standard output belongs to the program that reads it."""
         from rich.console import Console
 
-        return Console(stderr=errors or self.json)
+        console = Console(stderr=errors or self.json)
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        return console
 
     def show(self, item: "BaseModel") -> None:
         """One thing: a line for each of its fields that has a value."""
@@ -78,10 +81,7 @@ class State:
         for item in found:
             values = (printable(cell(column, item.get(column))) for column in columns)
             table.add_row(*(Text(value, overflow="fold") for value in values))
-        console = self.console()
-        if not console.is_terminal:
-            console.width = PIPED_WIDTH
-        console.print(table)
+        self.console().print(table)
 
     def _for_programs(self, item: dict[str, Any]) -> None:
         if self.json:
