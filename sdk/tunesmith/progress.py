@@ -76,7 +76,7 @@ class View:
             self.seq = max(self.seq, event.seq)
             if event.type == "metrics":
                 self._figures |= {key: value for key, value in (event.data or {}).items() if value is not None}
-            elif event.level != "info":
+            elif event.level != "info" and event.message != job.status_reason:
                 self._console.print(f"{event.level}: {printable(event.message)}", markup=False)
         if job.step and job.total_steps:
             self._advance(job, step=job.step, total=job.total_steps)

@@ -149,6 +149,21 @@ def test_a_job_that_fails_while_it_is_watched(script: Script) -> None:
     assert json.loads(watched.stdout)["status"] == "failed"
 
 
+def test_a_job_on_an_unusable_file_tells_its_faults_once(script: Script) -> None:
+    fault = "training_file: file file-1 can't be used: line 3: too long"
+    failed = {**JOB, "status": "failed", "status_reason": fault, "error": {"code": "invalid_file", "message": fault}}
+    event = {"id": "e1", "created_at": 1, "level": "error", "message": fault, "seq": 1}
+
+    def respond(request: Received) -> Answer:
+        return Answer(body={**NONE, "data": [event]} if "events" in request.path else failed)
+
+    script.respond = respond
+    create = ("jobs", "create", "--model", "m", "--training-file", "file-1")
+    assert cli(script, *create).stdout.count(fault) == 1
+    assert cli(script, *create, "--watch").stdout.count(fault) == 1
+    assert json.loads(cli(script, "--format", "json", *create).stdout)["status_reason"] == fault
+
+
 def test_logs_are_followed(script: Script) -> None:
     piece = {"id": "1", "seq": 1, "attempt": 1, "created_at": 1, "text": "loading weights\n"}
 

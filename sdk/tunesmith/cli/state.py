@@ -50,15 +50,15 @@ class State:
             console.width = PIPED_WIDTH
         return console
 
-    def show(self, item: "BaseModel") -> None:
-        """One thing: a line for each of its fields that has a value."""
+    def show(self, item: "BaseModel", *, told: str | None = None) -> None:
+        """One thing: a line for each of its fields that has a value, but for a field that another one tells."""
         if self.form != "table":
             self._for_programs(item.model_dump(mode="json"))
             return
         from tunesmith.cli.cells import cell
 
         for key, value in item.model_dump(mode="json").items():
-            if (text := cell(key, value)) and key != "object":
+            if (text := cell(key, value)) and key not in ("object", told):
                 self.line(f"{key:<20} {text}")
 
     def show_many(self, items: "Iterable[BaseModel]", *columns: str, limit: int | None = None) -> None:
