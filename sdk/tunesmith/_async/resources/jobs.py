@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ from tunesmith._async.resources.logs import AsyncLogs
 from tunesmith._async.resources.metrics import AsyncMetrics
 from tunesmith._async.transport import AsyncTransport
 from tunesmith.answers import given, parse, segment
-from tunesmith.errors import JobFailedError
+from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
+from tunesmith.retries import refused
 from tunesmith.specs import JobFields, JobSpec, body
 from tunesmith.types import SUCCEEDED, Estimate, Event, Job
 
@@ -79,7 +80,8 @@ class AsyncJobs(AsyncResource):
     ) -> Job:
         """Create a job from a spec, from fields as keywords, or from both, where the keywords win.
 
-        A `training_file` or `validation_file` that is a `Path` is uploaded first; a string is a file's id.
+        A `training_file` or `validation_file` that is a `Path` is uploaded first, and deleted again where the server
+        then refuses the job; a string is a file's id.
 
         Args:
             idempotency_key: two calls with the same key make one job; else every call has its own.
@@ -88,8 +90,15 @@ class AsyncJobs(AsyncResource):
             BadRequestError: the server refuses the spec; `param` names the field.
             OSError: a file to upload cannot be read.
         """
-        sent = await self._body(spec, fields)
-        answer = await self._transport.request("POST", "/fine_tuning/jobs", body=sent, idempotency_key=idempotency_key)
+        uploaded: list[str] = []
+        try:
+            sent = await self._body(spec, fields, uploaded)
+            path = "/fine_tuning/jobs"
+            answer = await self._transport.request("POST", path, body=sent, idempotency_key=idempotency_key)
+        except APIStatusError as error:
+            if refused(error):
+                await self._delete(uploaded)
+            raise
         return parse(Job, answer)
 
     async def estimate(self, spec: Spec | None = None, /, **fields: Unpack[JobFields]) -> Estimate:
@@ -102,19 +111,33 @@ class AsyncJobs(AsyncResource):
             FileRejectedError: the contents of a file that was uploaded are not usable.
             OSError: a file to upload cannot be read.
         """
-        sent = await self._body(spec, fields, validated=True)
+        sent = await self._body(spec, fields, [], validated=True)
         return parse(Estimate, await self._transport.request("POST", "/fine_tuning/jobs/estimate", body=sent))
 
-    async def _body(self, spec: Spec | None, fields: Mapping[str, Any], *, validated: bool = False) -> dict[str, Any]:
-        """What to send, with ids in the place of paths; `validated`: of files that are ready."""
+    async def _body(
+        self, spec: Spec | None, fields: Mapping[str, Any], uploaded: "list[str]", *, validated: bool = False
+    ) -> dict[str, Any]:
+        """What to send, with ids in the place of paths.
+
+        Args:
+            uploaded: takes the ids of the files that this call has sent.
+            validated: wait until the files are.
+        """
         sent = body(spec, fields)
         for key in ("training_file", "validation_file"):
             if isinstance(sent.get(key), os.PathLike):
-                file = await self._files.upload(Path(sent[key]))
+                file, new = await self._files._send(Path(sent[key]))  # pyright: ignore[reportPrivateUsage]
+                if new:
+                    uploaded.append(file.id)
                 if validated:
                     await self._files.wait_for_processing(file.id)
                 sent[key] = file.id
         return sent
+
+    async def _delete(self, file_ids: "list[str]") -> None:
+        for file_id in file_ids:
+            with suppress(TunesmithError):  # the refusal is what the caller has to hear
+                await self._files.delete(file_id)
 
     async def retrieve(self, job_id: str) -> Job:
         """The job's present state."""

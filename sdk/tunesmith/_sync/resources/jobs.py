@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from tunesmith._sync.resources.logs import Logs
 from tunesmith._sync.resources.metrics import Metrics
 from tunesmith._sync.transport import Transport
 from tunesmith.answers import given, parse, segment
-from tunesmith.errors import JobFailedError
+from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
+from tunesmith.retries import refused
 from tunesmith.specs import JobFields, JobSpec, body
 from tunesmith.types import SUCCEEDED, Estimate, Event, Job
 
@@ -80,7 +81,8 @@ class Jobs(Resource):
     ) -> Job:
         """Create a job from a spec, from fields as keywords, or from both, where the keywords win.
 
-        A `training_file` or `validation_file` that is a `Path` is uploaded first; a string is a file's id.
+        A `training_file` or `validation_file` that is a `Path` is uploaded first, and deleted again where the server
+        then refuses the job; a string is a file's id.
 
         Args:
             idempotency_key: two calls with the same key make one job; else every call has its own.
@@ -89,8 +91,15 @@ class Jobs(Resource):
             BadRequestError: the server refuses the spec; `param` names the field.
             OSError: a file to upload cannot be read.
         """
-        sent = self._body(spec, fields)
-        answer = self._transport.request("POST", "/fine_tuning/jobs", body=sent, idempotency_key=idempotency_key)
+        uploaded: list[str] = []
+        try:
+            sent = self._body(spec, fields, uploaded)
+            path = "/fine_tuning/jobs"
+            answer = self._transport.request("POST", path, body=sent, idempotency_key=idempotency_key)
+        except APIStatusError as error:
+            if refused(error):
+                self._delete(uploaded)
+            raise
         return parse(Job, answer)
 
     def estimate(self, spec: Spec | None = None, /, **fields: Unpack[JobFields]) -> Estimate:
@@ -103,19 +112,33 @@ class Jobs(Resource):
             FileRejectedError: the contents of a file that was uploaded are not usable.
             OSError: a file to upload cannot be read.
         """
-        sent = self._body(spec, fields, validated=True)
+        sent = self._body(spec, fields, [], validated=True)
         return parse(Estimate, self._transport.request("POST", "/fine_tuning/jobs/estimate", body=sent))
 
-    def _body(self, spec: Spec | None, fields: Mapping[str, Any], *, validated: bool = False) -> dict[str, Any]:
-        """What to send, with ids in the place of paths; `validated`: of files that are ready."""
+    def _body(
+        self, spec: Spec | None, fields: Mapping[str, Any], uploaded: "list[str]", *, validated: bool = False
+    ) -> dict[str, Any]:
+        """What to send, with ids in the place of paths.
+
+        Args:
+            uploaded: takes the ids of the files that this call has sent.
+            validated: wait until the files are.
+        """
         sent = body(spec, fields)
         for key in ("training_file", "validation_file"):
             if isinstance(sent.get(key), os.PathLike):
-                file = self._files.upload(Path(sent[key]))
+                file, new = self._files._send(Path(sent[key]))  # pyright: ignore[reportPrivateUsage]
+                if new:
+                    uploaded.append(file.id)
                 if validated:
                     self._files.wait_for_processing(file.id)
                 sent[key] = file.id
         return sent
+
+    def _delete(self, file_ids: "list[str]") -> None:
+        for file_id in file_ids:
+            with suppress(TunesmithError):  # the refusal is what the caller has to hear
+                self._files.delete(file_id)
 
     def retrieve(self, job_id: str) -> Job:
         """The job's present state."""
