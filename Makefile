@@ -33,6 +33,7 @@ lint: setup  ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --level error
+	$(BIN)/basedpyright --level error --project sdk --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-cache
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself

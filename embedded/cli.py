@@ -7,13 +7,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from core.access import service as access
 from core.db import make_engine, session_scope
+from core.errors import NotFound
+from core.models import Project
 from core.settings import get_settings
 from embedded import stack
 from embedded.process import StartFailed, end_tree, is_same
@@ -22,9 +27,16 @@ from migrations import upgrade
 app = typer.Typer(help="Run and operate Tunesmith.", no_args_is_help=True, add_completion=False)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+projects = typer.Typer(
+    help="Projects, each the owner of its files, jobs and models. Uses TUNESMITH_DATABASE_URL, else the stack of the "
+    "data directory.",
+    no_args_is_help=True,
+)
+app.add_typer(projects, name="projects")
 
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Everything the stack keeps.")]
 DEFAULT = Path(".tunesmith")
+MOST_PER_MINUTE = 60_000_000  # a request each microsecond, the counter's unit
 
 
 @app.command()
@@ -41,6 +53,11 @@ def up(
         how = "up" if state["ready"] else "starting"
         typer.echo(f"already {how} at {state['url']} (data in {data_dir}); nothing changed")
         return
+    try:
+        stack.check_settings()
+    except StartFailed as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     if detach:
         _up_detached(data_dir, port)
         return
@@ -125,14 +142,78 @@ def create_key(
     if operator == (project is not None):
         typer.echo("give either --project NAME or --operator", err=True)
         raise typer.Exit(2)
-    if "TUNESMITH_DATABASE_URL" not in os.environ:
-        os.environ["TUNESMITH_DATABASE_URL"] = stack.database_url(data_dir)
-    settings = get_settings()
-    with session_scope(make_engine(settings)) as session:
-        organization = settings.organization_name
+    with _database(data_dir) as session:
+        organization = get_settings().organization_name
         owner = access.ensure_project(session, organization=organization, project=project) if project else None
         key = access.create_key(session, project_id=owner.id if owner else None, name=name)
     typer.echo(key)
+
+
+@projects.command("list")
+def list_projects(data_dir: DataDir = DEFAULT) -> None:
+    """List the projects, and how many requests a minute each may make."""
+    with _database(data_dir) as session:
+        for project in access.list_projects(session, organization=get_settings().organization_name):
+            typer.echo(_described(project))
+
+
+@projects.command("create")
+def create_project(name: Annotated[str, typer.Argument()], data_dir: DataDir = DEFAULT) -> None:
+    """Create a project and show it; one that is there already stays as it is."""
+    with _database(data_dir) as session:
+        organization = get_settings().organization_name
+        typer.echo(_described(access.ensure_project(session, organization=organization, project=name)))
+
+
+@projects.command("set")
+def set_project(
+    name: Annotated[str, typer.Argument()],
+    rate_limit_per_minute: Annotated[
+        str, typer.Option(metavar="N|default", help="0: no limit. default: TUNESMITH_RATE_LIMIT_PER_MINUTE.")
+    ],
+    data_dir: DataDir = DEFAULT,
+) -> None:
+    """Change what a project may do. Running processes follow within TUNESMITH_KEY_CACHE_SECONDS."""
+    per_minute = _per_minute(rate_limit_per_minute)
+    with _database(data_dir) as session:
+        try:
+            project = access.set_rate_limit(
+                session, organization=get_settings().organization_name, project=name, per_minute=per_minute
+            )
+        except NotFound as error:
+            typer.echo(error.message, err=True)
+            raise typer.Exit(1) from None
+        typer.echo(_described(project))
+
+
+def _per_minute(text: str) -> int | None:
+    if text == "default":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= MOST_PER_MINUTE):
+        raise typer.BadParameter(
+            f"must be 0 to {MOST_PER_MINUTE} requests, or default; given {text!r}", param_hint="--rate-limit-per-minute"
+        )
+    return int(text)
+
+
+def _described(project: Project) -> str:
+    own, default = project.rate_limit_per_minute, get_settings().rate_limit_per_minute
+    limit = default if own is None else own
+    words = f"{limit or 'any number of'} requests a minute{' (default)' if own is None else ''}"
+    return f"{project.id}  {project.name:<20} {words}"
+
+
+@contextmanager
+def _database(data_dir: Path) -> Iterator[Session]:
+    """A transaction in the database of TUNESMITH_DATABASE_URL, else in that of the directory's stack."""
+    if "TUNESMITH_DATABASE_URL" not in os.environ:
+        try:
+            os.environ["TUNESMITH_DATABASE_URL"] = stack.database_url(data_dir)
+        except FileNotFoundError:
+            message = f"there is no stack in {data_dir}, and TUNESMITH_DATABASE_URL is not set"
+            raise typer.BadParameter(message, param_hint="--data-dir") from None
+    with session_scope(make_engine(get_settings())) as session:
+        yield session
 
 
 def main() -> None:

@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
+from yaml import YAMLError
 
 from core.access import service as access
 from core.db import make_engine, session_scope
 from core.errors import NotAuthenticated
+from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
 from core.storage import Storage
 from embedded.ports import first_free, is_free
-from embedded.process import Child, Stopped, created_at, end_tree, is_same
+from embedded.process import Child, StartFailed, Stopped, created_at, end_tree, is_same
 from embedded.services import Services, postgres_url, prepare, write_private
 from migrations import upgrade
 
@@ -96,6 +99,24 @@ def up(data_dir: Path, *, port: int | None, stop: threading.Event, echo: bool) -
         finally:
             _stop(started)
             (data_dir / "state.json").unlink(missing_ok=True)
+
+
+def check_settings() -> None:
+    """See, before anything starts, that there are the base models that the settings speak of.
+
+    Raises:
+        StartFailed: a setting, the catalogue, or an alias of one of its models is wrong.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults = [f"TUNESMITH_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        raise StartFailed(f"nothing was started: {'; '.join(faults)}") from None
+    try:
+        load_catalogue(settings.catalogue).with_aliases(settings.model_aliases)
+    except (OSError, ValueError, YAMLError) as error:
+        where = f"TUNESMITH_MODEL_ALIASES or the catalogue {settings.catalogue}"
+        raise StartFailed(f"nothing was started: {where}: {error}") from None
 
 
 @contextmanager

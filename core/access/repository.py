@@ -13,6 +13,11 @@ def project_by_name(session: Session, *, organization_id: str, name: str) -> Pro
     return session.scalar(select(Project).where(Project.organization_id == organization_id, Project.name == name))
 
 
+def projects_by_organization_name(session: Session, name: str) -> list[Project]:
+    statement = select(Project).join(Organization, Organization.id == Project.organization_id)
+    return list(session.scalars(statement.where(Organization.name == name).order_by(Project.name)))
+
+
 def organization_of_project(session: Session, project_id: str) -> Organization:
     statement = select(Organization).join(Project, Project.organization_id == Organization.id)
     return session.scalars(statement.where(Project.id == project_id)).one()

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from core.access import keys, repository
 from core.access.owner import Owner
 from core.db import lock
-from core.errors import NotAllowed, NotAuthenticated
+from core.errors import NotAllowed, NotAuthenticated, NotFound
 from core.ids import new_id
 from core.models import ApiKey, Organization, Project
 
@@ -23,6 +23,26 @@ def ensure_project(session: Session, *, organization: str, project: str) -> Proj
         found = Project(id=new_id("proj_"), organization_id=owner.id, name=project)
         session.add(found)
         session.flush()
+    return found
+
+
+def list_projects(session: Session, *, organization: str) -> list[Project]:
+    """The organisation's projects, by name."""
+    return repository.projects_by_organization_name(session, organization)
+
+
+def set_rate_limit(session: Session, *, organization: str, project: str, per_minute: int | None) -> Project:
+    """Let the project make so many requests a minute, 0 for any number, None for what the settings say.
+
+    Raises:
+        NotFound: the organisation has no project of that name.
+    """
+    projects = list_projects(session, organization=organization)
+    found = next((known for known in projects if known.name == project), None)
+    if found is None:
+        names = ", ".join(known.name for known in projects)
+        raise NotFound(f"there is no project {project!r}; there are: {names or 'none'}")
+    found.rate_limit_per_minute = per_minute
     return found
 
 

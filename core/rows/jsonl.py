@@ -1,6 +1,7 @@
 """Lines of a JSONL file, plain or gzipped, in one pass and bounded memory."""
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from os import PathLike, fstat
@@ -19,6 +20,12 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 HIGHEST_RATIO = 200
 SMALL = 64 * 1024 * 1024  # bytes that may come out of a file however small it is
 MOST_DECODED = 16 * 1024**3  # bytes
+LONGEST_EXPLAINED = 64 * 1024  # bytes of a faulty line that is searched for what it lacks
+NEWLINE = b"\r\n"
+ONE_LINE = "in JSONL each line is one whole object, from { to }, with no list around"
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)  # its group is empty where nothing closes it
+MARK = re.compile(rb'[][{}"]')
+CLOSING = {b"{": "}", b"[": "]", b'"': '"'}
 LEAST_ROW = 16  # bytes that a row counts for: compressed, thousands of empty ones are a byte
 
 
@@ -86,10 +93,28 @@ def decode(number: int, line: bytes) -> dict[str, Any]:
 
 
 def _why_no_json(line: bytes, reason: str) -> str:
+    text = line.strip()
+    if text.startswith((b'"', b"}", b"]")):
+        return f"begins with no {{: {ONE_LINE}"
+    at_end = "truncated" in reason or reason.endswith(f"(byte {len(line.rstrip(NEWLINE))})")
+    lacking = _lacking(text) if at_end else ""
+    if not lacking:
+        return f"not valid JSON ({reason})"
     if not line.endswith(b"\n"):
-        return "the last line is cut off: it is no valid JSON and has no newline"
-    if "truncated" in reason:
-        return (
-            "the JSON goes on behind the end of the line: in JSONL each line is one whole object, with no list around"
-        )
-    return f"not valid JSON ({reason})"
+        return f"the last line is cut off: it lacks {lacking} at its end, and has no newline"
+    if text.endswith((b"{", b"[", b",", b":")):
+        return f"the JSON goes on in the next line: {ONE_LINE}"
+    return f"the line ends too early: it lacks {lacking} at its end"
+
+
+def _lacking(text: bytes) -> str:
+    """What would close the JSON that the text begins, innermost first; empty where nothing is open."""
+    if len(text) > LONGEST_EXPLAINED:
+        return "what closes it"
+    closing: list[str] = []
+    for mark in MARK.findall(STRING.sub(lambda found: b"" if found[1] else b'"', text)):
+        if mark in CLOSING:
+            closing.append(CLOSING[mark])
+        elif closing:
+            closing.pop()
+    return "".join(closing[::-1])

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ from tunesmith.types import Model
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+GIVE_BASE = "give base, a folder with that model or the model itself"
 
 
 def require() -> None:
@@ -54,11 +56,33 @@ def maker(model: Model) -> str:
     return model.job_id
 
 
+def base_name(adapter: Path) -> str:
+    """What the adapter was trained from: a local folder, or what the Hugging Face hub may have.
+
+    Raises:
+        TunesmithError: it is neither; the hub has not been asked.
+    """
+    name = str(json.loads((adapter / CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"])
+    if "/" not in name and not Path(name).is_dir():
+        raise TunesmithError(f"{name} is a base model of the server's catalogue, and no folder here: {GIVE_BASE}")
+    return name
+
+
 def load(adapter: Path, base: Any) -> Any:
-    """The model on its base; `base` as for `load_peft`."""
+    """The model on its base; `base` as for `load_peft`.
+
+    Raises:
+        TunesmithError: no base was given, and its name leads nowhere.
+    """
+    named = base is None
+    if named:
+        base = base_name(adapter)
     peft, transformers = importlib.import_module("peft"), importlib.import_module("transformers")
-    if base is None:
-        base = peft.PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path
-    if isinstance(base, str | os.PathLike):
-        base = transformers.AutoModelForCausalLM.from_pretrained(base)
+    try:
+        if isinstance(base, str | os.PathLike):
+            base = transformers.AutoModelForCausalLM.from_pretrained(base)
+    except OSError as error:
+        if not named:
+            raise
+        raise TunesmithError(f"{base} is neither in a folder here nor on the Hugging Face hub: {GIVE_BASE}") from error
     return peft.PeftModel.from_pretrained(base, str(adapter))

@@ -13,18 +13,17 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 from tunesmith.errors import ConfigurationError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+# By name: where type checkers run, one of the two is not installed.
+tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 DEFAULT_BASE_URL = "http://127.0.0.1:8000/v1"
 DEFAULT_NAME = "default"
+SCHEMES = ("http://", "https://")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -114,6 +113,9 @@ def connection(*, base_url: str | None, api_key: str | None, profile: str | None
         known = kept.by_name.get(named or kept.default)
         if named and known is None:
             raise ConfigurationError(f"there is no profile {named!r}: tunesmith login --profile {named}")
+        if known is None and kept.by_name and not key:
+            names = ", ".join(kept.by_name)
+            raise ConfigurationError(f"no API key, and there is no default profile: tunesmith profiles use: {names}")
         if known is not None:
             url = url or known.base_url
             key = key or (known.api_key if url.rstrip("/") == known.base_url.rstrip("/") else None)
@@ -122,6 +124,6 @@ def connection(*, base_url: str | None, api_key: str | None, profile: str | None
         raise ConfigurationError("no API key: give api_key, set TUNESMITH_API_KEY, or run: tunesmith login")
     if not (key.isascii() and key.isprintable()):
         raise ConfigurationError("the API key holds characters that no key has")
-    if not url.startswith(("http://", "https://")):
+    if not url.startswith(SCHEMES):
         raise ConfigurationError(f"the base URL begins with neither http:// nor https://: {url}")
     return url, key

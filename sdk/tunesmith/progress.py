@@ -20,15 +20,21 @@ LOSSES = ("train_loss", "valid_loss")
 WIDEST_CHART = 100  # characters
 
 
+def on_terminal() -> bool:
+    """Whether standard output is one."""
+    return Console().is_terminal
+
+
 class View:
-    """A bar on a terminal, plain lines elsewhere.
+    """A bar on a terminal, plain lines elsewhere. Left with Ctrl-C, or as a cancelled task, it says how to go on.
 
     Attributes:
         seq: of the last event that was shown.
         points: how many points of a curve can be told apart here.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, job_id: str, console: Console | None = None) -> None:
+        self._job_id = job_id
         self._console = console or Console()
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -56,6 +62,9 @@ class View:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        if kind is not None and not issubclass(kind, Exception):
+            words = f"The job goes on. Watch it again with: tunesmith jobs watch {self._job_id}"
+            self._console.print(f"\n{words}", highlight=False)
 
     def show(self, job: Job, events: list[Event]) -> None:
         """Take the job's present state, and its events since the last call, oldest first."""
@@ -67,7 +76,7 @@ class View:
             self.seq = max(self.seq, event.seq)
             if event.type == "metrics":
                 self._figures |= {key: value for key, value in (event.data or {}).items() if value is not None}
-            elif event.level != "info":
+            elif event.level != "info" and event.message != job.status_reason:
                 self._console.print(f"{event.level}: {printable(event.message)}", markup=False)
         if job.step and job.total_steps:
             self._advance(job, step=job.step, total=job.total_steps)
@@ -78,10 +87,6 @@ class View:
             losses = {name: metrics.series[name] for name in LOSSES if name in metrics.series}
             self._chart = chart.curves(losses, width=self._width, height=CHART_LINES)
             self._refresh()
-
-    def leave(self, job_id: str) -> None:
-        """Say how to go on: the job does."""
-        self._console.print(f"\nThe job goes on. Watch it again with: tunesmith jobs watch {job_id}", highlight=False)
 
     def _advance(self, job: Job, *, step: int, total: int) -> None:
         figures = _figures(self._figures, job)

@@ -23,6 +23,15 @@ def retryable(response: httpx.Response) -> bool:
     return response.status_code in RETRIED or response.status_code >= 500
 
 
+def refused(error: APIStatusError) -> bool:
+    """What was asked for has not been done, for certain.
+
+    Other errors may be the answer to a repetition, when the first request, whose answer got lost, has done it or is
+    still about to.
+    """
+    return error.status_code < 500 and error.status_code not in RETRIED
+
+
 def backoff(failures: int) -> float:
     """Seconds to wait after so many failures before; partly chance, so that clients do not march in step."""
     return min(FIRST_BACKOFF * 2 ** min(failures, 10), LONGEST_BACKOFF) * random.uniform(0.75, 1)

@@ -92,6 +92,74 @@ async def jobs(client: Any, *, file_id: str) -> None:
     assert twice[0].id == twice[1].id
 
 
+async def extras(client: Any, *, file_id: str) -> None:
+    """What the contract does not know goes out and comes back as it was, typed and raw."""
+    api = client.fine_tuning.jobs
+    lora = {"r": 4, "alpha": 8.5, "dropout": 0.25}
+    asked = {
+        "model": MODEL,
+        "training_file": file_id,
+        "method": {"type": "supervised", "supervised": {"lora": lora, "max_length": 64}},
+        "metadata": {"extras": "yes"},
+        "extra_body": {"resources": {"gpus": 0}},
+    }
+
+    def check(job: dict[str, Any]) -> None:
+        method = job["method"]["supervised"]
+        assert (method["lora"], method["max_length"], job["resources"]) == (lora, 64, {"gpus": 0})
+
+    job = await done(api.create(**asked))
+    check(job.to_dict())
+    check((await done(api.retrieve(job.id))).to_dict())
+    raw = await done(api.with_raw_response.create(**asked))
+    check(json.loads(raw.http_response.content))
+    check((await done(raw.parse())).to_dict())
+    retrieved = await done(api.with_raw_response.retrieve(job.id))
+    check(json.loads(retrieved.http_response.content))
+    listed = await every(api.list(metadata={"extras": "yes"}, limit=1))
+    assert len(listed) == 2
+    for item in listed:
+        check(item.to_dict())
+    page = await done(api.with_raw_response.list(metadata={"extras": "yes"}))
+    for item in json.loads(page.http_response.content)["data"]:
+        check(item)
+    wrong = {**asked, "extra_body": {"resources": {"gpus": 0, "gpu": 1}}}
+    error = await raised(openai.BadRequestError, lambda: api.create(**wrong))
+    assert error.param == "resources.gpu"
+
+
+async def checkpoints(client: Any, *, checkpoint: str) -> None:
+    job_id = (await done(client.models.retrieve(checkpoint))).job_id
+    (found,) = await every(client.fine_tuning.jobs.checkpoints.list(job_id, limit=1))
+    assert (found.object, found.fine_tuned_model_checkpoint) == ("fine_tuning.job.checkpoint", checkpoint)
+    assert (found.fine_tuning_job_id, found.step_number) == (job_id, 2)
+    raw = await done(client.fine_tuning.jobs.checkpoints.with_raw_response.list(job_id))
+    assert [item["id"] for item in json.loads(raw.http_response.content)["data"]] == [found.id]
+
+
+async def in_flight(client: Any, *, file_id: str, release: Path) -> None:
+    """Somebody holds the Idempotency-Key `held` until the file `release` is there."""
+    asked = {"model": MODEL, "training_file": file_id, "extra_headers": {"Idempotency-Key": "held"}}
+    hasty = client.with_options(max_retries=0)
+    error = await raised(openai.ConflictError, lambda: hasty.fine_tuning.jobs.create(**asked))
+    assert (error.status_code, error.code) == (409, "idempotency_key_in_flight")
+    assert (error.response.headers["x-should-retry"], error.response.headers["retry-after"]) == ("true", "1")
+    statuses = []
+
+    def seen(response: Any) -> None:
+        statuses.append(response.status_code)
+        release.touch()
+
+    async def seen_async(response: Any) -> None:
+        seen(response)
+
+    is_async = inspect.iscoroutinefunction(client.post)
+    client._client.event_hooks = {"response": [seen_async if is_async else seen]}
+    raw = await done(client.with_options(max_retries=5).fine_tuning.jobs.with_raw_response.create(**asked))
+    client._client.event_hooks = {}
+    assert (statuses[0], statuses[-1], raw.retries_taken) == (409, 200, len(statuses) - 1)
+
+
 async def uploads(client: Any) -> None:
     content = ROW * 10
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +242,10 @@ async def webhooks(client: Any) -> None:
     await raised(openai.NotFoundError, lambda: api.retrieve(made[0].id))
 
 
-async def refusals(client: Any, *, limited_key: str) -> None:
+async def refusals(client: Any, *, limited_key: str, small_url: str) -> None:
+    small = client.with_options(base_url=small_url)
+    error = await raised(openai.APIStatusError, lambda: small.files.create(file=("a", ROW * 9), purpose="fine-tune"))
+    assert (error.status_code, error.code, error.param) == (413, "too_large", "file")
     await raised(openai.AuthenticationError, lambda: client.with_options(api_key="sk-wrong").models.list())
     limited = client.with_options(api_key=limited_key, max_retries=0)
     first = await done(limited.models.with_raw_response.list())
@@ -194,12 +265,15 @@ async def main() -> None:
         client: Any = kind(api_key=key, **options)
         await files(client)
         await jobs(client, file_id=given["files"][key])
+        await extras(client, file_id=given["files"][key])
+        await checkpoints(client, checkpoint=given["checkpoints"][key])
+        await in_flight(client, file_id=given["files"][key], release=Path(given["releases"][key]))
         await uploads(client)
         await models(client, checkpoint=given["checkpoints"][key])
         await permissions(client, checkpoint=given["checkpoints"][key], project_ids=given["projects"])
         await deletions(client, checkpoint=given["checkpoints"][key], file_id=given["files"][key])
         await webhooks(client)
-        await refusals(client, limited_key=limited)
+        await refusals(client, limited_key=limited, small_url=given["small_url"])
         await done(client.close())
     sys.stdout.write(openai.__version__)
 

@@ -71,6 +71,36 @@ def test_tables_for_people_and_json_for_programs(script: Script) -> None:
     assert job["fine_tuned_model"] == name
 
 
+def test_a_preview_in_a_pipe_breaks_no_line(script: Script) -> None:
+    tokens = [{"id": n, "text": f"token-{n} ", "state": "trained"} for n in range(2000)]
+    text = "".join(token["text"] for token in tokens)
+    row = {"row": 1, "text": text, "tokens": tokens, "trained_tokens": 2000, "total_tokens": 2000}
+    script.say(Answer(body={**NONE, "data": [row]}))
+    shown = cli(script, "files", "preview", "file-1", "--model", "m").stdout.splitlines()
+    assert shown[:2] == ["row 1: 2000 of 2000 tokens trained", text]
+
+
+def test_people_read_local_times_and_what_is_nested_in_a_line(script: Script) -> None:
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}, "lora": None}}
+    script.say(Answer(body={**JOB, "created_at": 1700000000, "method": method, "result_files": ["file-1", "file-2"]}))
+    lines = dict(
+        line.split(maxsplit=1) for line in cli(script, "jobs", "show", "ftjob-1", TZ="UTC-2").stdout.splitlines()
+    )
+    assert lines["created_at"] == "2023-11-15T00:13:20+02:00"
+    assert lines["method"] == "type=supervised supervised.hyperparameters.n_epochs=2"
+    assert lines["result_files"] == "file-1, file-2"
+    assert json.loads(cli(script, "--format", "json", "jobs", "show", "ftjob-1").stdout)["created_at"] == 1700000000
+    attempts = [
+        {"attempt": 3, "job_id": "ftjob-1", "seconds": 2.5},
+        {"attempt": 4, "job_id": "ftjob-2", "seconds": 1.0},
+    ]
+    worker = {"id": "train@a", "queue": "train", "alive": True, "slots": 1, "devices": [0, 1], "attempts": attempts}
+    script.say(Answer(body={**NONE, "data": [worker]}))
+    table = cli(script, "ops", "workers").stdout
+    assert "0, 1" in table
+    assert "attempt=3 job_id=ftjob-1 seconds=2.5; attempt=4 job_id=ftjob-2 seconds=1.0" in table
+
+
 def test_a_spec_file_options_that_win_and_files_beside_it(script: Script, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     spec = tmp_path / "spec.yaml"
@@ -119,18 +149,48 @@ def test_a_job_that_fails_while_it_is_watched(script: Script) -> None:
     assert json.loads(watched.stdout)["status"] == "failed"
 
 
-def test_logs_and_events_are_followed(script: Script) -> None:
-    piece = {"id": "1", "seq": 1, "attempt": 1, "created_at": 1, "text": "loading weights\n"}
-    event = b'id: 1\nevent: message\ndata: {"id":"e1","created_at":1,"level":"info","message":"hello","seq":1}\n\n'
+def test_a_job_on_an_unusable_file_tells_its_faults_once(script: Script) -> None:
+    fault = "training_file: file file-1 can't be used: line 3: too long"
+    failed = {**JOB, "status": "failed", "status_reason": fault, "error": {"code": "invalid_file", "message": fault}}
+    event = {"id": "e1", "created_at": 1, "level": "error", "message": fault, "seq": 1}
 
     def respond(request: Received) -> Answer:
-        if "events" in request.path:
-            return Answer(body=event + b'event: end\ndata: {"status": "succeeded"}\n\n')
+        return Answer(body={**NONE, "data": [event]} if "events" in request.path else failed)
+
+    script.respond = respond
+    create = ("jobs", "create", "--model", "m", "--training-file", "file-1")
+    assert cli(script, *create).stdout.count(fault) == 1
+    assert cli(script, *create, "--watch").stdout.count(fault) == 1
+    assert json.loads(cli(script, "--format", "json", *create).stdout)["status_reason"] == fault
+
+
+def test_logs_are_followed(script: Script) -> None:
+    piece = {"id": "1", "seq": 1, "attempt": 1, "created_at": 1, "text": "loading weights\n"}
+
+    def respond(request: Received) -> Answer:
         return Answer(body={**NONE, "data": [piece]} if "logs" in request.path else {**JOB, "status": "succeeded"})
 
     script.respond = respond
     assert cli(script, "jobs", "logs", "-f", "ftjob-1").stdout == "loading weights\n"
-    assert cli(script, "jobs", "events", "--follow", "ftjob-1").stdout.split() == ["1", "info", "hello"]
+
+
+def test_events_are_followed_from_the_latest_few_on(script: Script) -> None:
+    events = [{"id": f"e{n}", "created_at": 1, "level": "info", "message": f"m{n}", "seq": n} for n in range(1, 6)]
+
+    def respond(request: Received) -> Answer:
+        if "stream=true" not in request.path:
+            return Answer(body={**NONE, "data": events[:-2:-1]})
+        behind = events[int(request.headers.get("last-event-id", 0)) :]
+        frames = [f"id: {event['seq']}\nevent: message\ndata: {json.dumps(event)}\n\n" for event in behind]
+        return Answer(body="".join([*frames, "event: end\ndata: {}\n\n"]).encode())
+
+    script.respond = respond
+
+    def followed(*options: str) -> list[str]:
+        return cli(script, "jobs", "events", "--follow", *options, "ftjob-1").stdout.split()[2::3]
+
+    assert followed("--limit", "2") == ["m4", "m5"]
+    assert followed() == ["m1", "m2", "m3", "m4", "m5"]
 
 
 def test_a_file_is_checked_by_the_servers_rules_and_sent_nowhere(script: Script, tmp_path: Path) -> None:

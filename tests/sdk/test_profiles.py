@@ -94,3 +94,27 @@ def test_login_tries_the_key_before_it_keeps_it(script: Script) -> None:
     assert cli(script, "profiles", "remove", "mine", **nothing).returncode == 0
     assert load().by_name == {}
     assert cli(script, "profiles", "use", "mine", **nothing).returncode == 2
+
+
+def test_a_url_without_a_scheme_is_wrong_usage(script: Script) -> None:
+    done = cli(script, "login", "--base-url", "127.0.0.1:8000/v1", "--api-key", "tsk-new")
+    assert done.returncode == 2
+    assert "write http://127.0.0.1:8000/v1 or https://127.0.0.1:8000/v1" in done.stderr
+    assert not config_path().exists()
+
+
+def test_the_default_profile_that_is_removed(script: Script) -> None:
+    save(Profiles("a", {name: WORK for name in ("a", "b", "c")}))
+
+    def remove(name: str) -> list[str]:
+        return cli(script, "profiles", "remove", name).stdout.splitlines()
+
+    assert remove("a") == ["a is forgotten", "there is no default now; choose one with tunesmith profiles use: b, c"]
+    with pytest.raises(ConfigurationError, match="there is no default profile"):
+        Tunesmith()
+    assert cli(script, "profiles", "use", "b").returncode == 0
+    assert remove("b") == ["b is forgotten", "c is the default"]
+    assert resolve() == ("https://work.example/v1", "tsk-work")
+    assert remove("c") == ["c is forgotten"]
+    with pytest.raises(ConfigurationError, match="or run: tunesmith login"):
+        Tunesmith()

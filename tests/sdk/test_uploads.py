@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tunesmith import AsyncTunesmith, BadRequestError, Tunesmith
+from tunesmith import APIConnectionError, APIStatusError, AsyncTunesmith, BadRequestError, Tunesmith
 from tunesmith.errors import InternalServerError
 
 from tests.sdk.conftest import Answer, Received, Script
+from tests.sdk.test_cli import cli
 from tests.sdk.test_transport import JOB, REFUSAL
 
 CONTENT = b"".join(b"%06d\n" % number for number in range(1000))
@@ -151,6 +152,74 @@ def test_a_job_uploads_the_file_at_a_path_once(script: Script, client: Tunesmith
     assert made == [{"model": "m", "training_file": "file-1", "validation_file": "file-7"}] * 2
     sent = [request.path for request in script.received if request.method == "POST" and "/files" in request.path]
     assert sent == ["/v1/files"]
+
+
+@dataclass
+class Files:
+    """A server that takes files and answers every job with the status."""
+
+    job_status: int
+    made: int = 0
+    deleted: list[str] = field(default_factory=list)
+
+    def respond(self, request: Received) -> Answer:
+        if request.path.endswith("/jobs"):
+            return Answer(self.job_status, REFUSAL, {"x-should-retry": "false"})
+        if request.method == "DELETE":
+            self.deleted.append(request.path.rpartition("/")[2])
+            return Answer(body={"id": self.deleted[-1], "deleted": True})
+        self.made += request.method == "POST"
+        return Answer(body={**FILE, "id": f"file-{self.made}", "bytes": len(CONTENT)})
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    path = tmp_path / "other.jsonl"
+    path.write_bytes(b"other")
+    return path
+
+
+@pytest.mark.parametrize(("status", "deleted"), [(400, ["file-2"]), (404, ["file-2"]), (409, []), (503, [])])
+def test_a_refused_job_leaves_no_file_that_it_has_sent(
+    script: Script, client: Tunesmith, path: Path, other: Path, status: int, deleted: list[str]
+) -> None:
+    files = Files(status)
+    script.respond = files.respond
+    client.files.upload(path)
+    with pytest.raises(APIStatusError) as caught:
+        client.fine_tuning.jobs.create(model="m", training_file=path, validation_file=other)
+    assert caught.value.status_code == status
+    assert files.deleted == deleted
+    assert files.made == 2
+
+
+def test_a_refused_job_of_the_async_twin_or_the_command_line_leaves_none(
+    script: Script, client: Tunesmith, path: Path, other: Path
+) -> None:
+    files = Files(400)
+    script.respond = files.respond
+
+    async def create() -> None:
+        async with AsyncTunesmith(base_url=client.base_url, api_key="tsk-1") as twin:
+            with pytest.raises(BadRequestError):
+                await twin.fine_tuning.jobs.create(model="m", training_file=path, validation_file=other)
+
+    asyncio.run(create())
+    assert files.deleted == ["file-1", "file-2"]
+    assert cli(script, "jobs", "create", "--model", "m", "--training-file", str(path)).returncode == 6
+    assert files.deleted == ["file-1", "file-2", "file-3"]
+
+
+def test_an_answer_that_got_lost_keeps_the_file(script: Script, client: Tunesmith, path: Path) -> None:
+    files = Files(400)
+
+    def respond(request: Received) -> Answer:
+        return Answer(body=b"", cut=True) if request.path.endswith("/jobs") else files.respond(request)
+
+    script.respond = respond
+    with pytest.raises(APIConnectionError):
+        client.fine_tuning.jobs.create(model="m", training_file=path)
+    assert (files.made, files.deleted) == (1, [])
 
 
 def test_a_large_file_of_a_job_goes_in_parts(

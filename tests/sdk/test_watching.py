@@ -1,7 +1,11 @@
-"""What somebody sees who watches a job, and what Ctrl-C does."""
+"""What somebody sees who watches a job or waits for it, and what Ctrl-C does."""
 
 import asyncio
 import io
+import os
+import pty
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -77,21 +81,6 @@ def test_a_bar_and_a_curve_on_a_terminal(script: Script, client: Tunesmith) -> N
     assert metrics[0].endswith("/metrics?max_points=200")
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(
-    script: Script, client: Tunesmith, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    Course(script)
-    monkeypatch.setattr("tunesmith._sync.waiting.sleep", interrupt)
-    out = io.StringIO()
-    with pytest.raises(KeyboardInterrupt):
-        client.fine_tuning.jobs.watch("ftjob-1", console=Console(file=out))
-    assert "tunesmith jobs watch ftjob-1" in out.getvalue()
-    assert {request.method for request in script.received} == {"GET"}
-
-
 def test_a_cancelled_task_says_the_same(script: Script, client: Tunesmith, monkeypatch: pytest.MonkeyPatch) -> None:
     Course(script)
     out = io.StringIO()
@@ -113,6 +102,84 @@ def test_a_cancelled_task_says_the_same(script: Script, client: Tunesmith, monke
 
     asyncio.run(watch())
     assert "tunesmith jobs watch ftjob-1" in out.getvalue()
+
+
+WAIT = """
+import asyncio, sys
+from tunesmith import AsyncTunesmith, Tunesmith
+from tunesmith._async import polling as async_polling
+from tunesmith._sync import polling
+
+async_polling.INTERVAL = polling.INTERVAL = 0
+kind, arguments = sys.argv[1], eval(sys.argv[2])
+client = {"sync": Tunesmith, "async": AsyncTunesmith}[kind](api_key="tsk-1")
+job = client.fine_tuning.jobs.wait("ftjob-1", **arguments)
+job = asyncio.run(job) if kind == "async" else job
+print("then", job.status)
+"""
+
+
+def wait_on_a_terminal(script: Script, kind: str, arguments: str) -> str:
+    """What a program that waits for the job shows on a terminal."""
+    Course(script)
+    ours, its = pty.openpty()
+    env = {**os.environ, "TUNESMITH_BASE_URL": f"{script.url}/v1", "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen([sys.executable, "-c", WAIT, kind, arguments], env=env, stdout=its)
+    os.close(its)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:
+        pass  # so Linux says that a terminal's other end is closed
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return shown.decode()
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_waiting_shows_a_bar_on_a_terminal(script: Script, kind: str) -> None:
+    shown = wait_on_a_terminal(script, kind, "{}")
+    assert "queued (number 3 in the queue): waits for a GPU" in shown
+    assert "step 40/40" in shown
+    assert "━" in shown
+    assert "then succeeded" in shown
+
+
+@pytest.mark.parametrize("arguments", ["{'progress': False}", "{'on_update': lambda job: None}"])
+def test_waiting_shows_nothing_where_it_is_not_wanted(script: Script, arguments: str) -> None:
+    assert wait_on_a_terminal(script, "sync", arguments) == "then succeeded\r\n"
+
+
+def test_waiting_shows_lines_elsewhere_where_they_are_asked_for(
+    script: Script, client: Tunesmith, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Course(script)
+    client.fine_tuning.jobs.wait("ftjob-1")
+    assert capsys.readouterr().out == ""
+    Course(script)
+    client.fine_tuning.jobs.wait("ftjob-1", progress=True)
+    assert capsys.readouterr().out.splitlines()[0] == "queued (number 3 in the queue): waits for a GPU"
+
+
+@pytest.mark.parametrize("way", ["watch", "wait"])
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(
+    script: Script,
+    client: Tunesmith,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    way: str,
+) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    Course(script)
+    monkeypatch.setattr("tunesmith._sync.waiting.sleep", interrupt)
+    jobs = client.fine_tuning.jobs
+    with pytest.raises(KeyboardInterrupt):
+        jobs.watch("ftjob-1") if way == "watch" else jobs.wait("ftjob-1", progress=True)
+    assert "tunesmith jobs watch ftjob-1" in capsys.readouterr().out
+    assert {request.method for request in script.received} == {"GET"}
 
 
 def test_a_curve_that_falls_goes_from_the_upper_left_to_the_lower_right() -> None:

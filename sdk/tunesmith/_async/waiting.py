@@ -1,10 +1,9 @@
-"""How this half of the client waits, runs things side by side, and is interrupted. `_sync` has its own."""
+"""How this half of the client waits and runs things side by side. `_sync` has its own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

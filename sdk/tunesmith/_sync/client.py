@@ -77,17 +77,19 @@ class Tunesmith:
     ) -> Any:
         """The fine-tuned model, ready to generate: its adapter, downloaded and verified, on its base model.
 
-        Needs `peft` and `transformers`, which this package does not install.
+        Needs `peft` and `transformers`, which this package does not install. Without `base` the base model is fetched
+        from the Hugging Face hub, by the name in the adapter's `adapter_config.json`: this server does not hand it out.
 
         Args:
             job_or_model: a job, its id, or the name of the model that it made.
-            base: a loaded base model, or what `AutoModelForCausalLM.from_pretrained` takes; None: the name that the
-                adapter was trained from.
+            base: a loaded base model, or what `AutoModelForCausalLM.from_pretrained` takes, such as a folder; None:
+                from the hub.
             folder: where to keep the adapter; None: the user's cache folder.
 
         Raises:
             MissingPackage: peft or transformers is not installed.
-            TunesmithError: the model is a base model, or the job has yielded no adapter.
+            TunesmithError: the model is a base model, the job has yielded no adapter, or `base` is None and the hub
+                cannot have the base model or does not answer with it.
         """
         peft.require()
         job_id = self._job_id(job_or_model)

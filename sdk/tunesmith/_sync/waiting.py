@@ -1,4 +1,4 @@
-"""How this half of the client waits, runs things side by side, and is interrupted. `_async` has its own."""
+"""How this half of the client waits and runs things side by side. `_async` has its own."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
 from typing import TypeVar
 
-INTERRUPTS = (KeyboardInterrupt,)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

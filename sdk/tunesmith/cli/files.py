@@ -96,12 +96,13 @@ def preview(state: State, file_id: str, model: str, offset: int, limit: int, max
 
     from tunesmith.text import printable
 
+    console = state.console()
     styles = {"trained": "bold green", "masked": "", "truncated": "strike red"}
     for row in found.data:
         text = Text(f"row {row.row}: {row.trained_tokens} of {row.total_tokens} tokens trained\n", style="dim")
         for token in row.tokens:
             text.append(printable(token.text), style=styles.get(token.state, "dim"))
-        state.console().print(text, "")
+        console.print(text, end="\n\n", soft_wrap=not console.is_terminal)
 
 
 @files.command()

@@ -3,12 +3,15 @@
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunesmith.cli import estimate
 from tunesmith.cli.state import State, pass_state
+
+if TYPE_CHECKING:
+    from tunesmith import Job
 
 
 def parsed(text: str) -> Any:
@@ -75,7 +78,13 @@ def create(
             state.line(f"job {job.id}")
         _watch(state, job.id, curve=False)
     else:
-        state.show(job)
+        _show(state, job)
+
+
+def _show(state: State, job: "Job") -> None:
+    """A job that has failed tells its faults once."""
+    failed = job.error is not None and job.error.message == job.status_reason
+    state.show(job, told="status_reason" if failed else None)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def list_jobs(state: State, limit: int, metadata: tuple[str, ...]) -> None:
 @pass_state
 def show(state: State, job_id: str) -> None:
     """Show a job's state."""
-    state.show(state.client().fine_tuning.jobs.retrieve(job_id))
+    _show(state, state.client().fine_tuning.jobs.retrieve(job_id))
 
 
 @jobs.command()
@@ -130,7 +139,7 @@ def show(state: State, job_id: str) -> None:
 @pass_state
 def cancel(state: State, job_id: str) -> None:
     """Cancel a job at once, wherever it is."""
-    state.show(state.client().fine_tuning.jobs.cancel(job_id))
+    _show(state, state.client().fine_tuning.jobs.cancel(job_id))
 
 
 @jobs.command()
@@ -138,7 +147,7 @@ def cancel(state: State, job_id: str) -> None:
 @pass_state
 def pause(state: State, job_id: str) -> None:
     """Pause a job: at once where it is queued, after a checkpoint where it runs."""
-    state.show(state.client().fine_tuning.jobs.pause(job_id))
+    _show(state, state.client().fine_tuning.jobs.pause(job_id))
 
 
 @jobs.command()
@@ -146,7 +155,7 @@ def pause(state: State, job_id: str) -> None:
 @pass_state
 def resume(state: State, job_id: str) -> None:
     """Queue a paused job again; it goes on from its last checkpoint."""
-    state.show(state.client().fine_tuning.jobs.resume(job_id))
+    _show(state, state.client().fine_tuning.jobs.resume(job_id))
 
 
 @jobs.command()
@@ -178,16 +187,23 @@ def _watch(state: State, job_id: str, *, curve: bool) -> None:
 @jobs.command()
 @click.argument("job_id")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="The latest so many; with -f, to begin with.",
+)
 @pass_state
 def events(state: State, job_id: str, follow: bool, limit: int) -> None:
     """Show what happened to a job, oldest first."""
-    client = state.client()
+    found = state.client().fine_tuning.jobs.events
     if not follow:
-        latest = [*islice(client.fine_tuning.jobs.events.list(job_id, limit=min(limit, 100)), limit)]
+        latest = [*islice(found.list(job_id, limit=min(limit, 100)), limit)]
         state.show_many(latest[::-1], "seq", "level", "message")
         return
-    for event in client.fine_tuning.jobs.events.stream(job_id):
+    last = max((event.seq for event in found.list(job_id, limit=1).data), default=0)
+    for event in found.stream(job_id, after=max(0, last - limit)):
         state.line(event.model_dump_json() if state.json else f"{event.seq:>5} {event.level:<5} {event.message}")
 
 

@@ -23,17 +23,20 @@ if TYPE_CHECKING:
 def login(state: State, base_url: str, api_key: str, name: str | None) -> None:
     """Keep a server and a key under a name, in a file that only you can read, after trying them."""
     from tunesmith import Tunesmith
-    from tunesmith.profiles import DEFAULT_NAME, Profile, config_path, load, save
+    from tunesmith.profiles import DEFAULT_NAME, SCHEMES, Profile, config_path, load, save
 
+    if not base_url.startswith(SCHEMES):
+        written = " or ".join(f"{scheme}{base_url}" for scheme in SCHEMES)
+        raise click.BadParameter(f"{base_url} has no scheme: write {written}", param_hint="--base-url")
     name = name or state.profile or DEFAULT_NAME
     with Tunesmith(base_url=base_url, api_key=api_key) as client:
         client.models.list()
     kept = load()
     kept.by_name[name] = Profile(base_url, api_key)
-    if len(kept.by_name) == 1:
+    if kept.default not in kept.by_name:
         kept.default = name
     save(kept)
-    state.line(f"profile {name} is in {config_path()}")
+    state.line(f"profile {name} is in {config_path()}{', and the default' if kept.default == name else ''}")
 
 
 @click.group("profiles")
@@ -78,8 +81,15 @@ def remove(state: State, name: str) -> None:
 
     kept = _holding(name)
     del kept.by_name[name]
+    left = [*kept.by_name]
+    if kept.default == name and len(left) == 1:
+        kept.default = left[0]
     save(kept)
     state.line(f"{name} is forgotten")
+    if left and kept.default == name:
+        state.line(f"there is no default now; choose one with tunesmith profiles use: {', '.join(left)}")
+    elif left:
+        state.line(f"{kept.default} is the default")
 
 
 def _holding(name: str) -> "Profiles":

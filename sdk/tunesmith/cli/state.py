@@ -45,16 +45,21 @@ class State:
         """Where people read; with JSON, standard output belongs to the program that reads it."""
         from rich.console import Console
 
-        return Console(stderr=errors or self.json)
+        console = Console(stderr=errors or self.json)
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        return console
 
-    def show(self, item: "BaseModel") -> None:
-        """One thing: a line for each of its fields that has a value."""
+    def show(self, item: "BaseModel", *, told: str | None = None) -> None:
+        """One thing: a line for each of its fields that has a value, but for a field that another one tells."""
         if self.form != "table":
             self._for_programs(item.model_dump(mode="json"))
             return
+        from tunesmith.cli.cells import cell
+
         for key, value in item.model_dump(mode="json").items():
-            if value not in (None, [], {}) and key != "object":
-                self.line(f"{key:<20} {value if isinstance(value, str | int | float) else json.dumps(value)}")
+            if (text := cell(key, value)) and key not in ("object", told):
+                self.line(f"{key:<20} {text}")
 
     def show_many(self, items: "Iterable[BaseModel]", *columns: str, limit: int | None = None) -> None:
         """A table of so many of them, or a JSON list; columns are names of fields."""
@@ -69,16 +74,14 @@ class State:
         from rich.table import Table
         from rich.text import Text
 
+        from tunesmith.cli.cells import cell
         from tunesmith.text import printable
 
         table = Table(*columns, box=None, pad_edge=False)
         for item in found:
-            values = ("" if item.get(column) is None else str(item[column]) for column in columns)
-            table.add_row(*(Text(printable(value), overflow="fold") for value in values))
-        console = self.console()
-        if not console.is_terminal:
-            console.width = PIPED_WIDTH
-        console.print(table)
+            values = (printable(cell(column, item.get(column))) for column in columns)
+            table.add_row(*(Text(value, overflow="fold") for value in values))
+        self.console().print(table)
 
     def _for_programs(self, item: dict[str, Any]) -> None:
         if self.json:

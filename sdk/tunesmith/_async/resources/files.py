@@ -61,12 +61,19 @@ class AsyncFiles(AsyncResource):
         Raises:
             OSError: it cannot be read.
         """
-        content = await waiting.in_thread(lambda: partial.read(Path(path)))
+        file, _ = await self._send(Path(path), purpose=purpose, expires_after=expires_after)
+        return file
+
+    async def _send(
+        self, path: Path, *, purpose: str = "fine-tune", expires_after: int | None = None
+    ) -> tuple[File, bool]:
+        """(the file, whether this call has sent it)."""
+        content = await waiting.in_thread(lambda: partial.read(path))
         sent = (content.sha256, content.path.name, purpose, expires_after)
         known = self._sent.get(sent)
         if known is not None:
             try:
-                return await self.retrieve(known)
+                return await self.retrieve(known), False
             except NotFoundError:
                 pass  # deleted since
         if content.size > LARGEST_AT_ONCE:
@@ -74,7 +81,7 @@ class AsyncFiles(AsyncResource):
         else:
             file = await self.create(file=path, purpose=purpose, expires_after=expires_after)
         self._sent[sent] = file.id
-        return file
+        return file, True
 
     async def retrieve(self, file_id: str) -> File:
         """The file's present state."""

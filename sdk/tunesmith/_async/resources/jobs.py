@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from tunesmith._async import polling, waiting
+from tunesmith._async import polling
 from tunesmith._async.page import AsyncPages
 from tunesmith._async.resources.artifacts import AsyncArtifacts
 from tunesmith._async.resources.base import AsyncResource
@@ -18,12 +19,15 @@ from tunesmith._async.resources.logs import AsyncLogs
 from tunesmith._async.resources.metrics import AsyncMetrics
 from tunesmith._async.transport import AsyncTransport
 from tunesmith.answers import given, parse, segment
-from tunesmith.errors import JobFailedError
+from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
+from tunesmith.retries import refused
 from tunesmith.specs import JobFields, JobSpec, body
 from tunesmith.types import SUCCEEDED, Estimate, Event, Job
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from tunesmith.progress import View
 
 Spec = JobSpec | Mapping[str, Any]
 
@@ -76,7 +80,8 @@ class AsyncJobs(AsyncResource):
     ) -> Job:
         """Create a job from a spec, from fields as keywords, or from both, where the keywords win.
 
-        A `training_file` or `validation_file` that is a `Path` is uploaded first; a string is a file's id.
+        A `training_file` or `validation_file` that is a `Path` is uploaded first, and deleted again where the server
+        then refuses the job; a string is a file's id.
 
         Args:
             idempotency_key: two calls with the same key make one job; else every call has its own.
@@ -85,8 +90,15 @@ class AsyncJobs(AsyncResource):
             BadRequestError: the server refuses the spec; `param` names the field.
             OSError: a file to upload cannot be read.
         """
-        sent = await self._body(spec, fields)
-        answer = await self._transport.request("POST", "/fine_tuning/jobs", body=sent, idempotency_key=idempotency_key)
+        uploaded: list[str] = []
+        try:
+            sent = await self._body(spec, fields, uploaded)
+            path = "/fine_tuning/jobs"
+            answer = await self._transport.request("POST", path, body=sent, idempotency_key=idempotency_key)
+        except APIStatusError as error:
+            if refused(error):
+                await self._delete(uploaded)
+            raise
         return parse(Job, answer)
 
     async def estimate(self, spec: Spec | None = None, /, **fields: Unpack[JobFields]) -> Estimate:
@@ -99,19 +111,33 @@ class AsyncJobs(AsyncResource):
             FileRejectedError: the contents of a file that was uploaded are not usable.
             OSError: a file to upload cannot be read.
         """
-        sent = await self._body(spec, fields, validated=True)
+        sent = await self._body(spec, fields, [], validated=True)
         return parse(Estimate, await self._transport.request("POST", "/fine_tuning/jobs/estimate", body=sent))
 
-    async def _body(self, spec: Spec | None, fields: Mapping[str, Any], *, validated: bool = False) -> dict[str, Any]:
-        """What to send, with ids in the place of paths; `validated`: of files that are ready."""
+    async def _body(
+        self, spec: Spec | None, fields: Mapping[str, Any], uploaded: "list[str]", *, validated: bool = False
+    ) -> dict[str, Any]:
+        """What to send, with ids in the place of paths.
+
+        Args:
+            uploaded: takes the ids of the files that this call has sent.
+            validated: wait until the files are.
+        """
         sent = body(spec, fields)
         for key in ("training_file", "validation_file"):
             if isinstance(sent.get(key), os.PathLike):
-                file = await self._files.upload(Path(sent[key]))
+                file, new = await self._files._send(Path(sent[key]))  # pyright: ignore[reportPrivateUsage]
+                if new:
+                    uploaded.append(file.id)
                 if validated:
                     await self._files.wait_for_processing(file.id)
                 sent[key] = file.id
         return sent
+
+    async def _delete(self, file_ids: "list[str]") -> None:
+        for file_id in file_ids:
+            with suppress(TunesmithError):  # the refusal is what the caller has to hear
+                await self._files.delete(file_id)
 
     async def retrieve(self, job_id: str) -> Job:
         """The job's present state."""
@@ -137,26 +163,31 @@ class AsyncJobs(AsyncResource):
         return parse(Job, await self._transport.request("POST", _path(job_id, "/resume")))
 
     async def wait(
-        self, job_id: str, *, timeout: float | None = None, on_update: Callable[[Job], None] | None = None
+        self,
+        job_id: str,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+        progress: bool | None = None,
     ) -> Job:
         """Wait until the job has succeeded; a paused job is waited for as well.
+
+        On a terminal it shows the job as `watch` does. Ctrl-C stops waiting and leaves the job running.
 
         Args:
             timeout: seconds; None: for ever.
             on_update: called with the job's state, about once a second.
+            progress: show it on standard output, or don't; None: where that is a terminal and there is no `on_update`.
 
         Raises:
             JobFailedError: it has failed or was cancelled.
             WaitTimeout: it has not ended in time, and goes on.
         """
+        from tunesmith.progress import View, on_terminal
 
-        async def look() -> Job:
-            job = await self.retrieve(job_id)
-            if on_update is not None:
-                on_update(job)
-            return job
-
-        job = await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
+        shown = on_update is None and on_terminal() if progress is None else progress
+        view = View(job_id) if shown else None
+        job = await self._until_ended(job_id, view=view, timeout=timeout, on_update=on_update)
         if job.status != SUCCEEDED:
             raise JobFailedError(job)
         return job
@@ -172,22 +203,32 @@ class AsyncJobs(AsyncResource):
         """
         from tunesmith.progress import View
 
-        view = View(console)
+        return await self._until_ended(job_id, view=View(job_id, console), curve=curve)
+
+    async def _until_ended(
+        self,
+        job_id: str,
+        *,
+        view: "View | None",
+        curve: bool = False,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """The job's last state."""
 
         async def look() -> Job:
             job = await self.retrieve(job_id)
-            view.show(job, await self._new_events(job_id, view.seq))
-            if curve and job.step:
-                # All of them: a name that the job has not measured yet would be refused.
-                view.draw(await self.metrics.retrieve(job_id, max_points=view.points))
+            if on_update is not None:
+                on_update(job)
+            if view is not None:
+                view.show(job, await self._new_events(job_id, view.seq))
+                if curve and job.step:
+                    # All of them: a name that the job has not measured yet would be refused.
+                    view.draw(await self.metrics.retrieve(job_id, max_points=view.points))
             return job
 
-        try:
-            with view:
-                return await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=None)
-        except waiting.INTERRUPTS:
-            view.leave(job_id)
-            raise
+        with view or nullcontext():
+            return await polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
 
     async def _new_events(self, job_id: str, seq: int) -> "list[Event]":
         """Those behind `seq`, oldest first; at the first look, which has none before it, only the latest."""

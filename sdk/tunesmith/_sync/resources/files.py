@@ -62,12 +62,17 @@ class Files(Resource):
         Raises:
             OSError: it cannot be read.
         """
-        content = waiting.in_thread(lambda: partial.read(Path(path)))
+        file, _ = self._send(Path(path), purpose=purpose, expires_after=expires_after)
+        return file
+
+    def _send(self, path: Path, *, purpose: str = "fine-tune", expires_after: int | None = None) -> tuple[File, bool]:
+        """(the file, whether this call has sent it)."""
+        content = waiting.in_thread(lambda: partial.read(path))
         sent = (content.sha256, content.path.name, purpose, expires_after)
         known = self._sent.get(sent)
         if known is not None:
             try:
-                return self.retrieve(known)
+                return self.retrieve(known), False
             except NotFoundError:
                 pass  # deleted since
         if content.size > LARGEST_AT_ONCE:
@@ -75,7 +80,7 @@ class Files(Resource):
         else:
             file = self.create(file=path, purpose=purpose, expires_after=expires_after)
         self._sent[sent] = file.id
-        return file
+        return file, True
 
     def retrieve(self, file_id: str) -> File:
         """The file's present state."""

@@ -3,12 +3,13 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from tunesmith._sync import polling, waiting
+from tunesmith._sync import polling
 from tunesmith._sync.page import Page
 from tunesmith._sync.resources.artifacts import Artifacts
 from tunesmith._sync.resources.base import Resource
@@ -19,12 +20,15 @@ from tunesmith._sync.resources.logs import Logs
 from tunesmith._sync.resources.metrics import Metrics
 from tunesmith._sync.transport import Transport
 from tunesmith.answers import given, parse, segment
-from tunesmith.errors import JobFailedError
+from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
+from tunesmith.retries import refused
 from tunesmith.specs import JobFields, JobSpec, body
 from tunesmith.types import SUCCEEDED, Estimate, Event, Job
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from tunesmith.progress import View
 
 Spec = JobSpec | Mapping[str, Any]
 
@@ -77,7 +81,8 @@ class Jobs(Resource):
     ) -> Job:
         """Create a job from a spec, from fields as keywords, or from both, where the keywords win.
 
-        A `training_file` or `validation_file` that is a `Path` is uploaded first; a string is a file's id.
+        A `training_file` or `validation_file` that is a `Path` is uploaded first, and deleted again where the server
+        then refuses the job; a string is a file's id.
 
         Args:
             idempotency_key: two calls with the same key make one job; else every call has its own.
@@ -86,8 +91,15 @@ class Jobs(Resource):
             BadRequestError: the server refuses the spec; `param` names the field.
             OSError: a file to upload cannot be read.
         """
-        sent = self._body(spec, fields)
-        answer = self._transport.request("POST", "/fine_tuning/jobs", body=sent, idempotency_key=idempotency_key)
+        uploaded: list[str] = []
+        try:
+            sent = self._body(spec, fields, uploaded)
+            path = "/fine_tuning/jobs"
+            answer = self._transport.request("POST", path, body=sent, idempotency_key=idempotency_key)
+        except APIStatusError as error:
+            if refused(error):
+                self._delete(uploaded)
+            raise
         return parse(Job, answer)
 
     def estimate(self, spec: Spec | None = None, /, **fields: Unpack[JobFields]) -> Estimate:
@@ -100,19 +112,33 @@ class Jobs(Resource):
             FileRejectedError: the contents of a file that was uploaded are not usable.
             OSError: a file to upload cannot be read.
         """
-        sent = self._body(spec, fields, validated=True)
+        sent = self._body(spec, fields, [], validated=True)
         return parse(Estimate, self._transport.request("POST", "/fine_tuning/jobs/estimate", body=sent))
 
-    def _body(self, spec: Spec | None, fields: Mapping[str, Any], *, validated: bool = False) -> dict[str, Any]:
-        """What to send, with ids in the place of paths; `validated`: of files that are ready."""
+    def _body(
+        self, spec: Spec | None, fields: Mapping[str, Any], uploaded: "list[str]", *, validated: bool = False
+    ) -> dict[str, Any]:
+        """What to send, with ids in the place of paths.
+
+        Args:
+            uploaded: takes the ids of the files that this call has sent.
+            validated: wait until the files are.
+        """
         sent = body(spec, fields)
         for key in ("training_file", "validation_file"):
             if isinstance(sent.get(key), os.PathLike):
-                file = self._files.upload(Path(sent[key]))
+                file, new = self._files._send(Path(sent[key]))  # pyright: ignore[reportPrivateUsage]
+                if new:
+                    uploaded.append(file.id)
                 if validated:
                     self._files.wait_for_processing(file.id)
                 sent[key] = file.id
         return sent
+
+    def _delete(self, file_ids: "list[str]") -> None:
+        for file_id in file_ids:
+            with suppress(TunesmithError):  # the refusal is what the caller has to hear
+                self._files.delete(file_id)
 
     def retrieve(self, job_id: str) -> Job:
         """The job's present state."""
@@ -137,25 +163,32 @@ class Jobs(Resource):
         """Queue a paused job again; it goes on from its last checkpoint."""
         return parse(Job, self._transport.request("POST", _path(job_id, "/resume")))
 
-    def wait(self, job_id: str, *, timeout: float | None = None, on_update: Callable[[Job], None] | None = None) -> Job:
+    def wait(
+        self,
+        job_id: str,
+        *,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+        progress: bool | None = None,
+    ) -> Job:
         """Wait until the job has succeeded; a paused job is waited for as well.
+
+        On a terminal it shows the job as `watch` does. Ctrl-C stops waiting and leaves the job running.
 
         Args:
             timeout: seconds; None: for ever.
             on_update: called with the job's state, about once a second.
+            progress: show it on standard output, or don't; None: where that is a terminal and there is no `on_update`.
 
         Raises:
             JobFailedError: it has failed or was cancelled.
             WaitTimeout: it has not ended in time, and goes on.
         """
+        from tunesmith.progress import View, on_terminal
 
-        def look() -> Job:
-            job = self.retrieve(job_id)
-            if on_update is not None:
-                on_update(job)
-            return job
-
-        job = polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
+        shown = on_update is None and on_terminal() if progress is None else progress
+        view = View(job_id) if shown else None
+        job = self._until_ended(job_id, view=view, timeout=timeout, on_update=on_update)
         if job.status != SUCCEEDED:
             raise JobFailedError(job)
         return job
@@ -171,22 +204,32 @@ class Jobs(Resource):
         """
         from tunesmith.progress import View
 
-        view = View(console)
+        return self._until_ended(job_id, view=View(job_id, console), curve=curve)
+
+    def _until_ended(
+        self,
+        job_id: str,
+        *,
+        view: "View | None",
+        curve: bool = False,
+        timeout: float | None = None,
+        on_update: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """The job's last state."""
 
         def look() -> Job:
             job = self.retrieve(job_id)
-            view.show(job, self._new_events(job_id, view.seq))
-            if curve and job.step:
-                # All of them: a name that the job has not measured yet would be refused.
-                view.draw(self.metrics.retrieve(job_id, max_points=view.points))
+            if on_update is not None:
+                on_update(job)
+            if view is not None:
+                view.show(job, self._new_events(job_id, view.seq))
+                if curve and job.step:
+                    # All of them: a name that the job has not measured yet would be refused.
+                    view.draw(self.metrics.retrieve(job_id, max_points=view.points))
             return job
 
-        try:
-            with view:
-                return polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=None)
-        except waiting.INTERRUPTS:
-            view.leave(job_id)
-            raise
+        with view or nullcontext():
+            return polling.until(lambda job: job.ended, look, what=f"job {job_id}", timeout=timeout)
 
     def _new_events(self, job_id: str, seq: int) -> "list[Event]":
         """Those behind `seq`, oldest first; at the first look, which has none before it, only the latest."""

@@ -1,0 +1,76 @@
+"""What operators do by hand: projects, and what `up` refuses before it starts anything."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from core.access.service import authenticate
+from core.db import session_scope
+from core.settings import Settings
+from tests.conftest import ProjectKey
+from tests.embedded.test_stack import server
+
+
+def test_projects_are_made_listed_and_limited(
+    engine: Engine, settings: Settings, make_project: Callable[[str], ProjectKey]
+) -> None:
+    def projects(*arguments: str) -> str:
+        done = server("projects", *arguments, TUNESMITH_DATABASE_URL=settings.database_url)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = make_project("first")
+    made = projects("create", "second")
+    assert made.split(maxsplit=2)[1:] == ["second", "3000 requests a minute (default)\n"]
+    assert projects("create", "second") == made
+    assert "7 requests a minute\n" in projects("set", "first", "--rate-limit-per-minute", "7")
+    with session_scope(engine) as session:
+        assert authenticate(session, key=first.key).rate_limit_per_minute == 7
+    listed = [line.split(maxsplit=2) for line in projects("list").splitlines()]
+    assert listed == [
+        [first.project_id, "first", "7 requests a minute"],
+        [made.split()[0], "second", "3000 requests a minute (default)"],
+    ]
+    assert "any number of requests" in projects("set", "first", "--rate-limit-per-minute", "0")
+    assert "(default)" in projects("set", "first", "--rate-limit-per-minute", "default")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("set", "none", "--rate-limit-per-minute", "7"), 1, "there is no project 'none'; there are: default"),
+        (("set", "default", "--rate-limit-per-minute", "-1"), 2, "given '-1'"),
+        (("set", "default", "--rate-limit-per-minute", "many"), 2, "given 'many'"),
+        (("set", "default"), 2, "--rate-limit-per-minute"),
+    ],
+)
+def test_what_projects_refuses(
+    project: ProjectKey, settings: Settings, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    done = server("projects", *arguments, TUNESMITH_DATABASE_URL=settings.database_url, COLUMNS="200")
+    assert (done.returncode, words in done.stderr) == (status, True), done.stderr
+
+
+def test_without_a_stack_there_are_no_projects(tmp_path: Path) -> None:
+    done = server("projects", "list", "--data-dir", str(tmp_path), COLUMNS="200")
+    assert (done.returncode, "TUNESMITH_DATABASE_URL is not set" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "words"),
+    [
+        ({"TUNESMITH_MODEL_ALIASES": "gpt=unknown"}, (), "alias gpt: the catalogue has no model unknown"),
+        ({"TUNESMITH_MODEL_ALIASES": "gpt=unknown"}, ("--detach",), "alias gpt: the catalogue has no model unknown"),
+        ({"TUNESMITH_MODEL_ALIASES": "gpt"}, (), "TUNESMITH_MODEL_ALIASES: Value error, write alias=model"),
+        ({"TUNESMITH_CATALOGUE": "/nowhere.yaml"}, (), "/nowhere.yaml"),
+    ],
+)
+def test_up_refuses_wrong_settings_before_anything_starts(
+    tmp_path: Path, settings: dict[str, str], options: tuple[str, ...], words: str
+) -> None:
+    done = server("up", *options, "--data-dir", str(tmp_path / "data"), **settings)
+    assert (done.returncode, words in done.stderr) == (1, True), done.stderr
+    assert done.stderr.startswith("nothing was started: ")
+    assert not (tmp_path / "data").exists()
