@@ -7,13 +7,13 @@ from sqlalchemy import ColumnElement, and_, extract, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.jobs.states import QUEUED, STATES, TERMINAL
-from core.models import Attempt, File, Job
+from core.models import Attempt, File, Job, WebhookDelivery
 
 
 @dataclass(frozen=True)
 class Queue:
-    """depth: how many wait. running: how many a worker has. oldest_wait: seconds since the oldest that waits was
-    created; 0 where none does."""
+    """depth: how many wait. running: how many a worker has. oldest_wait: seconds since the oldest that waits
+    was created, or a webhook was due; 0 where none does."""
 
     depth: int
     running: int
@@ -28,7 +28,8 @@ def jobs_by_status(session: Session) -> dict[str, int]:
 
 
 def queues(session: Session) -> dict[str, Queue]:
-    """What waits for workers and what they are at, by queue: jobs (`train`), validations of files (`cpu`)."""
+    """What waits for workers and what they are at: jobs (`train`), validations of files (`cpu`), deliveries of webhooks
+    whose next try is due (`webhooks`, which `cpu` workers do beside)."""
     unvalidated = File.status == "uploaded"
     return {
         "train": _queue(session, Job.created_at, waits=Job.status == QUEUED, runs=Job.token.is_not(None)),
@@ -37,6 +38,16 @@ def queues(session: Session) -> dict[str, Queue]:
             File.created_at,
             waits=and_(unvalidated, File.token.is_(None)),
             runs=and_(unvalidated, File.token.is_not(None)),
+        ),
+        "webhooks": _queue(
+            session,
+            WebhookDelivery.deliver_at,
+            waits=and_(
+                WebhookDelivery.status == "pending",
+                WebhookDelivery.token.is_(None),
+                WebhookDelivery.deliver_at <= func.now(),
+            ),
+            runs=WebhookDelivery.token.is_not(None),
         ),
     }
 

@@ -44,9 +44,21 @@ def test_workers_and_queues(http: httpx.Client, operator: dict[str, str], busy: 
     assert (worker["id"], worker["alive"], worker["attempts"][0]["job_id"]) == ("train@a", True, busy[0])
     answer = http.get("/v1/ops/queue", headers=operator).json()
     counts = {queue["id"]: (queue["depth"], queue["running"]) for queue in answer["data"]}
-    assert counts == {"train": (1, 1), "cpu": (1, 0)}
+    assert counts == {"train": (1, 1), "cpu": (1, 0), "webhooks": (0, 0)}
     assert all(queue["oldest_wait"] >= 0 for queue in answer["data"])
     assert answer["jobs"] == {"paused": 0, "pausing": 0, "queued": 1, "running": 1, "validating_files": 0}
+
+
+def test_webhooks_wait_in_a_queue_of_their_own(
+    http: httpx.Client, operator: dict[str, str], busy: tuple[str, str]
+) -> None:
+    endpoint = {"name": "n", "url": "https://receiver.example/hook", "event_types": ["fine_tuning.job.cancelled"]}
+    assert http.post("/v1/webhook_endpoints", json=endpoint).status_code == 200
+    assert http.post(f"/v1/fine_tuning/jobs/{busy[1]}/cancel").status_code == 200
+    found = {queue["id"]: queue for queue in http.get("/v1/ops/queue", headers=operator).json()["data"]}
+    assert [(found[name]["depth"], found[name]["running"]) for name in ("train", "webhooks")] == [(0, 1), (1, 0)]
+    scraped = http.get("/metrics", headers=operator).text
+    assert 'tunesmith_queue_depth{queue="webhooks"} 1.0' in scraped
 
 
 def test_jobs_of_all_projects_and_of_one(
