@@ -31,7 +31,8 @@ CATEGORIES = ("email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "secret
 DIGIT_GAP = 4  # bytes between two digits of one cluster, at most
 FEW_DIGITS = 4  # an IPv4 address has as many
 MANY_DIGITS = 9  # so many have all the others
-LONG_WORD = 19  # bytes; no secret is shorter
+LONG_WORD = 20  # bytes; no secret is shorter
+IN_SECRETS = np.isin(np.arange(256), list(b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
 AROUND = 20  # bytes before or behind a cluster that may belong to an IBAN
 
 
@@ -74,10 +75,8 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
             yield from (("ipv4", match.start()) for match in IPV4.finditer(block, start, end + 2))
         if digits >= MANY_DIGITS:
             yield from _numbers(block, start, end, digits)
-    breaks = np.flatnonzero(data - np.uint8(33) > 126 - 33)  # all that is no visible ASCII
-    edges = np.concatenate(([-1], breaks, [len(block)]))
-    for i in np.flatnonzero(np.diff(edges) > LONG_WORD).tolist():
-        match = SECRET.search(block, int(edges[i]) + 1, int(edges[i + 1]))
+    for start, end in _long_words(data):
+        match = SECRET.search(block, start, end)
         if match:
             yield "secret", match.start()
     at = block.find(b"-----BEGIN")
@@ -85,6 +84,24 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
         if SECRET.match(block, at):
             yield "secret", at
         at = block.find(b"-----BEGIN", at + 1)
+
+
+def _long_words(data: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> list[tuple[int, int]]:
+    """(start, end) of each run of LONG_WORD or more of the bytes that secrets are made of."""
+    inside = IN_SECRETS[data]
+    # Most words are short: whether all of the next 2, 4, 8, 16 bytes are inside is cheaper to know than where words end.
+    width = 1
+    while 2 * width <= LONG_WORD:
+        inside = inside[:-width] & inside[width:]
+        width *= 2
+    rest = LONG_WORD - width
+    inside = inside[:-rest] & inside[rest:]
+    at = np.flatnonzero(inside)
+    if not len(at):
+        return []
+    cuts = np.flatnonzero(np.diff(at) > 1) + 1
+    first, last = np.concatenate(([0], cuts)), np.concatenate((cuts, [len(at)])) - 1
+    return list(zip(at[first].tolist(), (at[last] + LONG_WORD).tolist(), strict=True))
 
 
 def _clusters(digits: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> list[tuple[int, int, int]]:
