@@ -16,6 +16,7 @@ from core.rows.features import offer
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
+NO_TOOLS = msgspec.Raw(b"null")
 
 
 class TextPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -73,11 +74,14 @@ class Assistant(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field=
         return self.weight != 0
 
 
+Message = System | Developer | User | Result | Assistant
+
+
 class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """tools: as they are written; rows tend to offer the same."""
 
-    messages: list[System | Developer | User | Result | Assistant]
-    tools: msgspec.Raw = msgspec.Raw(b"null")
+    messages: list[Message]
+    tools: msgspec.Raw = NO_TOOLS
     parallel_tool_calls: bool | None = None
 
 
@@ -98,6 +102,7 @@ class Offer(NamedTuple):
     text: str
 
 
+NOTHING = Offer(frozenset(), "")
 Row = PlainChat | PromptCompletion | InstructionResponse
 ROWS: dict[Kind, type[Row]] = {
     "messages": PlainChat,
@@ -105,7 +110,7 @@ ROWS: dict[Kind, type[Row]] = {
     "instruction_response": InstructionResponse,
 }
 DECODERS = {kind: msgspec.json.Decoder(row) for kind, row in ROWS.items()}
-_messages = msgspec.json.Decoder(list[System | Developer | User | Result | Assistant])
+_messages = msgspec.json.Decoder(list[Message])
 _arguments = msgspec.json.Decoder(dict[str, Any])
 Plain = tuple[Sequence[AnyMessage], str]
 
@@ -117,10 +122,10 @@ def plain_chat(raw: bytes | dict[str, Any], kind: Kind) -> Plain | None:
         raw: a line of JSON, or a table's cells.
     """
     try:
-        row = DECODERS[kind].decode(raw) if isinstance(raw, bytes) else _from_cells(raw, kind)
-        if isinstance(row, PlainChat):
+        row: Any = DECODERS[kind].decode(raw) if isinstance(raw, bytes) else _from_cells(raw, kind)
+        if kind == "messages":
             return _from_messages(row)
-        if isinstance(row, PromptCompletion):
+        if kind == "prompt_completion":
             return _from_pair(row.prompt, row.completion)
         return _from_pair(row.instruction, row.response)
     except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
@@ -143,15 +148,15 @@ def _from_pair(asked: str, answered: str) -> Plain | None:
 
 
 def _from_messages(chat: PlainChat) -> Plain | None:
-    learnt, called = False, set[str]()
-    offered = _offered(bytes(chat.tools))
+    learnt, called = False, set()
+    offered = NOTHING if chat.tools is NO_TOOLS else _offered(bytes(chat.tools))
     for message in chat.messages:
         content = message.content
-        if not isinstance(content, str):
+        if type(content) is not str:
             if content is None and message.tool_calls is None:
                 return None
-            content = message.content = "".join([part.text for part in content or ()])
-        if isinstance(message, Assistant):
+            content = message.content = "".join([part.text for part in cast("list[TextPart]", content or [])])
+        if type(message) is Assistant:  # isinstance takes twice as long on msgspec's classes
             if message.tool_calls is not None:
                 called.update(_called(message.tool_calls, offered))
             elif message.weight != 0 and (not content or content.isspace()):
