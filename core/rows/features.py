@@ -59,14 +59,16 @@ def features(messages: Sequence[AnyMessage], offered: str) -> Features:
         role, content = message.role, message.content
         characters += len(content)
         if role != "assistant":
-            parts += (MARKS[role], content)
+            parts.append(MARKS[role])
+            parts.append(content)
             continue
         if message.trained:
             last = len(parts)
-            parts += (ASSISTANT, content)
+            parts.append(ASSISTANT)
             refused = refused or (content[:1] in FIRST and _refuses(content))
         else:
-            parts += (UNTRAINED, content)
+            parts.append(UNTRAINED)
+        parts.append(content)
         if message.tool_calls:
             parts += (CALLS, _calls(message.tool_calls))
         elif not content or content.isspace():
