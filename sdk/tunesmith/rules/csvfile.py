@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import IO, Any
 
-from tunesmith.rules.cells import STRUCTURED, check_columns, from_text
+from tunesmith.rules.cells import STRUCTURED, check_columns
 from tunesmith.rules.error import RowError
 from tunesmith.rules.jsonl import BUFFER, BYTE_ORDER_MARK, LONGEST_LINE
 
@@ -15,7 +15,7 @@ OTHER_SEPARATORS = (";", "\t", "|")
 
 
 def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
-    """(line on which the row begins, row or what is wrong with it); an empty cell of a structured column is absent.
+    """(line on which the row begins, its cells or what is wrong); an empty cell of a structured column is absent.
 
     Raises:
         RowError: bad UTF-8, a row that is too long, quotes that never close; reading cannot go on behind it.
@@ -52,11 +52,11 @@ def _header(reader: Iterator[list[str]], text: "_Text") -> list[str]:
 def _row(number: int, header: list[str], cells: list[str]) -> dict[str, Any] | RowError:
     if len(cells) != len(header):
         return RowError(number, "", f"has {len(cells)} cells where the header has {len(header)} columns")
-    try:
-        present = ((key, cell) for key, cell in zip(header, cells, strict=True) if cell or key not in STRUCTURED)
-        return {key: from_text(number, key, cell) for key, cell in present}
-    except RowError as fault:
-        return fault
+    row = dict(zip(header, cells, strict=True))
+    for key in STRUCTURED:
+        if row.get(key) == "":
+            del row[key]
+    return row
 
 
 class _Text:
