@@ -26,10 +26,18 @@ def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | 
         reader = csv.reader(text, strict=True)
         try:
             header = _header(reader, text)
+            structured = [key for key in header if key in STRUCTURED]
             for cells in reader:
                 number = text.end_row()
-                if cells:
-                    yield number, _row(number, header, cells)
+                if len(cells) == len(header):
+                    row = dict(zip(header, cells, strict=True))
+                    for key in structured:
+                        if not row[key]:
+                            del row[key]
+                    yield number, row
+                elif cells:
+                    words = f"has {len(cells)} cells where the header has {len(header)} columns"
+                    yield number, RowError(number, "", words)
         except csv.Error as error:
             raise RowError(text.row_line, "", f"not valid CSV ({error})") from None
 
@@ -47,16 +55,6 @@ def _header(reader: Iterator[list[str]], text: "_Text") -> list[str]:
                 raise RowError(line, "", f"the columns are separated by {separator!r}; commas are needed")
         return header
     return []
-
-
-def _row(number: int, header: list[str], cells: list[str]) -> dict[str, Any] | RowError:
-    if len(cells) != len(header):
-        return RowError(number, "", f"has {len(cells)} cells where the header has {len(header)} columns")
-    row = dict(zip(header, cells, strict=True))
-    for key in STRUCTURED:
-        if row.get(key) == "":
-            del row[key]
-    return row
 
 
 class _Text:
