@@ -40,12 +40,12 @@ class Message:
 
 
 class AnyMessage(Protocol):
-    """A message, whether it was read here or by `core.rows.fast`."""
+    """A message, whether it was read here or by `core.rows.fast`, which leaves text parts and calls as they were."""
 
     @property
     def role(self) -> str: ...
     @property
-    def content(self) -> str: ...
+    def content(self) -> Any: ...
     @property
     def trained(self) -> bool: ...
     @property

@@ -3,16 +3,15 @@
 It accepts nothing that `core.rows.chat` would refuse, and reads it as that does; what it does not know it leaves to it.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from core.rows import tools
-from core.rows.chat import AnyMessage, Kind
+from core.rows.chat import PAIRS, Kind
 from core.rows.error import RowError
-from core.rows.features import offer
+from core.rows.features import NOTHING, Features, Offer, features, offer
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
@@ -25,7 +24,7 @@ class TextPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="role"):
-    """A message that is read like `core.rows.chat.Message`; its content is text once `plain_chat` has answered.
+    """A message that is read like `core.rows.chat.Message`, but that its content may be in parts.
 
     The decoder chooses the class by the role, and with it the keys that the role may have.
     """
@@ -95,14 +94,6 @@ class InstructionResponse(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     response: str
 
 
-class Offer(NamedTuple):
-    """The functions that a row offers: their names, and all of them as `core.rows.features.offer` writes them."""
-
-    names: frozenset[str]
-    text: str
-
-
-NOTHING = Offer(frozenset(), "")
 Row = PlainChat | PromptCompletion | InstructionResponse
 ROWS: dict[Kind, type[Row]] = {
     "messages": PlainChat,
@@ -111,12 +102,10 @@ ROWS: dict[Kind, type[Row]] = {
 }
 DECODERS = {kind: msgspec.json.Decoder(row) for kind, row in ROWS.items()}
 _messages = msgspec.json.Decoder(list[Message])
-_arguments = msgspec.json.Decoder(dict[str, Any])
-Plain = tuple[Sequence[AnyMessage], str]
 
 
-def plain_chat(raw: bytes | dict[str, Any], kind: Kind) -> Plain | None:
-    """(messages, what they are offered) of a row of that kind that is valid; None where only the careful path can tell.
+def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
+    """The features of a row of that kind that is valid; None where only the careful path can tell.
 
     Args:
         raw: a line of JSON, or a table's cells.
@@ -124,10 +113,10 @@ def plain_chat(raw: bytes | dict[str, Any], kind: Kind) -> Plain | None:
     try:
         row: Any = DECODERS[kind].decode(raw) if isinstance(raw, bytes) else _from_cells(raw, kind)
         if kind == "messages":
-            return _from_messages(row)
-        if kind == "prompt_completion":
-            return _from_pair(row.prompt, row.completion)
-        return _from_pair(row.instruction, row.response)
+            return features(row.messages, NOTHING if row.tools is NO_TOOLS else _offered(bytes(row.tools)))
+        asked, answered = PAIRS[kind]
+        messages: Any = (User(getattr(row, asked)), Assistant(getattr(row, answered)))
+        return features(messages, NOTHING)
     except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
         return None
 
@@ -141,43 +130,6 @@ def _from_cells(cells: dict[str, Any], kind: Kind) -> Row:
     return msgspec.convert(cells, ROWS[kind])
 
 
-def _from_pair(asked: str, answered: str) -> Plain | None:
-    if not answered or answered.isspace():
-        return None
-    return cast("Sequence[AnyMessage]", (User(asked), Assistant(answered))), ""
-
-
-def _from_messages(chat: PlainChat) -> Plain | None:
-    learnt, called = False, set()
-    offered = NOTHING if chat.tools is NO_TOOLS else _offered(bytes(chat.tools))
-    for message in chat.messages:
-        content = message.content
-        if type(content) is not str:
-            if content is None and message.tool_calls is None:
-                return None
-            content = message.content = "".join([part.text for part in cast("list[TextPart]", content or [])])
-        if type(message) is Assistant:  # isinstance takes twice as long on msgspec's classes
-            if message.tool_calls is not None:
-                called.update(_called(message.tool_calls, offered))
-            elif message.weight != 0 and (not content or content.isspace()):
-                return None
-            learnt = learnt or message.weight != 0
-        elif message.tool_call_id is not None and message.tool_call_id not in called:
-            return None
-    return (cast("Sequence[AnyMessage]", chat.messages), offered.text) if learnt else None
-
-
-def _called(calls: list[tools.Call], offered: Offer) -> list[str]:
-    """The calls' ids. Raises what `plain_chat` catches where one is not valid."""
-    if not calls:
-        raise RowError(UNNUMBERED, "", "no calls")
-    for call in calls:
-        _arguments.decode(call.function.arguments)
-        if offered.names and call.function.name not in offered.names:
-            raise RowError(UNNUMBERED, "", "not offered")
-    return [call.id for call in calls]
-
-
 def _offered(written: bytes) -> Offer:
     if len(written) > LONGEST_TOOLS:
         raise RowError(UNNUMBERED, "tools", "too long to be kept")
@@ -186,5 +138,4 @@ def _offered(written: bytes) -> Offer:
 
 @lru_cache(maxsize=64)
 def _offered_once(written: bytes) -> Offer:
-    offered = tools.offered(UNNUMBERED, msgspec.json.decode(written))
-    return Offer(frozenset(tool["function"]["name"] for tool in offered or ()), offer(offered))
+    return offer(tools.offered(UNNUMBERED, msgspec.json.decode(written)))

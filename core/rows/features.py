@@ -1,7 +1,7 @@
 """What validation looks at in a row besides its verdict."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,7 @@ FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0
 # In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
 MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
 ASSISTANT, UNTRAINED, CALLS, TOOLS = "\x04", "\x05", "\x06", "\x07"
+_arguments = msgspec.json.Decoder(dict[str, Any])
 
 
 class Features(msgspec.Struct, frozen=True, gc=False):
@@ -50,41 +51,72 @@ class Features(msgspec.Struct, frozen=True, gc=False):
     refused: bool
 
 
-def features(messages: Sequence[AnyMessage], offered: str) -> Features:
-    """offered: the functions on offer, as `offer` writes them."""
-    parts = [TOOLS, offered] if offered else []
-    characters = last = 0
-    empty = refused = False
+class Offer(NamedTuple):
+    """The functions that a row offers: their names, and all of them as JSON."""
+
+    names: frozenset[str]
+    text: str
+
+
+NOTHING = Offer(frozenset(), "")
+
+
+def offer(tools: list[dict[str, Any]] | None) -> Offer:
+    return Offer(frozenset(tool["function"]["name"] for tool in tools), _json(tools)) if tools else NOTHING
+
+
+def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
+    """None where the messages, each of them well-formed, break a rule of `core.rows.chat`.
+
+    Rules and features are seen to in one loop: short rows cost what their messages cost.
+
+    Raises:
+        msgspec.DecodeError: a call breaks one.
+    """
+    parts = [TOOLS, offered.text] if offered.text else []
+    characters, last, empty, refused, called = 0, None, False, False, set()
     for message in messages:
-        role, content = message.role, message.content
+        role, content, calls = message.role, message.content, message.tool_calls
+        if type(content) is not str:
+            if content is None and calls is None:
+                return None
+            content = "".join([part.text for part in content or ()])
         characters += len(content)
         if role != "assistant":
-            parts.append(MARKS[role])
-            parts.append(content)
+            if message.tool_call_id is not None and message.tool_call_id not in called:
+                return None
+            parts += (MARKS[role], content)
             continue
+        silent = calls is None and (not content or content.isspace())
+        empty = empty or silent
         if message.trained:
+            if silent:
+                return None
             last = len(parts)
-            parts.append(ASSISTANT)
             refused = refused or (content[:1] in FIRST and _refuses(content))
-        else:
-            parts.append(UNTRAINED)
-        parts.append(content)
-        if message.tool_calls:
-            parts += (CALLS, _calls(message.tool_calls))
-        elif not content or content.isspace():
-            empty = True
+        parts += (ASSISTANT if message.trained else UNTRAINED, content)
+        if calls is not None:
+            calls = _calls(calls, offered)
+            called.update([call.id for call in calls])
+            parts += (CALLS, _json(calls))
+    if last is None:
+        return None
     prompt = "".join(parts[:last]).encode()
     return Features(prompt + "".join(parts[last:]).encode(), prompt, characters, empty, refused)
 
 
-def offer(tools: list[dict[str, Any]] | None) -> str:
-    """A row's functions on offer; nothing where there are none."""
-    return msgspec.json.encode(tools).decode() if tools else ""
+def _calls(calls: Sequence[Any], offered: Offer) -> list[Call]:
+    """However they were read and whatever order their keys had, the same calls are the same."""
+    made = msgspec.convert(calls, Annotated[list[Call], msgspec.Meta(min_length=1)])
+    for call in made:
+        _arguments.decode(call.function.arguments)
+        if offered.names and call.function.name not in offered.names:
+            raise msgspec.ValidationError("a function that is not offered")
+    return made
 
 
-def _calls(calls: Sequence[Any]) -> str:
-    """However they were read and whatever order their keys had, the same calls are the same text."""
-    return msgspec.json.encode(msgspec.convert(calls, list[Call])).decode()
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _refuses(content: str) -> bool:

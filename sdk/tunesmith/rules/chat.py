@@ -42,12 +42,12 @@ class Message:
 
 
 class AnyMessage(Protocol):
-    """A message, whether it was read here or by `tunesmith.rules.fast`."""
+    """A message, whether it was read here or by `tunesmith.rules.fast`, which leaves text parts and calls as they were."""
 
     @property
     def role(self) -> str: ...
     @property
-    def content(self) -> str: ...
+    def content(self) -> Any: ...
     @property
     def trained(self) -> bool: ...
     @property

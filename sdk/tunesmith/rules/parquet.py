@@ -30,20 +30,19 @@ def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any
     Raises:
         RowError: damaged, encrypted or not within the limits; reading cannot go on behind it.
     """
-    number, size, most = 0, 0, most_decoded(Path(path).stat().st_size)
+    number, decoded, most = 0, 0, most_decoded(Path(path).stat().st_size)
     try:
         _check_footer(Path(path))
         with pyarrow.parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=PAGE) as file:
             _check(file, most=most)
             for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
-                for part, part_size in _parts(batch):
-                    rows = part.to_pylist()
-                    size += LEAST_ROW * len(rows) + (_characters(rows) if len(rows) == 1 else int(part_size))
-                    if size > most:
+                for rows, size in _parts(batch):
+                    decoded += size + LEAST_ROW * len(rows)
+                    if decoded > most:
                         raise _bomb(number + 1, most)
                     for row in rows:
                         number += 1
-                        yield number, row if len(rows) > 1 else _bounded(number, row)
+                        yield number, _too_long(number) if size > LONGEST_LINE else row
     except MemoryError:
         raise RowError(number + 1, "", "decoding these rows takes more memory than is allowed") from None
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -79,21 +78,27 @@ def _bomb(number: int, most: int) -> RowError:
     return RowError(number, "", f"the Parquet data grows to more than {most} bytes: {HIGHEST_RATIO} times its size")
 
 
-def _parts(batch: pyarrow.RecordBatch) -> Iterator[tuple[pyarrow.RecordBatch, float]]:
-    """(rows, bytes of their texts): as many rows as have texts of LONGEST_LINE bytes at most, or a single one."""
+def _parts(batch: pyarrow.RecordBatch) -> Iterator[tuple[list[dict[str, Any]], int]]:
+    """(rows, size of their texts): as many rows as have no more than LONGEST_LINE, or a single one.
+
+    The size is in bytes; of a single row in characters, which are what is limited.
+    """
     size = sum(map(_text_bytes, batch.columns))
-    if size <= LONGEST_LINE or batch.num_rows == 1:
-        yield batch, size
-        return
-    half = batch.num_rows // 2
-    yield from _parts(batch.slice(0, half))
-    yield from _parts(batch.slice(half))
+    if batch.num_rows == 1:
+        row = batch.to_pylist()
+        yield row, _characters(row)
+    elif size <= LONGEST_LINE:
+        yield batch.to_pylist(), int(size)
+    else:
+        half = batch.num_rows // 2
+        yield from _parts(batch.slice(0, half))
+        yield from _parts(batch.slice(half))
 
 
 def _text_bytes(array: pyarrow.Array) -> float:
     """Infinite where it takes decoding to know: a value that is stored once may stand in every row."""
     kind = array.type
-    if types.is_primitive(kind) or types.is_null(kind):
+    if len(array) == 0 or types.is_primitive(kind) or types.is_null(kind):
         return 0
     if types.is_struct(kind):
         return sum(map(_text_bytes, array.flatten()))
@@ -113,7 +118,5 @@ def _characters(value: Any) -> int:
     return sum(map(_characters, items))
 
 
-def _bounded(number: int, row: dict[str, Any]) -> dict[str, Any] | RowError:
-    if _characters(row) > LONGEST_LINE:
-        return RowError(number, "", f"longer than {LONGEST_LINE} characters")
-    return row
+def _too_long(number: int) -> RowError:
+    return RowError(number, "", f"longer than {LONGEST_LINE} characters")
