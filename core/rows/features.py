@@ -1,7 +1,7 @@
 """What validation looks at in a row besides its verdict."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -107,7 +107,9 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
 
 def _calls(calls: Sequence[Any], offered: Offer) -> list[Call]:
     """However they were read and whatever order their keys had, the same calls are the same."""
-    made = msgspec.convert(calls, Annotated[list[Call], msgspec.Meta(min_length=1)])
+    made = [call if type(call) is Call else msgspec.convert(call, Call) for call in calls]
+    if not made:
+        raise msgspec.ValidationError("no calls")
     for call in made:
         _arguments.decode(call.function.arguments)
         if offered.names and call.function.name not in offered.names:
