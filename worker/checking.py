@@ -50,7 +50,7 @@ def check(path: Path, *, name: str, stop: threading.Event) -> Checked:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a traceback may quote rows
         cwd=path.parent,
-        env=_environment(),
+        env=environment(),
         start_new_session=True,
     )
     assert process.stdout is not None
@@ -88,7 +88,7 @@ def _unreadable(why: str) -> dict[str, Any]:
     return {"rows": None, "faults": [fault], "fault_count": 1}
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """No secrets, the same code, one thread."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     paths = [str(Path(core.__path__[0]).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -96,6 +96,9 @@ def _environment() -> dict[str, str]:
         **kept,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "ARROW_DEFAULT_MEMORY_POOL": "system",
+        # numpy's arrays of one block are reused for the next one, and not given back to the kernel and zeroed again.
+        "MALLOC_MMAP_THRESHOLD_": str(4 * 1024**2),
+        "MALLOC_TRIM_THRESHOLD_": str(8 * 1024**2),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }

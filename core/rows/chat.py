@@ -40,16 +40,16 @@ class Message:
 
 
 class AnyMessage(Protocol):
-    """A message, whether it was read here or by `core.rows.fast`."""
+    """A message, whether it was read here or by `core.rows.fast`, which leaves text parts and calls as they were."""
 
     @property
     def role(self) -> str: ...
     @property
-    def content(self) -> str: ...
+    def content(self) -> Any: ...
     @property
     def trained(self) -> bool: ...
     @property
-    def tool_calls(self) -> list[dict[str, Any]] | None: ...
+    def tool_calls(self) -> Sequence[Any] | None: ...
     @property
     def tool_call_id(self) -> str | None: ...
 
@@ -112,7 +112,7 @@ def _from_messages(number: int, row: dict[str, Any]) -> Chat:
     messages = [_message(number, item, f"messages[{i}]") for i, item in enumerate(value)]
     if not any(message.trained for message in messages):
         raise RowError(number, "messages", "no assistant message to learn from (none, or all have weight 0)")
-    match_calls(number, messages, offered)
+    _match_calls(number, messages, offered)
     return Chat(messages, offered)
 
 
@@ -167,7 +167,7 @@ def _content(number: int, value: Any, field: str, *, optional: bool) -> str:
     return "".join(texts)
 
 
-def match_calls(number: int, messages: Sequence[AnyMessage], offered: list[dict[str, Any]] | None) -> None:
+def _match_calls(number: int, messages: list[Message], offered: list[dict[str, Any]] | None) -> None:
     """Each call is of a function that the row offers, where it offers any; each tool message answers one."""
     names = {tool["function"]["name"] for tool in offered or []}
     made: set[str] = set()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import IO, Any
 
-from core.rows.cells import STRUCTURED, check_columns, from_text
+from core.rows.cells import STRUCTURED, check_columns
 from core.rows.error import RowError
 from core.rows.jsonl import BUFFER, BYTE_ORDER_MARK, LONGEST_LINE
 
@@ -13,7 +13,7 @@ OTHER_SEPARATORS = (";", "\t", "|")
 
 
 def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
-    """(line on which the row begins, row or what is wrong with it); an empty cell of a structured column is absent.
+    """(line on which the row begins, its cells or what is wrong); an empty cell of a structured column is absent.
 
     Raises:
         RowError: bad UTF-8, a row that is too long, quotes that never close; reading cannot go on behind it.
@@ -24,10 +24,18 @@ def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | 
         reader = csv.reader(text, strict=True)
         try:
             header = _header(reader, text)
+            structured = [key for key in header if key in STRUCTURED]
             for cells in reader:
                 number = text.end_row()
-                if cells:
-                    yield number, _row(number, header, cells)
+                if len(cells) == len(header):
+                    row = dict(zip(header, cells, strict=True))
+                    for key in structured:
+                        if not row[key]:
+                            del row[key]
+                    yield number, row
+                elif cells:
+                    words = f"has {len(cells)} cells where the header has {len(header)} columns"
+                    yield number, RowError(number, "", words)
         except csv.Error as error:
             raise RowError(text.row_line, "", f"not valid CSV ({error})") from None
 
@@ -45,16 +53,6 @@ def _header(reader: Iterator[list[str]], text: "_Text") -> list[str]:
                 raise RowError(line, "", f"the columns are separated by {separator!r}; commas are needed")
         return header
     return []
-
-
-def _row(number: int, header: list[str], cells: list[str]) -> dict[str, Any] | RowError:
-    if len(cells) != len(header):
-        return RowError(number, "", f"has {len(cells)} cells where the header has {len(header)} columns")
-    try:
-        present = ((key, cell) for key, cell in zip(header, cells, strict=True) if cell or key not in STRUCTURED)
-        return {key: from_text(number, key, cell) for key, cell in present}
-    except RowError as fault:
-        return fault
 
 
 class _Text:

@@ -49,11 +49,13 @@ def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, 
     number = read = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
-        read += max(len(line), LEAST_ROW)
         if len(line) > LONGEST_LINE:
             raise RowError(number, "", f"longer than {LONGEST_LINE} bytes")
-        if most is not None and read > most:
-            raise RowError(number, "", f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size")
+        if most is not None:
+            read += max(len(line), LEAST_ROW)
+            if read > most:
+                reason = f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
+                raise RowError(number, "", reason)
         if not line.isspace():
             yield number, line
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 FIRST_LINES = 5
 EMAIL = re.compile(rb"(?<=[A-Za-z0-9._%+-])@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,24}\b")
@@ -29,9 +30,11 @@ SECRET = re.compile(
 )
 CATEGORIES = ("email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "secret")
 DIGIT_GAP = 4  # bytes between two digits of one cluster, at most
-FEW_DIGITS = 4  # an IPv4 address has as many
+ADDRESS_DOTS = 3  # of an IPv4 address
 MANY_DIGITS = 9  # so many have all the others
-LONG_WORD = 19  # bytes; no secret is shorter
+LONG_WORD = 20  # bytes; no secret is shorter
+# For `bytes.translate`: 1 for what secrets are made of, 0 for all else.
+IN_SECRETS = bytes(chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "-_") for byte in range(256))
 AROUND = 20  # bytes before or behind a cluster that may belong to an IBAN
 
 
@@ -69,15 +72,13 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
     for at in np.flatnonzero(data == ord("@")).tolist():
         if EMAIL.match(block, at):
             yield "email", at
-    for start, end, digits in _clusters(np.flatnonzero(data - np.uint8(ord("0")) < 10)):
-        if block.count(b".", start, end) >= 3:
+    for start, end, digits, dots in _clusters(data):
+        if dots >= ADDRESS_DOTS:
             yield from (("ipv4", match.start()) for match in IPV4.finditer(block, start, end + 2))
         if digits >= MANY_DIGITS:
             yield from _numbers(block, start, end, digits)
-    breaks = np.flatnonzero(data - np.uint8(33) > 126 - 33)  # all that is no visible ASCII
-    edges = np.concatenate(([-1], breaks, [len(block)]))
-    for i in np.flatnonzero(np.diff(edges) > LONG_WORD).tolist():
-        match = SECRET.search(block, int(edges[i]) + 1, int(edges[i + 1]))
+    for start, end in _long_words(block):
+        match = SECRET.search(block, start, end)
         if match:
             yield "secret", match.start()
     at = block.find(b"-----BEGIN")
@@ -87,15 +88,38 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
         at = block.find(b"-----BEGIN", at + 1)
 
 
-def _clusters(digits: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> list[tuple[int, int, int]]:
-    """(first digit, behind the last one, how many) of each group of digits that stand close together."""
+def _long_words(block: bytes) -> list[tuple[int, int]]:
+    """(start, end) of each run of LONG_WORD or more of the bytes that secrets are made of."""
+    inside = np.frombuffer(block.translate(IN_SECRETS), np.bool_)
+    # Most words are short: whether the next 2, 4, 8, 16 bytes are inside costs less to know than where words end.
+    width = 1
+    while 2 * width <= LONG_WORD:
+        inside = inside[:-width] & inside[width:]
+        width *= 2
+    rest = LONG_WORD - width
+    inside = inside[:-rest] & inside[rest:]
+    at = np.flatnonzero(inside)
+    if not len(at):
+        return []
+    cuts = np.flatnonzero(np.diff(at) > 1) + 1
+    first, last = np.concatenate(([0], cuts)), np.concatenate((cuts, [len(at)])) - 1
+    return list(zip(at[first].tolist(), (at[last] + LONG_WORD).tolist(), strict=True))
+
+
+def _clusters(data: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
+    """(first digit, behind the last one, how many, dots between) of each group of digits that some pattern may match.
+
+    Digits of one group stand close together.
+    """
+    digits = np.flatnonzero(data - np.uint8(ord("0")) < 10)
     if not len(digits):
         return []
     cuts = np.flatnonzero(np.diff(digits) > DIGIT_GAP) + 1
     first, last = np.concatenate(([0], cuts)), np.concatenate((cuts, [len(digits)]))
-    many = last - first >= FEW_DIGITS
-    first, last = first[many], last[many]
-    return list(zip(digits[first].tolist(), (digits[last - 1] + 1).tolist(), (last - first).tolist(), strict=True))
+    start, end, many = digits[first], digits[last - 1] + 1, last - first
+    dots = np.diff(np.searchsorted(np.flatnonzero(data == ord(".")), (start, end)), axis=0)[0]
+    wanted = (many >= MANY_DIGITS) | (dots >= ADDRESS_DOTS)
+    return list(zip(*(found[wanted].tolist() for found in (start, end, many, dots)), strict=True))
 
 
 def _numbers(block: bytes, start: int, end: int, digits: int) -> Iterator[tuple[str, int]]:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any
 
+from core.rows.cells import to_row
 from core.rows.chat import Chat, to_chat
 from core.rows.csvfile import csv_rows
 from core.rows.error import RowError
 from core.rows.formats import Format, detect
 from core.rows.jsonl import decode, lines
 
-# A line of JSONL is decoded by whoever reads it; rows of tables come decoded, or as their fault.
+# A line of JSONL, the cells of a table's row, or what is wrong with that.
 Raw = bytes | dict[str, Any] | RowError
 
 
@@ -47,4 +48,4 @@ def decoded(number: int, raw: Raw) -> dict[str, Any]:
     """
     if isinstance(raw, RowError):
         raise raw
-    return decode(number, raw) if isinstance(raw, bytes) else raw
+    return decode(number, raw) if isinstance(raw, bytes) else to_row(number, raw)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.rows.chat import Kind, chat_kind, to_chat
 from core.rows.error import EmptyAnswer, RowError
-from core.rows.fast import plain_chat
-from core.rows.features import Features, features
+from core.rows.fast import plain_row
+from core.rows.features import Features, features, offer
 from core.rows.formats import Format, detect
 from core.rows.read import Raw, decoded, raw_rows
 
@@ -80,10 +80,10 @@ def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Sur
 
 def _features(report: Report, number: int, raw: Raw) -> Features:
     """Raises RowError where the row can't be used."""
-    if report.kind and isinstance(raw, bytes):
-        plain = plain_chat(raw, report.kind)
+    if report.kind and not isinstance(raw, RowError):
+        plain = plain_row(raw, report.kind)
         if plain is not None:
-            return features(*plain)
+            return plain
     row = decoded(number, raw)
     kind = chat_kind(number, row)
     report.kind = report.kind or kind
@@ -92,7 +92,9 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
             number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
         )
     chat = to_chat(number, row)
-    return features(chat.messages, chat.tools)
+    found = features(chat.messages, offer(chat.tools))
+    assert found is not None
+    return found
 
 
 def _shown(text: str) -> str:

@@ -22,8 +22,26 @@ def check_columns(columns: Sequence[str]) -> None:
             raise RowError(1, f"{column:.60}", "two columns have this name")
 
 
-def from_text(number: int, key: str, value: Any) -> Any:
-    """A cell's value: that of a structured column is JSON where it is text."""
+def to_row(number: int, cells: dict[str, Any]) -> dict[str, Any]:
+    """The row that a table's cells are: a null, also one inside of a nested value, is absent.
+
+    Raises:
+        RowError: the text of a structured cell is not valid JSON.
+    """
+    return {key: _value(number, key, _present(cell)) for key, cell in cells.items() if cell is not None}
+
+
+def _present(value: Any) -> Any:
+    """A struct has each of its fields in every row: those that are null were never given."""
+    if isinstance(value, dict):
+        return {key: _present(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_present(item) for item in value]
+    return value
+
+
+def _value(number: int, key: str, value: Any) -> Any:
+    """That of a structured column is JSON where it is text."""
     if key not in STRUCTURED or not isinstance(value, str):
         return value
     try:

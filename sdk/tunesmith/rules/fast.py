@@ -5,18 +5,19 @@
 It accepts nothing that `tunesmith.rules.chat` would refuse, and reads it as that does; what it does not know it leaves to it.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from tunesmith.rules import tools
-from tunesmith.rules.chat import AnyMessage, Kind, match_calls
+from tunesmith.rules.chat import PAIRS, Kind
 from tunesmith.rules.error import RowError
+from tunesmith.rules.features import NOTHING, Features, Offer, features, offer
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
+NO_TOOLS = msgspec.Raw(b"null")
 
 
 class TextPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -24,26 +25,64 @@ class TextPart(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str
 
 
-class PlainMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A message that is read like `tunesmith.rules.chat.Message`; its content is text once `plain_chat` has answered."""
+class Said(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="role"):
+    """A message that is read like `tunesmith.rules.chat.Message`, but that its content may be in parts.
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    The decoder chooses the class by the role, and with it the keys that the role may have.
+    """
+
+    role: ClassVar[str]
+    trained: ClassVar[bool] = False
+    content: str | list[TextPart]
+    name: str | None = None
+    weight: None = None
+    tool_calls: None = None
+    tool_call_id: None = None
+
+
+class System(Said, tag="system"):
+    role: ClassVar[str] = "system"
+
+
+class Developer(System, tag="developer"):
+    pass
+
+
+class User(Said, tag="user"):
+    role: ClassVar[str] = "user"
+
+
+class Result(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="role", tag="tool"):
+    role: ClassVar[str] = "tool"
+    trained: ClassVar[bool] = False
+    content: str | list[TextPart]
+    tool_call_id: str
+    name: str | None = None
+    weight: None = None
+    tool_calls: None = None
+
+
+class Assistant(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="role", tag="assistant"):
+    role: ClassVar[str] = "assistant"
     content: str | list[TextPart] | None = None
     weight: Literal[0, 1] | None = None
     name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-    tool_call_id: str | None = None
+    tool_calls: list[tools.Call] | None = None
+    tool_call_id: None = None
 
     @property
     def trained(self) -> bool:
-        return self.role == "assistant" and self.weight != 0
+        return self.weight != 0
+
+
+Message = System | Developer | User | Result | Assistant
 
 
 class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """tools: as they are written; rows tend to offer the same."""
 
-    messages: list[PlainMessage]
-    tools: msgspec.Raw = msgspec.Raw(b"null")
+    messages: list[Message]
+    tools: msgspec.Raw = NO_TOOLS
     parallel_tool_calls: bool | None = None
 
 
@@ -57,74 +96,48 @@ class InstructionResponse(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     response: str
 
 
-_chat = msgspec.json.Decoder(PlainChat)
-_prompt_completion = msgspec.json.Decoder(PromptCompletion)
-_instruction_response = msgspec.json.Decoder(InstructionResponse)
-Plain = tuple[Sequence[AnyMessage], list[dict[str, Any]] | None]
+Row = PlainChat | PromptCompletion | InstructionResponse
+ROWS: dict[Kind, type[Row]] = {
+    "messages": PlainChat,
+    "prompt_completion": PromptCompletion,
+    "instruction_response": InstructionResponse,
+}
+DECODERS = {kind: msgspec.json.Decoder(row) for kind, row in ROWS.items()}
+_messages = msgspec.json.Decoder(list[Message])
 
 
-def plain_chat(line: bytes, kind: Kind) -> Plain | None:
-    """(messages, tools) of a row of that kind that is valid; None where only the careful path can tell."""
+def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
+    """The features of a row of that kind that is valid; None where only the careful path can tell.
+
+    Args:
+        raw: a line of JSON, or a table's cells.
+    """
     try:
+        row: Any = DECODERS[kind].decode(raw) if isinstance(raw, bytes) else _from_cells(raw, kind)
         if kind == "messages":
-            return _from_messages(_chat.decode(line))
-        if kind == "prompt_completion":
-            row = _prompt_completion.decode(line)
-            return _from_pair(row.prompt, row.completion)
-        row = _instruction_response.decode(line)
-        return _from_pair(row.instruction, row.response)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RowError):
+            return features(row.messages, NOTHING if row.tools is NO_TOOLS else _offered(bytes(row.tools)))
+        asked, answered = PAIRS[kind]
+        messages: Any = (User(getattr(row, asked)), Assistant(getattr(row, answered)))
+        return features(messages, NOTHING)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
         return None
 
 
-def _from_pair(asked: str, answered: str) -> Plain | None:
-    if not answered or answered.isspace():
-        return None
-    return _read([PlainMessage("user", asked), PlainMessage("assistant", answered)]), None
+def _from_cells(cells: dict[str, Any], kind: Kind) -> Row:
+    """Structured cells may be JSON text."""
+    if isinstance(text := cells.get("messages"), str):
+        cells = {**cells, "messages": _messages.decode(text)}
+    if isinstance(text := cells.get("tools"), str):
+        cells = {**cells, "tools": msgspec.Raw(text.encode())}
+    return msgspec.convert(cells, ROWS[kind])
 
 
-def _from_messages(chat: PlainChat) -> Plain | None:
-    learnt = calling = False
-    for message in chat.messages:
-        role, calls = message.role, message.tool_calls
-        content = message.content
-        if not isinstance(content, str):
-            if content is None and calls is None:
-                return None
-            content = message.content = "".join(part.text for part in content or ())
-        if role != "assistant":
-            if message.weight is not None or calls is not None or (message.tool_call_id is None) == (role == "tool"):
-                return None
-            calling = calling or role == "tool"
-            continue
-        if message.tool_call_id is not None:
-            return None
-        if calls is not None:
-            tools.calls(UNNUMBERED, calls, "")
-            calling = True
-        if message.weight != 0:
-            if calls is None and (not content or content.isspace()):
-                return None
-            learnt = True
-    if not learnt:
-        return None
-    offered = _offered(bytes(chat.tools))
-    if calling:
-        match_calls(UNNUMBERED, _read(chat.messages), offered)
-    return _read(chat.messages), offered
-
-
-def _read(messages: list[PlainMessage]) -> Sequence[AnyMessage]:
-    """The same messages, now that every content is text."""
-    return cast("Sequence[AnyMessage]", messages)
-
-
-def _offered(written: bytes) -> list[dict[str, Any]] | None:
+def _offered(written: bytes) -> Offer:
     if len(written) > LONGEST_TOOLS:
         raise RowError(UNNUMBERED, "tools", "too long to be kept")
     return _offered_once(written)
 
 
 @lru_cache(maxsize=64)
-def _offered_once(written: bytes) -> list[dict[str, Any]] | None:
-    return tools.offered(UNNUMBERED, msgspec.json.decode(written))
+def _offered_once(written: bytes) -> Offer:
+    return offer(tools.offered(UNNUMBERED, msgspec.json.decode(written)))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tunesmith.rules.chat import AnyMessage
+from tunesmith.rules.tools import Call
 
 # What answers that refuse begin with, in lower case and with plain apostrophes.
 REFUSALS = (
@@ -35,44 +36,91 @@ FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0
 # In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
 MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
 ASSISTANT, UNTRAINED, CALLS, TOOLS = "\x04", "\x05", "\x06", "\x07"
+_arguments = msgspec.json.Decoder(dict[str, Any])
 
 
-class Features(NamedTuple):
-    """prompt, answer: the row as bytes, cut before its last trained message; together they tell it from all others.
+class Features(msgspec.Struct, frozen=True, gc=False):
+    """content: the row as bytes, which tell it from all others. prompt: what stands before its last trained message.
 
     characters: of all messages' contents. empty: an assistant says nothing and calls nothing. refused: a trained
     answer begins as refusals do.
     """
 
+    content: bytes
     prompt: bytes
-    answer: bytes
     characters: int
     empty: bool
     refused: bool
 
 
-def features(messages: Sequence[AnyMessage], tools: list[dict[str, Any]] | None) -> Features:
-    parts = [TOOLS, msgspec.json.encode(tools).decode()] if tools else []
-    characters = last = 0
-    empty = refused = False
+class Offer(NamedTuple):
+    """The functions that a row offers: their names, and all of them as JSON."""
+
+    names: frozenset[str]
+    text: str
+
+
+NOTHING = Offer(frozenset(), "")
+
+
+def offer(tools: list[dict[str, Any]] | None) -> Offer:
+    return Offer(frozenset(tool["function"]["name"] for tool in tools), _json(tools)) if tools else NOTHING
+
+
+def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
+    """None where the messages, each of them well-formed, break a rule of `tunesmith.rules.chat`.
+
+    Rules and features are seen to in one loop: short rows cost what their messages cost.
+
+    Raises:
+        msgspec.DecodeError: a call breaks one.
+    """
+    parts = [TOOLS, offered.text] if offered.text else []
+    characters, last, empty, refused, called = 0, None, False, False, set()
     for message in messages:
-        role, content = message.role, message.content
+        role, content, calls = message.role, message.content, message.tool_calls
+        if type(content) is not str:
+            if content is None and calls is None:
+                return None
+            content = "".join([part.text for part in content or ()])
         characters += len(content)
         if role != "assistant":
+            if message.tool_call_id is not None and message.tool_call_id not in called:
+                return None
             parts += (MARKS[role], content)
             continue
+        silent = calls is None and (not content or content.isspace())
+        empty = empty or silent
         if message.trained:
+            if silent:
+                return None
             last = len(parts)
-            parts += (ASSISTANT, content)
             refused = refused or (content[:1] in FIRST and _refuses(content))
-        else:
-            parts += (UNTRAINED, content)
-        if message.tool_calls:
-            parts += (CALLS, msgspec.json.encode(message.tool_calls).decode())
-        elif not content or content.isspace():
-            empty = True
-    prompt, answer = "".join(parts[:last]), "".join(parts[last:])
-    return Features(prompt.encode(), answer.encode(), characters, empty, refused)
+        parts += (ASSISTANT if message.trained else UNTRAINED, content)
+        if calls is not None:
+            calls = _calls(calls, offered)
+            called.update([call.id for call in calls])
+            parts += (CALLS, _json(calls))
+    if last is None:
+        return None
+    prompt = "".join(parts[:last]).encode()
+    return Features(prompt + "".join(parts[last:]).encode(), prompt, characters, empty, refused)
+
+
+def _calls(calls: Sequence[Any], offered: Offer) -> list[Call]:
+    """However they were read and whatever order their keys had, the same calls are the same."""
+    made = [call if type(call) is Call else msgspec.convert(call, Call) for call in calls]
+    if not made:
+        raise msgspec.ValidationError("no calls")
+    for call in made:
+        _arguments.decode(call.function.arguments)
+        if offered.names and call.function.name not in offered.names:
+            raise msgspec.ValidationError("a function that is not offered")
+    return made
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _refuses(content: str) -> bool:

@@ -2,6 +2,7 @@
 # Copied from core/rows/parquet.py by sdk/tools/copy_core.py: change it there.
 """Rows of a Parquet file, a few at a time."""
 
+import math
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -9,34 +10,39 @@ from typing import Any
 
 import pyarrow
 import pyarrow.parquet
+from pyarrow import types
 
-from tunesmith.rules.cells import check_columns, from_text
+from tunesmith.rules.cells import check_columns
 from tunesmith.rules.error import RowError
 from tunesmith.rules.jsonl import HIGHEST_RATIO, LEAST_ROW, LONGEST_LINE, most_decoded
 
 MOST_FOOTER = 16 * 1024 * 1024  # bytes of metadata at the end of the file
 MOST_GROUP = 512 * 1024 * 1024  # bytes that a row group may say to decode to
-BATCH = 64  # rows
+BATCH = 256  # rows
+PAGE = 64 * 1024  # bytes that are read of a column at once
 
 
 def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
-    """(row number from 1, row or what is wrong with it). A null is absent, also inside of nested values.
+    """(row number from 1, its cells or what is wrong with it).
 
     What the metadata says is checked before anything is decoded; that it may lie is what a limited process is for.
 
     Raises:
         RowError: damaged, encrypted or not within the limits; reading cannot go on behind it.
     """
-    number, texts = 0, _Texts(most_decoded(Path(path).stat().st_size))
+    number, decoded, most = 0, 0, most_decoded(Path(path).stat().st_size)
     try:
         _check_footer(Path(path))
-        with pyarrow.parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1024 * 1024) as file:
-            _check(file, most=texts.most)
+        with pyarrow.parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=PAGE) as file:
+            _check(file, most=most)
             for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
-                columns = {name: batch.column(i) for i, name in enumerate(batch.schema.names)}
-                for i in range(batch.num_rows):
-                    number += 1
-                    yield number, _row(number, {name: column[i].as_py() for name, column in columns.items()}, texts)
+                for rows, size in _parts(batch):
+                    decoded += size + LEAST_ROW * len(rows)
+                    if decoded > most:
+                        raise _bomb(number + 1, most)
+                    for row in rows:
+                        number += 1
+                        yield number, _too_long(number) if size > LONGEST_LINE else row
     except MemoryError:
         raise RowError(number + 1, "", "decoding these rows takes more memory than is allowed") from None
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -72,33 +78,45 @@ def _bomb(number: int, most: int) -> RowError:
     return RowError(number, "", f"the Parquet data grows to more than {most} bytes: {HIGHEST_RATIO} times its size")
 
 
-def _row(number: int, row: dict[str, Any], texts: "_Texts") -> dict[str, Any] | RowError:
-    before = texts.characters
-    texts.characters += LEAST_ROW
-    present = {key: texts.present(value) for key, value in row.items() if value is not None}
-    if texts.characters > texts.most:
-        raise _bomb(number, texts.most)
-    if texts.characters - before > LONGEST_LINE:
-        return RowError(number, "", f"longer than {LONGEST_LINE} characters")
-    try:
-        return {key: from_text(number, key, value) for key, value in present.items()}
-    except RowError as fault:
-        return fault
+def _parts(batch: pyarrow.RecordBatch) -> Iterator[tuple[list[dict[str, Any]], int]]:
+    """(rows, size of their texts): as many rows as have no more than LONGEST_LINE, or a single one.
+
+    The size is in bytes; of a single row in characters, which are what is limited.
+    """
+    size = sum(map(_text_bytes, batch.columns))
+    if batch.num_rows == 1:
+        row = batch.to_pylist()
+        yield row, _characters(row)
+    elif size <= LONGEST_LINE:
+        yield batch.to_pylist(), int(size)
+    else:
+        half = batch.num_rows // 2
+        yield from _parts(batch.slice(0, half))
+        yield from _parts(batch.slice(half))
 
 
-class _Texts:
-    """Counts characters as values come: a value that is stored once may stand in every row."""
+def _text_bytes(array: pyarrow.Array) -> float:
+    """Infinite where it takes decoding to know: a value that is stored once may stand in every row."""
+    kind = array.type
+    if len(array) == 0 or types.is_primitive(kind) or types.is_null(kind):
+        return 0
+    if types.is_struct(kind):
+        return sum(map(_text_bytes, array.flatten()))
+    if types.is_list(kind) or types.is_large_list(kind):
+        return _text_bytes(array.flatten())
+    if types.is_string(kind) or types.is_large_string(kind):
+        offsets = memoryview(array.buffers()[1]).cast("i" if types.is_string(kind) else "q")
+        return offsets[array.offset + len(array)] - offsets[array.offset]
+    return math.inf
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.characters = 0
 
-    def present(self, value: Any) -> Any:
-        """A struct has each of its fields in every row: those that are null were never given."""
-        if isinstance(value, dict):
-            return {key: self.present(item) for key, item in value.items() if item is not None}
-        if isinstance(value, list):
-            return [self.present(item) for item in value]
-        if isinstance(value, str):
-            self.characters += len(value)
-        return value
+def _characters(value: Any) -> int:
+    """Those of all texts in a value."""
+    if isinstance(value, str):
+        return len(value)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_characters, items))
+
+
+def _too_long(number: int) -> RowError:
+    return RowError(number, "", f"longer than {LONGEST_LINE} characters")

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any
 
+from tunesmith.rules.cells import to_row
 from tunesmith.rules.chat import Chat, to_chat
 from tunesmith.rules.csvfile import csv_rows
 from tunesmith.rules.error import RowError
 from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.jsonl import decode, lines
 
-# A line of JSONL is decoded by whoever reads it; rows of tables come decoded, or as their fault.
+# A line of JSONL, the cells of a table's row, or what is wrong with that.
 Raw = bytes | dict[str, Any] | RowError
 
 
@@ -49,4 +50,4 @@ def decoded(number: int, raw: Raw) -> dict[str, Any]:
     """
     if isinstance(raw, RowError):
         raise raw
-    return decode(number, raw) if isinstance(raw, bytes) else raw
+    return decode(number, raw) if isinstance(raw, bytes) else to_row(number, raw)

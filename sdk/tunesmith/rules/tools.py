@@ -3,7 +3,7 @@
 """Functions on offer (`tools`) and calls of them (`tool_calls`), as the contract writes them."""
 
 import re
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,6 +13,19 @@ from tunesmith.rules.values import kind_of, one_of, only_keys, text_of
 MOST_TOOLS = 128
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FUNCTION_KEYS = ("name", "description", "parameters", "strict")
+
+
+class CalledFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    name: Annotated[str, msgspec.Meta(pattern=rf"\A{NAME.pattern}\Z")]
+    arguments: str
+
+
+class Call(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What `calls` accepts, but that the arguments may be any text."""
+
+    id: str
+    type: Literal["function"]
+    function: CalledFunction
 
 
 def offered(number: int, value: Any) -> list[dict[str, Any]] | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.rules.chat import Kind, chat_kind, to_chat
 from tunesmith.rules.error import EmptyAnswer, RowError
-from tunesmith.rules.fast import plain_chat
-from tunesmith.rules.features import Features, features
+from tunesmith.rules.fast import plain_row
+from tunesmith.rules.features import Features, features, offer
 from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.read import Raw, decoded, raw_rows
 
@@ -82,10 +82,10 @@ def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Sur
 
 def _features(report: Report, number: int, raw: Raw) -> Features:
     """Raises RowError where the row can't be used."""
-    if report.kind and isinstance(raw, bytes):
-        plain = plain_chat(raw, report.kind)
+    if report.kind and not isinstance(raw, RowError):
+        plain = plain_row(raw, report.kind)
         if plain is not None:
-            return features(*plain)
+            return plain
     row = decoded(number, raw)
     kind = chat_kind(number, row)
     report.kind = report.kind or kind
@@ -94,7 +94,9 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
             number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
         )
     chat = to_chat(number, row)
-    return features(chat.messages, chat.tools)
+    found = features(chat.messages, offer(chat.tools))
+    assert found is not None
+    return found
 
 
 def _shown(text: str) -> str:

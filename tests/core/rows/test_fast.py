@@ -4,13 +4,16 @@ import copy
 import json
 from typing import Any, get_args
 
+import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.rows.chat import PAIRS, Kind, chat_kind, to_chat
+from core.rows.cells import STRUCTURED, to_row
+from core.rows.chat import PAIRS, Chat, Kind, Message, chat_kind, to_chat
 from core.rows.error import RowError
-from core.rows.fast import LONGEST_TOOLS, plain_chat
-from core.rows.features import features
+from core.rows.fast import LONGEST_TOOLS, plain_row
+from core.rows.features import ASSISTANT, CALLS, MARKS, UNTRAINED, Features, features, offer
+from core.rows.features import TOOLS as TOOLS_MARK
 from core.rows.jsonl import decode
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -97,18 +100,40 @@ def plain(content: str, **more: Any) -> dict[str, Any]:
 def test_both_paths_agree(row: dict[str, Any], ascii_only: bool) -> None:
     line = json.dumps(row, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") + b"\n"
     for kind in KINDS:
-        fast = plain_chat(line, kind)
-        if fast is None:
-            continue
-        assert chat_kind(1, row) == kind
-        messages, tools = fast
-        chat = to_chat(1, decode(1, line))
-        assert tools == chat.tools
-        assert [(m.role, m.content, m.trained, m.tool_calls, m.tool_call_id) for m in chat.messages] == [
-            ("system" if m.role == "developer" else m.role, m.content, m.trained, m.tool_calls, m.tool_call_id)
-            for m in messages
-        ]
-        assert features(messages, tools) == features(chat.messages, chat.tools)
+        fast = plain_row(line, kind)
+        if fast is not None:
+            assert chat_kind(1, row) == kind
+            agree(fast, to_chat(1, decode(1, line)))
+
+
+@settings(max_examples=1000, deadline=None, derandomize=True)
+@given(row=chats() | pairs(), as_text=st.sets(st.sampled_from(STRUCTURED)))
+def test_both_paths_agree_on_cells(row: dict[str, Any], as_text: set[str]) -> None:
+    """A table's cells, in which nulls are absent and structured values may be JSON text."""
+    cells = {key: json.dumps(value) if key in as_text else value for key, value in row.items()}
+    for kind in KINDS:
+        fast = plain_row(copy.deepcopy(cells), kind)
+        if fast is not None:
+            assert chat_kind(1, to_row(1, cells)) == kind
+            agree(fast, to_chat(1, to_row(1, cells)))
+
+
+def agree(fast: Features, chat: Chat) -> None:
+    """What a row's messages say, who says it, what is learnt, what is called: all of it is in its bytes."""
+    assert fast == features(chat.messages, offer(chat.tools))
+    said = [part for message in chat.messages for part in (mark(message), message.content, calls(message))]
+    tools = TOOLS_MARK + msgspec.json.encode(chat.tools).decode() if chat.tools else ""
+    assert fast.content.decode() == tools + "".join(said)
+    assert fast.characters == sum(len(message.content) for message in chat.messages)
+
+
+def mark(message: Message) -> str:
+    assistant = ASSISTANT if message.trained else UNTRAINED
+    return assistant if message.role == "assistant" else MARKS[message.role]
+
+
+def calls(message: Message) -> str:
+    return CALLS + msgspec.json.encode(message.tool_calls).decode() if message.tool_calls else ""
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
@@ -120,19 +145,28 @@ def test_ordinary_rows_take_the_fast_path(row: dict[str, Any]) -> None:
         to_chat(1, decode(1, line))
     except RowError:
         return
-    by_table = any(isinstance(message.get("weight"), float) for message in row.get("messages", []))
-    assert by_table or plain_chat(line, chat_kind(1, row)) is not None
+    if any(isinstance(message.get("weight"), float) for message in row.get("messages", [])):
+        return
+    kind = chat_kind(1, row)
+    assert plain_row(line, kind) is not None
+    cells = {key: json.dumps(value) if key == "tools" else value for key, value in row.items()}
+    assert plain_row(cells, kind) is not None
 
 
 def test_keys_that_come_twice_are_read_alike() -> None:
-    line = b'{"messages":[{"role":"user","role":"assistant","content":"","content":"b","weight":0,"weight":1}]}\n'
-    fast = plain_chat(line, "messages")
+    line = b'{"messages":[{"role":"assistant","content":"","content":"b","weight":0,"weight":1}]}\n'
+    fast = plain_row(line, "messages")
     assert fast is not None
-    ((message,), _) = fast
-    assert [(m.role, m.content, m.trained) for m in to_chat(1, decode(1, line)).messages] == [("assistant", "b", True)]
-    assert (message.role, message.content, message.trained) == ("assistant", "b", True)
+    agree(fast, to_chat(1, decode(1, line)))
+    assert fast.characters == 1
+
+
+def test_a_role_that_comes_twice_is_left_to_the_careful_path() -> None:
+    line = b'{"messages":[{"role":"user","role":"assistant","content":"b"}]}\n'
+    assert plain_row(line, "messages") is None
+    assert to_chat(1, decode(1, line)).messages[0].trained
 
 
 def test_tools_too_long_to_be_kept_are_left_to_the_careful_path() -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "x" * LONGEST_TOOLS}}]
-    assert plain_chat(json.dumps({**plain("x"), "tools": tools}).encode(), "messages") is None
+    assert plain_row(json.dumps({**plain("x"), "tools": tools}).encode(), "messages") is None

@@ -94,6 +94,41 @@ def test_a_quote_that_never_closes_is_not_read_to_the_end(tmp_path: Path) -> Non
     assert str(fault) == f"line 2: a row longer than {LONGEST_LINE} bytes, or a quote that never closes"
 
 
+def test_parquet_rows_come_whole_however_long_they_are_and_however_they_are_stored(tmp_path: Path) -> None:
+    """Some together, some alone: a batch with more text than one row may have is read in parts."""
+    texts = [
+        character * length for character, length in zip("aåあ" * 4, [3, 0, 10**6, 1, 2 * 10**6, 7] * 2, strict=True)
+    ]
+    rows = [{"messages": [{"role": "assistant", "content": text + "."}]} for text in texts]
+    for kind in (pyarrow.string(), pyarrow.large_string(), pyarrow.dictionary(pyarrow.int32(), pyarrow.string())):
+        contents = pyarrow.array([row["messages"][0]["content"] for row in rows]).cast(kind)
+        roles = pyarrow.array(["assistant"] * len(rows))
+        messages = pyarrow.StructArray.from_arrays([roles, contents], ["role", "content"])
+        column = pyarrow.ListArray.from_arrays(list(range(len(rows) + 1)), messages)
+        pyarrow.parquet.write_table(pyarrow.table({"messages": column}), tmp_path / "rows")
+        assert [chat for _, chat in chats(tmp_path / "rows")] == [to_chat(1, row) for row in rows]
+
+
+def test_a_parquet_row_that_is_too_long_is_a_fault_of_that_row(tmp_path: Path) -> None:
+    rows = [{"prompt": "a" * length, "completion": "b"} for length in (1, LONGEST_LINE - 1, LONGEST_LINE, 1)]
+    report = validate(write(tmp_path, parquet(rows)))
+    assert report.rows == 4
+    assert [str(fault) for fault in report.faults] == [f"line 3: longer than {LONGEST_LINE} characters"]
+
+
+def test_what_is_null_in_parquet_was_never_given(tmp_path: Path) -> None:
+    """Nested calls, which most messages have none of."""
+    arguments = {"name": "f", "arguments": "{}"}
+    calling = {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": arguments}]}
+    answer = {"role": "assistant", "content": "b", "weight": 1}
+    rows = [{"messages": [calling, {"role": "tool", "content": "4", "tool_call_id": "1"}, answer]}] * 3
+    survey = Survey()
+    report = validate(write(tmp_path, parquet(rows)), survey=survey)
+    assert (report.rows, report.faults) == (3, [])
+    assert report.figures()["duplicates"]["exact"] == 2
+    assert [chat for _, chat in chats(tmp_path / "rows")] == [to_chat(1, row) for row in rows]
+
+
 def test_a_row_group_that_says_it_is_large_is_not_decoded(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 3_000_000, pyarrow.int32()), ["x" * 200])

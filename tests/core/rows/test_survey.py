@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.rows import sketch as sketches
 from core.rows.near import near_rows, signatures
+from core.rows.personal import IPV4, SECRET, PersonalData
 from core.rows.sketch import Sketch, overlap
 from core.rows.survey import Smallest, Survey
 from core.rows.validate import validate
@@ -49,6 +52,14 @@ def test_rows_that_repeat_are_counted_however_they_are_written(tmp_path: Path) -
     spaced = json.dumps(row(text(1)), indent=None, separators=(" , ", " : ")).encode() + b"\n"
     path = write(tmp_path, jsonl([row(text(1)), row(text(2)), row(text(1))]) + spaced)
     assert validate(path, survey=Survey()).figures()["duplicates"] == {"exact": 2, "near": 0, "near_rows_compared": 2}
+
+
+def test_calls_are_the_same_in_whatever_order_their_keys_stand(tmp_path: Path) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turned = {"function": {"arguments": "{}", "name": "f"}, "type": "function", "id": "1"}
+    rows = [row("a", tool_calls=[call]), row("a", tool_calls=[turned]), row("a", tool_calls=[{**call, "id": "2"}])]
+    rows.append(row("a", tool_calls=[turned], weight=1.0))  # not for the fast path
+    assert surveyed(tmp_path, rows)[1]["duplicates"]["exact"] == 2
 
 
 def test_who_says_it_and_what_is_learnt_makes_a_row_another(tmp_path: Path) -> None:
@@ -122,6 +133,39 @@ def test_personal_data_is_found_by_row_and_never_shown(
     lines = list(range(first, first + len(found)))
     assert figures["personal_data"][category] == {"rows": len(found), "first_lines": lines}
     assert not any(value in json.dumps(figures) for value in found)
+
+
+FRAGMENTS = [
+    "10.0.0.1",
+    "1.2.3",
+    "256.1",
+    "7",
+    ".",
+    "-",
+    "_",
+    "a",
+    "é",
+    " ",
+    "\n",
+    "sk-",
+    "tsk-",
+    "AKIA",
+    "hf_",
+    "x" * 15,
+    "A1" * 9,
+]
+FRAGMENTS += ["abcdefghij0123456789", "AKIAIOSFODNN7EXAMPLE", "-----BEGIN RSA PRIVATE KEY-----"]
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(texts=st.lists(st.lists(st.sampled_from(FRAGMENTS), max_size=8).map("".join), min_size=1, max_size=4))
+def test_looking_only_where_something_can_be_finds_all_that_is_there(texts: list[str]) -> None:
+    rows = [text.encode() for text in texts]
+    starts = [sum(len(row) + 8 for row in rows[:i]) for i in range(len(rows))]
+    personal = PersonalData()
+    personal.scan(bytes(8).join(rows), starts, range(len(rows)))
+    for category, pattern in (("ipv4", IPV4), ("secret", SECRET)):
+        assert personal.found[category].first_lines == [i for i, row in enumerate(rows) if pattern.search(row)]
 
 
 def test_first_lines_are_few_and_in_order_over_many_blocks(tmp_path: Path) -> None:
