@@ -17,10 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.asked import at_least, at_most
 from benchmarks.pairs import in_turns, ratio
 from benchmarks.shapes import SHAPES
 from worker.checking import environment
 
+ASKED_RATE = 50  # MB/s
 PROMISED_BASE = 64 * 1024 * 1024  # bytes
 PROMISED_ROW = 16  # bytes
 ROOT = Path(__file__).parent.parent
@@ -35,7 +37,7 @@ class Child:
     peak: int
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shapes", nargs="*", choices=[[], *SHAPES], metavar="SHAPE")
     parser.add_argument("--pairs", type=int, default=3)
@@ -44,12 +46,15 @@ def main() -> None:
     print(
         f"{'shape':18} {'rows':>9} {'MB':>5} {'bytes/row':>9} {'MB/s':>5}  bare MB/s, ratio       peak (promised) MiB"
     )
+    reached: list[bool] = []
     for name in options.shapes or SHAPES:
         with tempfile.TemporaryDirectory() as folder:
-            measure(name, Path(folder) / "rows", pairs=options.pairs)
+            reached.append(measure(name, Path(folder) / "rows", pairs=options.pairs))
+    return 0 if all(reached) else 1
 
 
-def measure(name: str, path: Path, *, pairs: int) -> None:
+def measure(name: str, path: Path, *, pairs: int) -> bool:
+    """Whether rate and memory are what was asked for."""
     rows = SHAPES[name].rows
     size = int(shapes("write", name, rows, path)) / 1e6
     peaks: list[int] = []
@@ -69,6 +74,8 @@ def measure(name: str, path: Path, *, pairs: int) -> None:
         f"{ratio(measured)}  {max(peaks) / 2**20:.1f} ({promised / 2**20:.1f})",
         flush=True,
     )
+    fast = at_least("MB/s", ours, ASKED_RATE)
+    return at_most("MiB", max(peaks) / 2**20, promised / 2**20) and fast
 
 
 def shapes(*arguments: object) -> bytes:
@@ -89,4 +96,4 @@ def run(module: str, *arguments: object) -> Child:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
