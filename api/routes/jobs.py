@@ -58,7 +58,7 @@ def list_jobs(
         metadata=metadata, status=one_of("status", status, STATES), method=method, model=model, project_id=project_id
     )
     page = repository.jobs(session, owner=owner, wanted=wanted, after=after, limit=limit)
-    jobs = [JobObject.of(session, job) for job in page.items]
+    jobs = JobObject.many(session, page.items)
     return as_json(ListPage[JobObject](data=jobs, has_more=page.has_more))
 
 

@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -6,7 +7,8 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.schemas.page import unix, unix_or_none
-from core.models import Artifact, Checkpoint, Event, Job, LogChunk, Project
+from core.access.repository import organization_ids
+from core.models import Artifact, Checkpoint, Event, Job, LogChunk
 from core.registry.service import model_name
 
 
@@ -62,6 +64,16 @@ class JobObject(BaseModel):
 
     @classmethod
     def of(cls, session: Session, job: Job) -> "JobObject":
+        return cls.many(session, [job])[0]
+
+    @classmethod
+    def many(cls, session: Session, jobs: Sequence[Job]) -> list["JobObject"]:
+        """Those of a page; of all their projects together one query."""
+        organizations = organization_ids(session, project_ids={job.project_id for job in jobs}) if jobs else {}
+        return [cls._of(job, organization_id=organizations[job.project_id]) for job in jobs]
+
+    @classmethod
+    def _of(cls, job: Job, *, organization_id: str) -> "JobObject":
         method = _method_as_run(job)
         return cls(
             id=job.id,
@@ -70,7 +82,7 @@ class JobObject(BaseModel):
             estimated_finish=unix_or_none(job.estimated_finish),
             model=job.model,
             fine_tuned_model=job.fine_tuned_model,
-            organization_id=session.get_one(Project, job.project_id).organization_id,
+            organization_id=organization_id,
             status=job.status,
             training_file=job.training_file_id,
             validation_file=job.validation_file_id,

@@ -23,6 +23,12 @@ def organization_of_project(session: Session, project_id: str) -> Organization:
     return session.scalars(statement.where(Project.id == project_id)).one()
 
 
+def organization_ids(session: Session, *, project_ids: set[str]) -> dict[str, str]:
+    """The organisation of each project."""
+    rows = session.execute(select(Project.id, Project.organization_id).where(Project.id.in_(project_ids)))
+    return {row.id: row.organization_id for row in rows}
+
+
 def _is_live() -> tuple[ColumnElement[bool], ...]:
     return ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
 
