@@ -131,9 +131,20 @@ def migrate() -> None:
     upgrade(get_settings().database_url)
 
 
+def _checked_name(name: str | None) -> str | None:
+    """It goes into lists and messages, a line each."""
+    if name is not None and not (0 < len(name) <= 64 and name.isprintable() and name == name.strip()):
+        raise typer.BadParameter(
+            "a project's name has 1 to 64 characters, none of them invisible at its ends or inside"
+        )
+    return name
+
+
 @keys.command("create")
 def create_key(
-    project: Annotated[str | None, typer.Option(help="Created where it does not exist yet.")] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Created where it does not exist yet.", callback=_checked_name)
+    ] = None,
     operator: Annotated[bool, typer.Option("--operator", help="A key that sees every project.")] = False,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     data_dir: DataDir = DEFAULT,
@@ -158,7 +169,7 @@ def list_projects(data_dir: DataDir = DEFAULT) -> None:
 
 
 @projects.command("create")
-def create_project(name: Annotated[str, typer.Argument()], data_dir: DataDir = DEFAULT) -> None:
+def create_project(name: Annotated[str, typer.Argument(callback=_checked_name)], data_dir: DataDir = DEFAULT) -> None:
     """Create a project and show it; one that is there already stays as it is."""
     with _database(data_dir) as session:
         organization = get_settings().organization_name

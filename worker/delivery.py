@@ -29,7 +29,7 @@ def run_next(context: Context, slot: Slot) -> bool:
         ):
             outcome = send(message, private=context.settings.webhook_private_targets)
         with session_scope(context.engine) as session:
-            claims.finish(session, token=token, lease=context.lease, outcome=outcome)
+            claims.finish(session, token=token, lease=context.lease, url=message.url, outcome=outcome)
     except Replaced as error:
         log.info("%s", error)
     except TRANSIENT as error:

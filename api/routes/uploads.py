@@ -109,11 +109,11 @@ def complete_upload(
         if plan is None:
             return once.keep(_shown(session, repository.get(session, owner=owner, upload_id=upload_id)))
     # No transaction, and so no hold on the key, while bytes move: of two at once the second finds the first one's file.
-    stored = service.join(storage, plan)
+    joined = service.join(storage, plan)
     with committing_once(
         engine, storage, owner=owner, key=idempotency_key, request_sha256=seen, object_key=plan.object_key
     ) as once:
-        upload = service.complete(once.session, owner=owner, upload_id=upload_id, plan=plan, stored=stored)
+        upload = service.complete(once.session, owner=owner, upload_id=upload_id, plan=plan, joined=joined)
         answer = once.keep(_shown(once.session, upload))
     if upload.file_id != plan.file_id:
         storage.delete(plan.object_key)

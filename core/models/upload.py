@@ -1,6 +1,6 @@
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, Owned
@@ -25,3 +25,6 @@ class Upload(Owned, Base):
     # Seconds that the file lives once it is made; null: for ever.
     file_expires_after: Mapped[int | None] = mapped_column(BigInteger)
     file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"))
+    # Of what the file was made, and what came of it: who completes it again must mean the same.
+    part_ids: Mapped[list[str] | None] = mapped_column(ARRAY(String))
+    md5: Mapped[str | None]

@@ -46,6 +46,14 @@ class Plan:
     md5: str | None
 
 
+@dataclass(frozen=True)
+class Joined:
+    """The one object that the parts have become."""
+
+    entry: Entry
+    md5: str
+
+
 def create(session: Session, *, owner: Owner, settings: Settings, spec: UploadSpec) -> Upload:
     """Announce a file. Its parts have to come, and be completed, before the upload expires."""
     if spec.bytes > settings.upload_max_bytes:
@@ -119,13 +127,15 @@ def plan(session: Session, *, owner: Owner, upload_id: str, spec: CompletionSpec
     """What to join; None where the upload is complete already.
 
     Raises:
-        InvalidState: it is cancelled, or has expired.
+        InvalidState: it is cancelled, has expired, or was made of other parts.
+        WrongDigest: it is complete, and the client's md5 is another.
         NotFound: it has no such part.
         InvalidRequest: a part is named twice.
         WrongSize: the parts do not sum up to what was announced.
     """
     upload = repository.get(session, owner=owner, upload_id=upload_id, lock=True)
     if upload.status == "completed":
+        _require_same(upload, part_ids=spec.part_ids, md5=spec.md5)
         return None
     _require_pending(upload, to="be completed")
     found = repository.parts(session, upload_id=upload.id, ids=spec.part_ids)
@@ -143,7 +153,7 @@ def plan(session: Session, *, owner: Owner, upload_id: str, spec: CompletionSpec
     return Plan(file_id, key, upload.filename, entries, spec.md5)
 
 
-def join(storage: Storage, plan: Plan) -> Entry:
+def join(storage: Storage, plan: Plan) -> Joined:
     """Make one object of the parts, read it back, and answer what it holds. Memory: one part of the store's.
 
     Raises:
@@ -161,21 +171,22 @@ def join(storage: Storage, plan: Plan) -> Entry:
                 raise IntegrityError(
                     f"part {part.name} is not what was uploaded; send it again, and complete with that"
                 )
-        if plan.md5 is not None and plan.md5.lower() != whole.hexdigest():
-            raise WrongDigest(f"md5: the parts make {whole.hexdigest()}, not {plan.md5.lower()}", param="md5")
+        _check_md5(plan.md5, whole.hexdigest())
     stored = Entry(name=plan.filename, bytes=writer.bytes, sha256=writer.sha256)
     storage.confirm(plan.object_key, stored)
-    return stored
+    return Joined(stored, whole.hexdigest())
 
 
-def complete(session: Session, *, owner: Owner, upload_id: str, plan: Plan, stored: Entry) -> Upload:
+def complete(session: Session, *, owner: Owner, upload_id: str, plan: Plan, joined: Joined) -> Upload:
     """Make a file of the joined object. Where another request was faster, its file stays the upload's only one.
 
     Raises:
-        InvalidState: the upload was cancelled meanwhile.
+        InvalidState: the upload was cancelled meanwhile, or completed with other parts.
     """
+    part_ids = [part.name for _, part in plan.parts]
     upload = repository.get(session, owner=owner, upload_id=upload_id, lock=True)
     if upload.status == "completed":
+        _require_same(upload, part_ids=part_ids, md5=plan.md5)
         return upload
     _require_pending(upload, to="be completed")
     file = files.create(
@@ -184,13 +195,27 @@ def complete(session: Session, *, owner: Owner, upload_id: str, plan: Plan, stor
         file_id=plan.file_id,
         filename=upload.filename,
         purpose=upload.purpose,
-        stored=stored,
+        stored=joined.entry,
         object_key=plan.object_key,
         expires_after=upload.file_expires_after,
     )
     upload.status, upload.file_id = "completed", file.id
+    upload.part_ids, upload.md5 = part_ids, joined.md5
     session.flush()
     return upload
+
+
+def _require_same(upload: Upload, *, part_ids: list[str], md5: str | None) -> None:
+    """A repetition is answered, anything else would be told that all is well."""
+    if upload.part_ids is not None and upload.part_ids != part_ids:
+        raise InvalidState(f"upload {upload.id} is completed, with other parts or in another order", param="part_ids")
+    if upload.md5 is not None:
+        _check_md5(md5, upload.md5)
+
+
+def _check_md5(given: str | None, found: str) -> None:
+    if given is not None and given.lower() != found:
+        raise WrongDigest(f"md5: the parts make {found}, not {given.lower()}", param="md5")
 
 
 def _project_of(upload: Upload, owner: Owner) -> Owner:

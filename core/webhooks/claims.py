@@ -80,22 +80,26 @@ def _hold(session: Session, *, token: int, lease: float) -> WebhookDelivery:
     return delivery
 
 
-def finish(session: Session, *, token: int, lease: float, outcome: Outcome) -> None:
+def finish(session: Session, *, token: int, lease: float, url: str, outcome: Outcome) -> None:
     """Write how a try has ended: the event is delivered, given up, or tried again after a pause.
 
-    A receiver that answers 410 wants no more: its endpoint is disabled, and what it still waits for is given up.
+    A receiver that answers 410 wants no more: its endpoint is disabled, and what it still waits for is given up; unless
+    the endpoint has another URL by now.
+
+    Args:
+        url: where the try went.
 
     Raises:
         Replaced: the token is no longer the delivery's.
     """
-    if outcome.status_code == GONE:
-        _disable_endpoint(session, token=token)  # first: an endpoint is locked before its deliveries
+    # First: an endpoint is locked before its deliveries.
+    gone = outcome.status_code == GONE and _disable_endpoint(session, token=token, url=url)
     delivery = _hold(session, token=token, lease=lease)
     delivery.token = delivery.lease_expires_at = None
     delivery.status_code, delivery.reason = outcome.status_code, outcome.reason
     if outcome.delivered:
         _end(delivery, status="delivered")
-    elif outcome.status_code == GONE:
+    elif gone:
         _give_up(session, endpoint_id=delivery.endpoint_id)
     elif delivery.tries > len(PAUSES):
         _end(delivery, status="failed")
@@ -104,9 +108,16 @@ def finish(session: Session, *, token: int, lease: float, outcome: Outcome) -> N
         delivery.deliver_at = func.now() + timedelta(seconds=pause)
 
 
-def _disable_endpoint(session: Session, *, token: int) -> None:
+def _disable_endpoint(session: Session, *, token: int, url: str) -> bool:
+    """False where the endpoint has another URL by now."""
     told = select(WebhookDelivery.endpoint_id).where(WebhookDelivery.token == token).scalar_subquery()
-    session.execute(update(WebhookEndpoint).where(WebhookEndpoint.id == told).values(disabled_at=func.now()))
+    disabled = session.scalar(
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.id == told, WebhookEndpoint.url == url)
+        .values(disabled_at=func.now())
+        .returning(WebhookEndpoint.id)
+    )
+    return disabled is not None
 
 
 def _give_up(session: Session, *, endpoint_id: str) -> None:

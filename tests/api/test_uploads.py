@@ -55,6 +55,8 @@ def test_parts_become_a_file_in_the_order_that_is_named(
     assert done["file"]["sha256"] == hashlib.sha256(WHOLE).hexdigest()
     assert http.get(f"/v1/files/{done['file']['id']}/content").content == WHOLE
     assert complete(http, upload_id, part_ids).json() == done
+    assert complete(http, upload_id, part_ids[::-1]).json()["error"]["param"] == "part_ids"
+    assert complete(http, upload_id, part_ids, md5="0" * 32).json()["error"]["code"] == "upload_md5_mismatch"
     assert http.get(f"/v1/uploads/{upload_id}").json() == done
     assert send(http, upload_id, b"x").json()["error"]["code"] == "invalid_state"
     assert http.post(f"/v1/uploads/{upload_id}/cancel").status_code == 400

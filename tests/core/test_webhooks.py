@@ -22,6 +22,7 @@ from tests.conftest import ProjectKey
 from tests.core.factories import make_job
 from tests.stack import eventually
 
+URL = "https://a.example/hook"
 LIMITS = Limits(lease=0, max_losses=2, max_faults=9)
 OK, BROKEN = Outcome(status_code=204), Outcome(status_code=503)
 
@@ -30,10 +31,14 @@ def make_endpoint(
     session: Session,
     project: ProjectKey,
     *,
-    url: str = "https://a.example/hook",
+    url: str = URL,
     types: tuple[EventType, ...] = EVENT_TYPES,
 ) -> WebhookEndpoint:
     return service.create(session, owner=project.owner, name="mine", url=url, event_types=list(types), private=False)
+
+
+def finish(session: Session, *, token: int, outcome: Outcome, url: str = URL) -> None:
+    claims.finish(session, token=token, lease=60, url=url, outcome=outcome)
 
 
 def end_job(session: Session, project: ProjectKey, *, status: str = "cancelled") -> Job:
@@ -109,9 +114,9 @@ def test_an_endpoint_has_one_try_at_a_time_and_endpoints_take_turns(session: Ses
         tokens[message.url] = token
     assert set(tokens) == {"https://dead.example", "https://alive.example"}
     assert claims.claim(session, lease=60) is None
-    claims.finish(session, token=tokens["https://dead.example"], lease=60, outcome=BROKEN)
+    finish(session, token=tokens["https://dead.example"], outcome=BROKEN)
     assert claim(session)[1].url == "https://dead.example"
-    claims.finish(session, token=tokens["https://alive.example"], lease=60, outcome=OK)
+    finish(session, token=tokens["https://alive.example"], outcome=OK)
     assert claim(session)[1].url == "https://alive.example"
     assert [d.tries for d in deliveries(session) if d.endpoint_id == dead.id] == [1, 1, 0, 0, 0]
 
@@ -131,7 +136,7 @@ def test_failed_tries_pause_longer_and_longer_and_end_after_three_days(session: 
     for pause in (*claims.PAUSES, None):
         token, message = claim(session)
         ids.add(message.id)
-        claims.finish(session, token=token, lease=60, outcome=BROKEN)
+        finish(session, token=token, outcome=BROKEN)
         (delivery,) = deliveries(session)
         assert (delivery.token, delivery.status_code, delivery.reason) == (None, 503, None)
         assert claims.claim(session, lease=60) is None
@@ -157,12 +162,12 @@ def test_a_lost_try_is_given_back_at_once_and_a_stale_one_writes_nothing(session
     assert (current > stale, again.id, again.body()) == (True, first.id, first.body())
     for write in (
         lambda: claims.heartbeat(session, token=stale, lease=60),
-        lambda: claims.finish(session, token=stale, lease=60, outcome=OK),
-        lambda: claims.finish(session, token=stale, lease=60, outcome=Outcome(status_code=410)),
+        lambda: finish(session, token=stale, outcome=OK),
+        lambda: finish(session, token=stale, outcome=Outcome(status_code=410)),
     ):
         with pytest.raises(Replaced):
             write()
-    claims.finish(session, token=current, lease=60, outcome=OK)
+    finish(session, token=current, outcome=OK)
     (delivery,) = deliveries(session)
     assert (delivery.status, delivery.tries, delivery.status_code) == ("delivered", 2, 204)
 
@@ -183,7 +188,7 @@ def test_gone_disables_the_endpoint_and_a_url_enables_it(session: Session, proje
     endpoint = make_endpoint(session, project)
     for _ in range(2):
         end_job(session, project)
-    claims.finish(session, token=claim(session)[0], lease=60, outcome=Outcome(status_code=410))
+    finish(session, token=claim(session)[0], outcome=Outcome(status_code=410))
     told = deliveries(session)
     assert [(d.status, d.status_code, d.ended_at is not None) for d in told] == [
         ("failed", 410, True),
@@ -204,13 +209,24 @@ def test_gone_disables_the_endpoint_and_a_url_enables_it(session: Session, proje
     assert [d.status for d in deliveries(session)] == ["failed", "failed", "pending"]
 
 
+def test_gone_from_a_url_that_is_the_endpoints_no_more_disables_nothing(session: Session, project: ProjectKey) -> None:
+    endpoint = make_endpoint(session, project)
+    end_job(session, project)
+    token, message = claim(session)
+    endpoint.url = "https://moved.example"
+    session.flush()
+    finish(session, token=token, url=message.url, outcome=Outcome(status_code=410))
+    assert endpoint.disabled_at is None
+    assert [(d.status, d.tries) for d in deliveries(session)] == [("pending", 1)]
+
+
 def test_an_endpoint_that_is_deleted_while_it_is_told(session: Session, project: ProjectKey) -> None:
     endpoint = make_endpoint(session, project)
     end_job(session, project)
     token, _ = claim(session)
     service.delete(session, owner=project.owner, endpoint_id=endpoint.id)
     with pytest.raises(Replaced):
-        claims.finish(session, token=token, lease=60, outcome=OK)
+        finish(session, token=token, outcome=OK)
     assert deliveries(session) == []
 
 
@@ -219,7 +235,7 @@ def test_what_ended_a_week_ago_is_forgotten(session: Session, project: ProjectKe
     for _ in range(3):
         end_job(session, project)
     for days, outcome in ((8, OK), (6, OK)):
-        claims.finish(session, token=claim(session)[0], lease=60, outcome=outcome)
+        finish(session, token=claim(session)[0], outcome=outcome)
         deliveries(session)
         ended = WebhookDelivery.status == "delivered", WebhookDelivery.ended_at == func.now()
         session.execute(update(WebhookDelivery).where(*ended).values(ended_at=func.now() - timedelta(days=days)))

@@ -44,6 +44,9 @@ def test_projects_are_made_listed_and_limited(
         (("set", "default", "--rate-limit-per-minute", "-1"), 2, "given '-1'"),
         (("set", "default", "--rate-limit-per-minute", "many"), 2, "given 'many'"),
         (("set", "default"), 2, "--rate-limit-per-minute"),
+        (("create", ""), 2, "1 to 64 characters"),
+        (("create", "a\nb"), 2, "1 to 64 characters"),
+        (("create", "x" * 65), 2, "1 to 64 characters"),
     ],
 )
 def test_what_projects_refuses(

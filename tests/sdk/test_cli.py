@@ -67,8 +67,9 @@ def test_tables_for_people_and_json_for_programs(script: Script) -> None:
     table = cli(script, "jobs", "list").stdout.splitlines()
     assert len(table) == 2
     assert table[1].split() == ["ftjob-1", "queued", "m", name]
-    (job,) = json.loads(cli(script, "--format", "json", "jobs", "list").stdout)
-    assert job["fine_tuned_model"] == name
+    for arguments in (("--format", "json", "jobs", "list"), ("jobs", "list", "--format=json")):
+        (job,) = json.loads(cli(script, *arguments).stdout)
+        assert job["fine_tuned_model"] == name
 
 
 def test_a_preview_in_a_pipe_breaks_no_line(script: Script) -> None:

@@ -193,6 +193,16 @@ def test_a_refused_job_leaves_no_file_that_it_has_sent(
     assert files.made == 2
 
 
+def test_a_file_that_cannot_be_read_leaves_none_of_the_other(
+    script: Script, client: Tunesmith, path: Path, tmp_path: Path
+) -> None:
+    files = Files(400)
+    script.respond = files.respond
+    with pytest.raises(FileNotFoundError):
+        client.fine_tuning.jobs.create(model="m", training_file=path, validation_file=tmp_path / "none")
+    assert (files.made, files.deleted) == (1, ["file-1"])
+
+
 def test_a_refused_job_of_the_async_twin_or_the_command_line_leaves_none(
     script: Script, client: Tunesmith, path: Path, other: Path
 ) -> None:

@@ -75,7 +75,7 @@ for command in (usage.usage, login.login, login.completion):
 def main() -> NoReturn:
     """Run the command line; ends the process, with an exit status by the class of error."""
     try:
-        sys.exit(app.main(prog_name="tunesmith", standalone_mode=False))
+        sys.exit(app.main(_format_first(sys.argv[1:]), prog_name="tunesmith", standalone_mode=False))
     except click.exceptions.Abort:
         sys.exit(INTERRUPTED)
     except click.ClickException as wrong:
@@ -89,6 +89,17 @@ def main() -> NoReturn:
         sys.exit(0)
     except Exception as error:
         sys.exit(_report(error))
+
+
+def _format_first(arguments: list[str]) -> list[str]:
+    """`--format` belongs to the program, and works behind the verb as well: that is where people write it."""
+    for at, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument.partition("=")[0] == "--format":
+            end = at + (1 if "=" in argument else 2)
+            return [*arguments[at:end], *arguments[:at], *arguments[end:]]
+    return arguments
 
 
 def _report(error: Exception) -> int:

@@ -81,7 +81,7 @@ class AsyncJobs(AsyncResource):
         """Create a job from a spec, from fields as keywords, or from both, where the keywords win.
 
         A `training_file` or `validation_file` that is a `Path` is uploaded first, and deleted again where the server
-        then refuses the job; a string is a file's id.
+        then refuses the job, or the other one can't be read; a string is a file's id.
 
         Args:
             idempotency_key: two calls with the same key make one job; else every call has its own.
@@ -95,8 +95,8 @@ class AsyncJobs(AsyncResource):
             sent = await self._body(spec, fields, uploaded)
             path = "/fine_tuning/jobs"
             answer = await self._transport.request("POST", path, body=sent, idempotency_key=idempotency_key)
-        except APIStatusError as error:
-            if refused(error):
+        except (APIStatusError, OSError) as error:
+            if isinstance(error, OSError) or refused(error):  # the other file can't be read, or the job can't be made
                 await self._delete(uploaded)
             raise
         return parse(Job, answer)
