@@ -159,7 +159,7 @@ def test_deliveries_tell_where_they_stand(http: httpx.Client, project: ProjectKe
             claimed = claims.claim(session, lease=60)
             assert claimed is not None
             session.flush()
-            claims.finish(session, token=claimed[0], lease=60, outcome=outcome)
+            claims.finish(session, token=claimed[0], lease=60, url=claimed[1].url, outcome=outcome)
     first = http.get(url, params={"limit": 2}).json()
     rest = http.get(url, params={"limit": 2, "after": first["last_id"]}).json()
     told = rest["data"] + first["data"][::-1]
