@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def measure(task: MeasureTask) -> Measured:
     if task.validation_file:
         validation = _read(task.validation_file, tokenizer, limit, look=survey.look_at_validation).rows()
     lengths = _read(task.training_file, tokenizer, limit, look=survey.look)
-    known = lengths.of_rows()
+    known = lengths.known
     chosen = resolve(task.options, rows=lengths.total)
     return Measured(
         exact=lengths.sample.is_whole,
@@ -131,7 +132,6 @@ class Lengths:
         )
 
     def rows(self) -> RowFigures:
-        known = self.of_rows()
         bad = [length for length in (*self.long, *self.others) if not self._fits(length)]
         return RowFigures(
             total=self.total,
@@ -140,11 +140,12 @@ class Lengths:
             too_long_is_exact=self.sample.long_is_whole or self.sample.is_whole,
             unusable=self._count(lambda length: length.tokens is None),
             examples=[self._example(length) for length in sorted(bad, key=_index)[:MOST_EXAMPLES]],
-            median=sorted(known)[len(known) // 2] if known else 0,
-            longest=max(known, default=0),
+            median=sorted(self.known)[len(self.known) // 2] if self.known else 0,
+            longest=max(self.known, default=0),
         )
 
-    def of_rows(self) -> list[int]:
+    @cached_property
+    def known(self) -> list[int]:
         """Tokens of every row that fits, in the file's order; of a sample, as many as there are, drawn from it."""
         fit = [length for length in self.others if self._fits(length)]
         long = [length for length in self.long if self._fits(length)]

@@ -53,9 +53,11 @@ def _fatal(measured: Measured, memory: Memory, *, gpus: int | None) -> Iterator[
     if measured.plan.packing is None and measured.rows.too_long:
         yield Warning("all_rows_too_long", f"every row has more than {limit} tokens", length)
     else:
-        yield from _unfit(measured.rows, limit=limit, param="training_file")
+        yield from _too_long(measured.rows, limit=limit, param="training_file")
+    yield from _unusable(measured.rows, param="training_file")
     if measured.validation_rows:
-        yield from _unfit(measured.validation_rows, limit=limit, param="validation_file")
+        yield from _too_long(measured.validation_rows, limit=limit, param="validation_file")
+        yield from _unusable(measured.validation_rows, param="validation_file")
     known = [device for device in memory.devices if device.fits is not None]
     if known and not any(device.fits for device in known):
         yield Warning("memory", "no worker that runs now has as much memory as the job needs", "model")
@@ -63,12 +65,15 @@ def _fatal(measured: Measured, memory: Memory, *, gpus: int | None) -> Iterator[
         yield Warning("no_gpu", "no worker that runs now has a GPU: the job would wait for one", "resources.gpus")
 
 
-def _unfit(rows: RowFigures, *, limit: int, param: str) -> Iterator[Warning]:
+def _too_long(rows: RowFigures, *, limit: int, param: str) -> Iterator[Warning]:
     if rows.too_long:
         count = f"{'' if rows.too_long_is_exact else 'about '}{rows.too_long} rows"
         lines = _lines(example for example in rows.examples if example.tokens is not None)
         message = f"{count} of the {param} have more than {limit} tokens (line {lines}): the job would be refused"
         yield Warning("rows_too_long", message, "method.supervised.max_length")
+
+
+def _unusable(rows: RowFigures, *, param: str) -> Iterator[Warning]:
     if rows.unusable:
         lines = _lines(example for example in rows.examples if example.tokens is None)
         message = f"{rows.unusable} rows do not suit the model's chat template (line {lines}): the job would be refused"

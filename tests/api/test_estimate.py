@@ -233,6 +233,15 @@ def test_rows_that_are_too_long_are_counted_and_shown(
     assert (answer.json()["steps"], answer.json()["tokens"]["total"]) == (0, 0)
 
 
+def test_rows_that_are_too_long_hide_none_that_the_template_refuses(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card("{% if 'bad' in messages[0].content %}{{ raise_exception('no') }}{% endif %}" + CHATML)
+    file_id = processed(http, engine, [chat("a" * 200, "b"), chat("bad", "b")])
+    answer = estimate(http, file_id, method=supervised(max_length=100))
+    assert {"all_rows_too_long", "template_refuses_rows"} <= codes(answer)
+
+
 def test_templates_that_drop_what_rows_have(
     http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
 ) -> None:
