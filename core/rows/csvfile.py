@@ -28,7 +28,7 @@ def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | 
             for cells in reader:
                 number = text.end_row()
                 if len(cells) == len(header):
-                    row = dict(zip(header, cells, strict=True))
+                    row = dict(zip(header, cells))  # noqa: B905 - their number was just compared
                     for key in structured:
                         if not row[key]:
                             del row[key]
@@ -63,21 +63,17 @@ class _Text:
         self._line = self._row_bytes = 0
         self.row_line = 1
 
-    def __iter__(self) -> "_Text":
-        return self
-
-    def __next__(self) -> str:
-        line = self._file.readline(LONGEST_LINE + 1)
-        if not line:
-            raise StopIteration
-        self._line += 1
-        self._row_bytes += len(line)
-        if self._row_bytes > LONGEST_LINE:
-            raise RowError(self.row_line, "", f"a row longer than {LONGEST_LINE} bytes, or a quote that never closes")
-        try:
-            return (line.removeprefix(BYTE_ORDER_MARK) if self._line == 1 else line).decode()
-        except UnicodeDecodeError:
-            raise RowError(self._line, "", "not valid UTF-8") from None
+    def __iter__(self) -> Iterator[str]:
+        while line := self._file.readline(LONGEST_LINE + 1):
+            self._line += 1
+            self._row_bytes += len(line)
+            if self._row_bytes > LONGEST_LINE:
+                words = f"a row longer than {LONGEST_LINE} bytes, or a quote that never closes"
+                raise RowError(self.row_line, "", words)
+            try:
+                yield (line.removeprefix(BYTE_ORDER_MARK) if self._line == 1 else line).decode()
+            except UnicodeDecodeError:
+                raise RowError(self._line, "", "not valid UTF-8") from None
 
     def end_row(self) -> int:
         """The line on which the row that was just read began; the next one begins behind it."""

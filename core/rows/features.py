@@ -76,25 +76,26 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
     parts = [TOOLS, offered.text] if offered.text else []
     characters, last, empty, refused, called = 0, None, False, False, set()
     for message in messages:
-        role, content, calls = message.role, message.content, message.tool_calls
+        role, content = message.role, message.content
         if type(content) is not str:
-            if content is None and calls is None:
+            if content is None and message.tool_calls is None:
                 return None
             content = "".join([part.text for part in content or ()])
         characters += len(content)
         if role != "assistant":
-            if message.tool_call_id is not None and message.tool_call_id not in called:
+            if role == "tool" and message.tool_call_id not in called:
                 return None
-            parts += (MARKS[role], content)
+            parts.append(MARKS[role] + content)
             continue
+        calls = message.tool_calls
         silent = calls is None and (not content or content.isspace())
         empty = empty or silent
         if message.trained:
             if silent:
                 return None
             last = len(parts)
-            refused = refused or (content[:1] in FIRST and _refuses(content))
-        parts += (ASSISTANT if message.trained else UNTRAINED, content)
+            refused = refused or _refuses(content)
+        parts.append((ASSISTANT if message.trained else UNTRAINED) + content)
         if calls is not None:
             calls = _calls(calls, offered)
             called.update([call.id for call in calls])
@@ -103,6 +104,15 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
         return None
     prompt = "".join(parts[:last]).encode()
     return Features(prompt + "".join(parts[last:]).encode(), prompt, characters, empty, refused)
+
+
+def pair_features(asked: str, answered: str) -> Features | None:
+    """What `features` finds in a user's message and an answer, at half the cost."""
+    if not answered or answered.isspace():
+        return None
+    prompt = f"{MARKS['user']}{asked}".encode()
+    answer = f"{ASSISTANT}{answered}".encode()
+    return Features(prompt + answer, prompt, len(asked) + len(answered), False, _refuses(answered))
 
 
 def _calls(calls: Sequence[Any], offered: Offer) -> list[Call]:
@@ -122,4 +132,4 @@ def _json(value: Any) -> str:
 
 
 def _refuses(content: str) -> bool:
-    return content[:OPENING].lstrip().lower().replace("’", "'").startswith(REFUSALS)
+    return content[:1] in FIRST and content[:OPENING].lstrip().lower().replace("’", "'").startswith(REFUSALS)

@@ -20,12 +20,13 @@ Signatures = NDArray[np.uint16]  # [rows, BINS]
 
 def signatures(block: bytes, starts: NDArray[np.int64]) -> tuple[Signatures, NDArray[np.int64]]:
     """Signatures of a block's rows, and how many shingles each one has: [rows, BINS], [rows]."""
-    text = np.frombuffer(b" " + block.lower() + bytes(SHINGLE), np.uint8)
+    text = np.frombuffer(b" " + block + bytes(SHINGLE), np.uint8)
     visible = text[:-SHINGLE] > 32
     # A word starts where something visible follows a blank; every character beyond Latin script is one.
     starts_word = (visible[1:] > visible[:-1]) | (text[1:-SHINGLE] >= 0xC0)
     at = np.flatnonzero(starts_word)
-    windows = np.ndarray((len(block),), "<u8", text, 1, (1,))
+    lower = text | np.uint8(0x20)  # of letters; what else it makes alike makes no difference
+    windows = np.ndarray((len(block),), "<u8", lower.data, 1, (1,))
     hashed = windows[at] * FACTOR
     shingles = np.diff(np.searchsorted(at, np.append(starts, len(block))))
     row = np.repeat(np.arange(len(starts)), shingles)

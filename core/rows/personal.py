@@ -33,8 +33,6 @@ DIGIT_GAP = 4  # bytes between two digits of one cluster, at most
 ADDRESS_DOTS = 3  # of an IPv4 address
 MANY_DIGITS = 9  # so many have all the others
 LONG_WORD = 20  # bytes; no secret is shorter
-# For `bytes.translate`: 1 for what secrets are made of, 0 for all else.
-IN_SECRETS = bytes(chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "-_") for byte in range(256))
 AROUND = 20  # bytes before or behind a cluster that may belong to an IBAN
 
 
@@ -77,7 +75,7 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
             yield from (("ipv4", match.start()) for match in IPV4.finditer(block, start, end + 2))
         if digits >= MANY_DIGITS:
             yield from _numbers(block, start, end, digits)
-    for start, end in _long_words(block):
+    for start, end in _long_words(data):
         match = SECRET.search(block, start, end)
         if match:
             yield "secret", match.start()
@@ -88,9 +86,10 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
         at = block.find(b"-----BEGIN", at + 1)
 
 
-def _long_words(block: bytes) -> list[tuple[int, int]]:
-    """(start, end) of each run of LONG_WORD or more of the bytes that secrets are made of."""
-    inside = np.frombuffer(block.translate(IN_SECRETS), np.bool_)
+def _long_words(data: NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """(start, end) of each run of LONG_WORD or more of the bytes that secrets are made of, and of a few others."""
+    # From "-" to "9" and from "A" to "z": two comparisons, where each of the bytes would need a table.
+    inside = (data - np.uint8(45) < 13) | (data - np.uint8(65) < 58)
     # Most words are short: whether the next 2, 4, 8, 16 bytes are inside costs less to know than where words end.
     width = 1
     while 2 * width <= LONG_WORD:

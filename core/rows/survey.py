@@ -114,7 +114,8 @@ class Survey:
 
 
 def _hashes(texts: list[bytes]) -> NDArray[np.uint64]:
-    return np.array([xxhash.xxh3_64_intdigest(text) for text in texts], np.uint64)
+    digests = b"".join([xxhash.xxh3_64_digest(text) for text in texts])
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
 class Smallest:

@@ -13,7 +13,7 @@ import msgspec
 from tunesmith.rules import tools
 from tunesmith.rules.chat import PAIRS, Kind
 from tunesmith.rules.error import RowError
-from tunesmith.rules.features import NOTHING, Features, Offer, features, offer
+from tunesmith.rules.features import NOTHING, Features, Offer, features, offer, pair_features
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
@@ -86,24 +86,9 @@ class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     parallel_tool_calls: bool | None = None
 
 
-class PromptCompletion(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    prompt: str
-    completion: str
-
-
-class InstructionResponse(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    instruction: str
-    response: str
-
-
-Row = PlainChat | PromptCompletion | InstructionResponse
-ROWS: dict[Kind, type[Row]] = {
-    "messages": PlainChat,
-    "prompt_completion": PromptCompletion,
-    "instruction_response": InstructionResponse,
-}
-DECODERS = {kind: msgspec.json.Decoder(row) for kind, row in ROWS.items()}
+_chat = msgspec.json.Decoder(PlainChat)
 _messages = msgspec.json.Decoder(list[Message])
+_texts = msgspec.json.Decoder(dict[str, str])
 
 
 def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
@@ -113,23 +98,24 @@ def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
         raw: a line of JSON, or a table's cells.
     """
     try:
-        row: Any = DECODERS[kind].decode(raw) if isinstance(raw, bytes) else _from_cells(raw, kind)
         if kind == "messages":
-            return features(row.messages, NOTHING if row.tools is NO_TOOLS else _offered(bytes(row.tools)))
+            chat = _chat.decode(raw) if isinstance(raw, bytes) else _from_cells(raw)
+            return features(chat.messages, NOTHING if chat.tools is NO_TOOLS else _offered(bytes(chat.tools)))
         asked, answered = PAIRS[kind]
-        messages: Any = (User(getattr(row, asked)), Assistant(getattr(row, answered)))
-        return features(messages, NOTHING)
+        pair = _texts.decode(raw) if isinstance(raw, bytes) else raw
+        texts = pair.get(asked), pair.get(answered)
+        return pair_features(*texts) if len(pair) == 2 and type(texts[0]) is type(texts[1]) is str else None
     except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
         return None
 
 
-def _from_cells(cells: dict[str, Any], kind: Kind) -> Row:
+def _from_cells(cells: dict[str, Any]) -> PlainChat:
     """Structured cells may be JSON text."""
     if isinstance(text := cells.get("messages"), str):
         cells = {**cells, "messages": _messages.decode(text)}
     if isinstance(text := cells.get("tools"), str):
         cells = {**cells, "tools": msgspec.Raw(text.encode())}
-    return msgspec.convert(cells, ROWS[kind])
+    return msgspec.convert(cells, PlainChat)
 
 
 def _offered(written: bytes) -> Offer:
