@@ -35,20 +35,20 @@ BodyDep = Annotated[bytes, Depends(read_body)]
 def json_body(model: type[Body]) -> Callable[[bytes], Body]:
     """A dependency that answers the request's body as `model`.
 
-    FastAPI itself would read and parse the body before it asks who is there.
+    FastAPI itself would read and parse the body before it asks who is there. No body at all is an object without keys.
     """
     schema = model.model_json_schema()
 
     def read(raw: BodyDep) -> Body:
         try:
-            decoded = msgspec.json.decode(raw)
+            decoded = msgspec.json.decode(raw or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"the body is not valid JSON: {error}") from None
         if not isinstance(decoded, dict):
             raise InvalidRequest(f"the body must be a JSON object, not {type(decoded).__name__}")
         _refuse_nul(decoded, path="")
         try:
-            return model.model_validate(decoded)
+            return model.model_validate(decoded, strict=True)  # in JSON, "7" and true are no numbers
         except ValidationError as error:
             raise explain(error.errors(include_url=False), body=decoded, schema=schema) from None
 

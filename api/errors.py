@@ -127,4 +127,5 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s: unexpected error", request_id, exc_info=error)
     # Starlette answers outside of the middleware here, so that the id must be set by hand.
     problem = TunesmithError(f"internal error; the server's log has more under {request_id}")
-    return envelope(problem, headers={"x-request-id": request_id})
+    # uvicorn closes the connection behind an unexpected error: a client that was not told would send into it.
+    return envelope(problem, headers={"x-request-id": request_id, "connection": "close"})

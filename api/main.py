@@ -12,6 +12,7 @@ from api.errors import RESPONSES, install_error_handlers
 from api.event_stream import EventStreams, on_shutdown
 from api.monitoring import MetricsMiddleware, RequestMetrics
 from api.openapi import describe
+from api.query import known_query
 from api.request_id import RequestIdMiddleware
 from api.routes import (
     artifacts,
@@ -91,9 +92,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(health.router)
+    asked = [Depends(authenticated), Depends(known_query)]
     for module in ROUTERS:
-        app.include_router(module.router, prefix="/v1", dependencies=[Depends(authenticated)], responses=RESPONSES)
-    app.include_router(ops.metrics_router, dependencies=[Depends(authenticated)], responses=RESPONSES)
+        app.include_router(module.router, prefix="/v1", dependencies=asked, responses=RESPONSES)
+    app.include_router(ops.metrics_router, dependencies=asked, responses=RESPONSES)
 
     @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
     def schema() -> JSONResponse:

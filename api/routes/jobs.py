@@ -1,4 +1,4 @@
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -6,6 +6,7 @@ from api.answer import as_json
 from api.body import described_by, json_body
 from api.deps import After, CatalogueDep, OwnerDep, SessionDep
 from api.once import OnceDep
+from api.query import metadata_filter
 from api.schemas.job import CheckpointObject, JobObject
 from api.schemas.page import ListPage
 from api.validation import one_of
@@ -42,20 +43,18 @@ def list_jobs(
     method: Annotated[str | None, Query(max_length=32)] = None,
     model: Annotated[str | None, Query(max_length=256)] = None,
     project_id: Annotated[str | None, Query(max_length=64)] = None,
+    metadata: Annotated[Literal["null"] | None, Query()] = None,
 ) -> Response:
     """Jobs, newest first; `metadata[key]=value` narrows them down, `metadata=null` to those without any.
 
     `model` is what the job was asked for with, or the base model that it runs on.
     """
-    metadata = {
-        name.removeprefix("metadata[").removesuffix("]"): value
-        for name, value in request.query_params.items()
-        if name.startswith("metadata[") and name.endswith("]")
-    }
-    if request.query_params.get("metadata") == "null":
-        metadata = None
     wanted = repository.JobFilter(
-        metadata=metadata, status=one_of("status", status, STATES), method=method, model=model, project_id=project_id
+        metadata=None if metadata else metadata_filter(request),
+        status=one_of("status", status, STATES),
+        method=method,
+        model=model,
+        project_id=project_id,
     )
     page = repository.jobs(session, owner=owner, wanted=wanted, after=after, limit=limit)
     jobs = JobObject.many(session, page.items)

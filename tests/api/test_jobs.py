@@ -62,6 +62,8 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"method": {"type": "supervised", "y": 1}}, "method.y", "allowed here: supervised, type"),
         ({"method": {"type": "magic"}}, "method.type", "supervised"),
         (supervised(z=1), "method.supervised.z", "unknown key"),
+        ({"seed": "7"}, "seed", "must be a valid integer; given '7'"),
+        ({"seed": True}, "seed", "must be a valid integer; given True"),
         (supervised(lora={"rank": 1}), "method.supervised.lora.rank", "allowed here: alpha, dropout, r"),
         (supervised(hyperparameters={"lr": 1}), "method.supervised.hyperparameters.lr", "batch_size"),
         (supervised(hyperparameters={"n_epochs": 0}), "method.supervised.hyperparameters.n_epochs", "given 0"),
@@ -186,3 +188,27 @@ def test_metadata_narrows_the_list(http: httpx.Client, file_id: str) -> None:
     assert listed(**{"metadata[a]": "1", "metadata[b]": "2"}) == [ids[2]]
     assert listed(**{"metadata[a]": "2"}) == []
     assert listed(metadata="null") == [ids[0]]
+
+
+@pytest.mark.parametrize(
+    ("path", "param", "words"),
+    [
+        ("/v1/fine_tuning/jobs?stauts=queued", "stauts", "status"),
+        ("/v1/fine_tuning/jobs?metadata[a=1", "metadata[a", "metadata[key]"),
+        ("/v1/fine_tuning/jobs?metadata=1", "metadata", "'null'"),
+        ("/v1/files?metadata[a]=1", "metadata[a]", "purpose"),
+        ("/v1/models?limit=3", "limit", "has none"),
+    ],
+)
+def test_query_parameters_that_a_route_has_not_are_refused(
+    http: httpx.Client, path: str, param: str, words: str
+) -> None:
+    answer = http.get(path)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["param"] == param
+    assert words in error["message"]
+
+
+def test_who_has_no_key_is_not_told_about_parameters(anonymous: httpx.Client) -> None:
+    assert anonymous.get("/v1/fine_tuning/jobs?stauts=queued").status_code == 401

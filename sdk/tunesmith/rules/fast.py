@@ -100,13 +100,16 @@ def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
     try:
         if kind == "messages":
             chat = _chat.decode(raw) if isinstance(raw, bytes) else _from_cells(raw)
-            return features(chat.messages, NOTHING if chat.tools is NO_TOOLS else _offered(bytes(chat.tools)))
+            messages: Any = chat.messages  # its classes say their role as classes, which no protocol can say
+            return features(messages, NOTHING if chat.tools is NO_TOOLS else _offered(bytes(chat.tools)))
         asked, answered = PAIRS[kind]
         pair = _texts.decode(raw) if isinstance(raw, bytes) else raw
-        texts = pair.get(asked), pair.get(answered)
-        return pair_features(*texts) if len(pair) == 2 and type(texts[0]) is type(texts[1]) is str else None
+        question, answer = pair.get(asked), pair.get(answered)
+        if len(pair) == 2 and isinstance(question, str) and isinstance(answer, str):
+            return pair_features(question, answer)
     except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
-        return None
+        pass
+    return None
 
 
 def _from_cells(cells: dict[str, Any]) -> PlainChat:
