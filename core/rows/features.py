@@ -1,6 +1,7 @@
 """What validation looks at in a row besides its verdict."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,36 +34,41 @@ OPENING = 64  # characters of an answer that are looked at
 FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0].upper(), " ", "\n"))
 # In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
 MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
-ASSISTANT, UNTRAINED, CALLS, TOOLS = "\x04", "\x05", "\x06", "\x07"
+ASSISTANT, UNTRAINED, CALLS = "\x04", "\x05", "\x06"
 _arguments = msgspec.json.Decoder(dict[str, Any])
 
 
 class Features(msgspec.Struct, frozen=True, gc=False):
-    """content: the row as bytes, which tell it from all others. prompt: what stands before its last trained message.
+    """content: what is said in the row, as bytes. prompt: what of it stands before its last trained message.
 
-    characters: of all messages' contents. empty: an assistant says nothing and calls nothing. refused: a trained
-    answer begins as refusals do.
+    seed: stands for the functions on offer; with it the content tells the row from all others. characters: of all
+    messages' contents. empty: an assistant says nothing and calls nothing. refused: a trained answer begins as refusals
+    do.
     """
 
     content: bytes
     prompt: bytes
+    seed: int
     characters: int
     empty: bool
     refused: bool
 
 
 class Offer(NamedTuple):
-    """The functions that a row offers: their names, and all of them as JSON."""
+    """The functions that a row offers: their names, and a digest of all of them."""
 
     names: frozenset[str]
-    text: str
+    digest: int
 
 
-NOTHING = Offer(frozenset(), "")
+NOTHING = Offer(frozenset(), 0)
 
 
 def offer(tools: list[dict[str, Any]] | None) -> Offer:
-    return Offer(frozenset(tool["function"]["name"] for tool in tools), _json(tools)) if tools else NOTHING
+    if not tools:
+        return NOTHING
+    digest = blake2b(msgspec.json.encode(tools), digest_size=8).digest()
+    return Offer(frozenset(tool["function"]["name"] for tool in tools), int.from_bytes(digest, "little"))
 
 
 def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
@@ -73,7 +79,7 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
     Raises:
         msgspec.DecodeError: a call breaks one.
     """
-    parts = [TOOLS, offered.text] if offered.text else []
+    parts: list[str] = []
     characters, last, empty, refused, called = 0, None, False, False, set()
     for message in messages:
         role, content = message.role, message.content
@@ -103,7 +109,7 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
     if last is None:
         return None
     prompt = "".join(parts[:last]).encode()
-    return Features(prompt + "".join(parts[last:]).encode(), prompt, characters, empty, refused)
+    return Features(prompt + "".join(parts[last:]).encode(), prompt, offered.digest, characters, empty, refused)
 
 
 def pair_features(asked: str, answered: str) -> Features | None:
@@ -112,7 +118,7 @@ def pair_features(asked: str, answered: str) -> Features | None:
         return None
     prompt = f"{MARKS['user']}{asked}".encode()
     answer = f"{ASSISTANT}{answered}".encode()
-    return Features(prompt + answer, prompt, len(asked) + len(answered), False, _refuses(answered))
+    return Features(prompt + answer, prompt, 0, len(asked) + len(answered), False, _refuses(answered))
 
 
 def _calls(calls: Sequence[Any], offered: Offer) -> list[Call]:

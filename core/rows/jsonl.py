@@ -1,13 +1,12 @@
 """Lines of a JSONL file, plain or gzipped, in one pass and bounded memory."""
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from os import PathLike, fstat
 from typing import IO, Any, cast
 
 import msgspec
+from isal import igzip, isal_zlib
 
 from core.rows.error import RowError
 from core.rows.formats import has_header
@@ -61,14 +60,14 @@ def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, 
 
 
 def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    inflating = cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    inflating = cast("IO[bytes]", igzip.IGzipFile(fileobj=file))
     number = 0
     try:
         for number, line in bounded(inflating, most=most_decoded(fstat(file.fileno()).st_size)):
             if number == 1 and has_header(line.removeprefix(BYTE_ORDER_MARK)):
                 raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
             yield number, line
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, isal_zlib.error) as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
 
 

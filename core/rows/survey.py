@@ -52,9 +52,9 @@ class Survey:
         self._lengths.extend([row.characters for row in rows])  # a row is far shorter than 2^32
         self.empty_answers += sum([row.empty for row in rows])
         self.refused_answers += sum([row.refused for row in rows])
-        hashes = _hashes([row.content for row in rows])
+        hashes = _hashes([(row.content, row.seed) for row in rows])
         self._hashes.frombytes(hashes.tobytes())
-        prompts = _hashes([row.prompt for row in rows])
+        prompts = _hashes([(row.prompt, row.seed) for row in rows])
         self._prompts.add(prompts, prompts)
         searched = [row.content[:MOST_OF_A_ROW] for row in rows]
         lengths = np.array([len(content) + len(SEPARATOR) for content in searched], np.int64)
@@ -113,8 +113,8 @@ class Survey:
         return Sketch(rows, prompts, self._near.kept()[1], distinct.below, self._prompts.below)
 
 
-def _hashes(texts: list[bytes]) -> NDArray[np.uint64]:
-    digests = b"".join([xxhash.xxh3_64_digest(text) for text in texts])
+def _hashes(seeded: list[tuple[bytes, int]]) -> NDArray[np.uint64]:
+    digests = b"".join([xxhash.xxh3_64_digest(text, seed) for text, seed in seeded])
     return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 

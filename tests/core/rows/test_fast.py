@@ -13,7 +13,6 @@ from core.rows.chat import PAIRS, Chat, Kind, Message, chat_kind, to_chat
 from core.rows.error import RowError
 from core.rows.fast import LONGEST_TOOLS, plain_row
 from core.rows.features import ASSISTANT, CALLS, MARKS, UNTRAINED, Features, features, offer
-from core.rows.features import TOOLS as TOOLS_MARK
 from core.rows.jsonl import decode
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -119,11 +118,11 @@ def test_both_paths_agree_on_cells(row: dict[str, Any], as_text: set[str]) -> No
 
 
 def agree(fast: Features, chat: Chat) -> None:
-    """What a row's messages say, who says it, what is learnt, what is called: all of it is in its bytes."""
+    """What a row's messages say, who says it, what is learnt, what is called is in its bytes; tools are in the seed."""
     assert fast == features(chat.messages, offer(chat.tools))
     said = [part for message in chat.messages for part in (mark(message), message.content, calls(message))]
-    tools = TOOLS_MARK + msgspec.json.encode(chat.tools).decode() if chat.tools else ""
-    assert fast.content.decode() == tools + "".join(said)
+    assert fast.content.decode() == "".join(said)
+    assert (fast.seed != 0) == bool(chat.tools)
     assert fast.characters == sum(len(message.content) for message in chat.messages)
 
 
