@@ -6,7 +6,8 @@ from os import PathLike, fstat
 from typing import IO, Any, cast
 
 import msgspec
-from isal import igzip, isal_zlib
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from core.rows.error import RowError
 from core.rows.formats import has_header
@@ -67,7 +68,7 @@ def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             if number == 1 and has_header(line.removeprefix(BYTE_ORDER_MARK)):
                 raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
             yield number, line
-    except (OSError, EOFError, isal_zlib.error) as error:
+    except (OSError, EOFError, IsalError) as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
 
 

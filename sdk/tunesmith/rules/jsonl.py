@@ -8,7 +8,8 @@ from os import PathLike, fstat
 from typing import IO, Any, cast
 
 import msgspec
-from isal import igzip, isal_zlib
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from tunesmith.rules.error import RowError
 from tunesmith.rules.formats import has_header
@@ -69,7 +70,7 @@ def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             if number == 1 and has_header(line.removeprefix(BYTE_ORDER_MARK)):
                 raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
             yield number, line
-    except (OSError, EOFError, isal_zlib.error) as error:
+    except (OSError, EOFError, IsalError) as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
 
 
