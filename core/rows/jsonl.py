@@ -26,6 +26,7 @@ ONE_LINE = "in JSONL each line is one whole object, from { to }, with no list ar
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)  # its group is empty where nothing closes it
 MARK = re.compile(rb'[][{}"]')
 CLOSING = {b"{": "}", b"[": "]", b'"': '"'}
+DAMAGED = (OSError, EOFError, cast("type[Exception]", IsalError))  # which its stub takes for an instance
 LEAST_ROW = 16  # bytes that a row counts for: compressed, thousands of empty ones are a byte
 
 
@@ -68,7 +69,7 @@ def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             if number == 1 and has_header(line.removeprefix(BYTE_ORDER_MARK)):
                 raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
             yield number, line
-    except (OSError, EOFError, IsalError) as error:
+    except DAMAGED as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
 
 
