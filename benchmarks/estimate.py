@@ -28,8 +28,8 @@ from core.registry.catalogue import load_catalogue
 from core.rows.jsonl import lines
 from core.settings import PACKAGED_CATALOGUE
 from core.specs.base_model import Facts
-from core.specs.method import Supervised
 from core.specs.run import PrepareSpec
+from core.specs.supervised import Supervised
 
 ROWS = Path(__file__).parent.parent / "examples" / "order-emails" / "train.jsonl"
 LIMIT_SECONDS = 20

@@ -16,12 +16,15 @@ COUNTERS = "progress.json"
 class Counters:
     """What a run has done so far, over all attempts.
 
-    trained_tokens: tokens that carried loss since step 0. history: the figures of every step, by the contract's names.
+    trained_tokens: tokens that carried loss since step 0. seconds: of training. done: no step is left to do.
+    history: the figures of every step, by the contract's names.
     packing: that of the first attempt. Another device would choose another one, whose steps are not the same steps.
     """
 
     step: int = 0
     trained_tokens: int = 0
+    seconds: float = 0.0
+    done: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
     packing: Packing | None = None
 

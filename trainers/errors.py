@@ -9,8 +9,16 @@ class SpecError(Exception):
         self.message, self.param, self.code = message, param, code
 
 
-class NonFiniteLoss(Exception):
-    """The loss is no number any more: the weights are lost, and so would they be in another attempt."""
+class Diverged(Exception):
+    """Training has ruined the weights, and so it would in another attempt."""
 
-    def __init__(self, step: int) -> None:
-        super().__init__(f"the loss is not finite at step {step}; try a smaller learning_rate_multiplier")
+    def __init__(self, what: str, *, step: int, kept: int) -> None:
+        good = f"the last checkpoint, of step {kept}, is from before" if kept else "there is no checkpoint from before"
+        super().__init__(f"{what} at step {step}; {good}. Try a smaller learning rate")
+
+
+class OutOfTime(Exception):
+    """The job has trained for as long as it may; its last checkpoint is whole."""
+
+    def __init__(self, seconds: float, *, step: int) -> None:
+        super().__init__(f"max_duration_seconds ({seconds:.15g}) were over at step {step}; its checkpoint is kept")

@@ -1,6 +1,7 @@
-"""Following a run at its step edges: figures, validations, checkpoints, and the wish to stop."""
+"""Following a run at its step edges: figures, validations, checkpoints, and every reason to stop."""
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,45 +9,83 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from core.specs.run import CheckpointEvent, MetricsEvent
-from trainers import adapters, checkpoints
+from core.specs.run import CheckpointEvent, MetricsEvent, RunResult, RunSpec
+from core.specs.supervised import EarlyStopping, ValidationMetric
+from trainers import adapters, checkpoints, usage
+from trainers.best import best, gone_stale
 from trainers.checkpoints import Counters
-from trainers.errors import NonFiniteLoss
+from trainers.errors import Diverged, OutOfTime
 from trainers.rundir import RunDir
 from trainers.scoring import Score
 from trainers.stopping import Stopped, StopRequest
 
 # Of a step's figures these are for the result file and the resume only.
 NOT_METRICS = ("step", "seconds")
+BEST = "best.safetensors"  # of a checkpoint: the weights of the validation that was best so far
+EXPLODED = 3  # times the loss of guessing uniformly
 
 
 class Progress(TrainerCallback):
-    """Counts, reports and decides at step edges; `counters` goes with each checkpoint, so that nothing counts twice."""
+    """Counts, reports and decides at step edges; `counters` goes with each checkpoint, so that nothing counts twice.
+
+    Args:
+        reached: what earlier attempts have done.
+        validate: answers (loss, token accuracy) on the validation rows; None without any.
+    """
 
     def __init__(
         self,
         run_dir: RunDir,
         stop: StopRequest,
+        spec: RunSpec,
         *,
         reached: Counters,
         validate: Callable[[], tuple[float, float]] | None,
         eval_interval: int,
         checkpoint_interval: int,
-        base_model_name: str,
+        early_stopping: EarlyStopping | None,
+        keep_best: ValidationMetric | None,
     ) -> None:
         self.counters = reached
         self._kept = reached.step  # the step of the last checkpoint
         self._run_dir = run_dir
         self._stop = stop
+        self._spec = spec
         self._validate = validate
         self._eval_interval = eval_interval
         self._checkpoint_interval = checkpoint_interval
-        self._base_model_name = base_model_name
+        self._early_stopping = early_stopping
+        self._keep_best: ValidationMetric | None = keep_best
+        self._best = run_dir.working / BEST
+        if spec.resume_from and (Path(spec.resume_from) / BEST).exists():
+            run_dir.working.mkdir(exist_ok=True)
+            shutil.copyfile(Path(spec.resume_from) / BEST, self._best)
+        self._device: usage.Device | None = None
+        self._highest_loss = math.inf
+        self._clock = time.monotonic()
         self._begin_step()
 
     def metrics(self) -> dict[str, float | int | None]:
         """The figures of the last step."""
-        return {key: value for key, value in self.counters.history[-1].items() if key not in NOT_METRICS}
+        return _metrics(self.counters.history[-1])
+
+    def result(self) -> RunResult:
+        """How the run ended, with the figures of the weights that it yields."""
+        counters = self.counters
+        yields = best(counters.history, self._keep_best) if self._keep_best else None
+        return RunResult(
+            outcome="succeeded" if counters.done else "stopped",
+            step=counters.step,
+            trained_tokens=counters.trained_tokens,
+            metrics=_metrics(yields) if yields else self.metrics(),
+        )
+
+    def restore_best(self, model: Any) -> None:
+        """Put the weights of the best validation into the model, where the job asks for them."""
+        row = best(self.counters.history, self._keep_best) if self._keep_best else None
+        if row is not None and row["step"] != self.counters.step:
+            adapters.load_file(model, self._best)
+            self._run_dir.say(f"The weights are those of step {row['step']}, whose {self._keep_best} was the best")
 
     def add(self, score: Score, *, tokens: int) -> None:
         """Count a packed sequence of `tokens` tokens into the step in the making."""
@@ -55,38 +94,80 @@ class Progress(TrainerCallback):
         self._trained += score.tokens
         self._tokens += tokens
         if not math.isfinite(self._loss_sum):
-            raise NonFiniteLoss(self.counters.step + 1)
+            raise Diverged("the loss is not finite", step=self.counters.step + 1, kept=self._kept)
 
     def _begin_step(self) -> None:
         self._loss_sum = 0.0
         self._correct = self._trained = self._tokens = 0
         self._started = time.perf_counter()
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
+    ) -> None:
+        self._device = usage.Device.of(model)
+        self._highest_loss = EXPLODED * math.log(model.config.vocab_size)
+
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self._stop.requested and state.global_step == self._kept:
-            raise Stopped
+        if state.global_step == self._kept:
+            if self._stop.requested:
+                raise Stopped
+            if self._is_out_of_time():
+                assert self._spec.max_duration_seconds is not None
+                raise OutOfTime(self._spec.max_duration_seconds, step=state.global_step)
         self._begin_step()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
+    ) -> None:
         step, last = state.global_step, state.global_step >= state.max_steps
+        row = self._figures(step)
+        self.counters.history.append(row)
+        if row["train_loss"] > self._highest_loss:
+            raise Diverged(f"the loss has grown to {row['train_loss']:.4g}", step=step, kept=self._kept)
+        if self._validate and (last or step % self._eval_interval == 0):
+            self._add_validation(row, model)
+        now = time.monotonic()
+        self.counters.seconds, self._clock = self.counters.seconds + now - self._clock, now
+        self.counters.step = step
+        self.counters.trained_tokens += self._trained
+        stale = not last and self._is_stale()
+        self.counters.done = last or stale
+        if stale or self._stop.requested:
+            control.should_training_stop = True
+        leaving = self.counters.done or self._stop.requested or self._is_out_of_time()
+        control.should_save = leaving or step % self._checkpoint_interval == 0
+
+    def _figures(self, step: int) -> dict[str, Any]:
+        assert self._device is not None
         seconds = time.perf_counter() - self._started
-        row: dict[str, Any] = {
+        speed = self._tokens / seconds
+        return {
             "step": step,
             "train_loss": self._loss_sum / max(1, self._trained),
             "train_mean_token_accuracy": self._correct / max(1, self._trained),
-            "tokens_per_second": self._tokens / seconds,
+            "tokens_per_second": speed,
+            "peak_memory_bytes": usage.peak_memory(),
+            **self._device.utilization(speed),
             "seconds": seconds,
         }
-        if self._validate and (last or step % self._eval_interval == 0):
-            loss, accuracy = self._validate()
-            row |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
-            row |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
-        self.counters.step = step
-        self.counters.trained_tokens += self._trained
-        self.counters.history.append(row)
-        if self._stop.requested:
-            control.should_training_stop = True
-        control.should_save = last or self._stop.requested or step % self._checkpoint_interval == 0
+
+    def _add_validation(self, row: dict[str, Any], model: Any) -> None:
+        assert self._validate is not None
+        loss, accuracy = self._validate()
+        row |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
+        row |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
+        if self._keep_best and best(self.counters.history, self._keep_best) is row:
+            adapters.save_file(model, self._best)
+
+    def _is_stale(self) -> bool:
+        options = self._early_stopping
+        if options is None or not gone_stale(self.counters.history, options):
+            return False
+        self._run_dir.say(f"Stopping early: {options.metric} has not got better {options.patience} times in a row")
+        return True
+
+    def _is_out_of_time(self) -> bool:
+        return self._spec.max_duration_seconds is not None and self.counters.seconds >= self._spec.max_duration_seconds
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
@@ -95,7 +176,7 @@ class Progress(TrainerCallback):
             return
         history, norm = self.counters.history, logs.get("grad_norm")
         if norm is not None and not math.isfinite(norm):
-            raise NonFiniteLoss(state.global_step)
+            raise Diverged("the gradient is not finite", step=state.global_step, kept=self._kept)
         history[-1] |= {"learning_rate": logs["learning_rate"], "grad_norm": norm}
         recent = [past["seconds"] for past in history[-20:]]
         self._run_dir.emit(
@@ -111,7 +192,9 @@ class Progress(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         written = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
-        adapters.tidy(written, base_model_name=self._base_model_name)
+        adapters.tidy(written, base_model_name=self._spec.base_model_name)
+        if self._best.exists():
+            shutil.copyfile(self._best, written / BEST)
         final = checkpoints.publish(written, self.counters, self._run_dir)
         self._kept = state.global_step
         self._run_dir.emit(
@@ -122,3 +205,7 @@ class Progress(TrainerCallback):
                 metrics=self.metrics(),
             )
         )
+
+
+def _metrics(row: dict[str, Any]) -> dict[str, float | int | None]:
+    return {key: value for key, value in row.items() if key not in NOT_METRICS}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.specs.run import RunError, RunResult, RunSpec
 from trainers import checkpoints, environment
-from trainers.errors import NonFiniteLoss, SpecError
+from trainers.errors import Diverged, OutOfTime, SpecError
 from trainers.rundir import RunDir
 from trainers.stopping import Stopped, StopRequest, listening
 
@@ -56,9 +56,11 @@ def explain(error: Exception) -> RunError:
     """What the job's owner is told. Unexpected errors are named by kind only: their text may hold paths of the host."""
     if isinstance(error, SpecError):
         return RunError(code=error.code, message=error.message, param=error.param)
-    if isinstance(error, NonFiniteLoss):
+    if isinstance(error, Diverged):
         param = "method.supervised.hyperparameters.learning_rate_multiplier"
-        return RunError(code="non_finite_loss", message=str(error), param=param)
+        return RunError(code="diverged", message=str(error), param=param)
+    if isinstance(error, OutOfTime):
+        return RunError(code="max_duration_exceeded", message=str(error), param="max_duration_seconds")
     if any(map(_is_out_of_memory, _with_causes(error))):
         return RunError(code="out_of_memory", message="The trainer ran out of memory", retryable=True)
     if any(map(_is_disk_full, _with_causes(error))):

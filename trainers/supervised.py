@@ -8,22 +8,23 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
+from transformers import PrinterCallback, set_seed
 from trl.data_utils import pack_dataset
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from core.rows import packing, read
-from core.rows.chat import Chat
-from core.rows.error import RowError
+from core.rows import packing
 from core.rows.tokens import ChatTokenizer, Tokenized
-from core.specs.choices import max_length, resolve
-from core.specs.method import Supervised
+from core.specs import choices
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
+from core.specs.supervised import Supervised
 from trainers import adapters, checkpoints
+from trainers.arguments import arguments
 from trainers.errors import SpecError
+from trainers.loading import load_base, load_tokenizer
 from trainers.progress import Progress
 from trainers.results import write_results
+from trainers.rows import Rows, read_rows
 from trainers.rundir import RunDir
 from trainers.samples import write_samples
 from trainers.scoring import score
@@ -36,8 +37,9 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     """Run one supervised job in its run directory.
 
     Raises:
-        SpecError: the job can't be done as asked for (a row is too long, the adapter has another shape).
-        NonFiniteLoss: training diverged.
+        SpecError: the job can't be done as asked for (no row fits, the adapter has another shape).
+        Diverged: the loss is no number any more, or far beyond that of guessing.
+        OutOfTime: max_duration_seconds are over.
         Stopped: SIGTERM came outside of a step.
     """
     options = spec.method.supervised
@@ -46,142 +48,144 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
 
     tokenizer = load_tokenizer(spec)
     model = load_base(spec)
-    limit = longest_row(options, model)
     tokens = ChatTokenizer.load(Path(spec.base_model))
-    chats, rows = read_rows(spec.training_file, tokens, stop, limit=limit, param="training_file")
-    valid_chats, valid_rows = (
-        read_rows(spec.validation_file, tokens, stop, limit=limit, param="validation_file")
-        if spec.validation_file
-        else ([], [])
-    )
+    rows, valid = read_files(spec, run_dir, tokens, stop, limit=longest_row(options, model))
     set_seed(spec.seed)
     model = adapters.attach(model, lora=options.lora, start_adapter=spec.start_adapter)
 
-    chosen = resolve(options, rows=len(chats))
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
-    packed = reached.packing or packing.plan(
-        [len(row.input_ids) for row in rows], batch_size=chosen.batch_size, on_gpu=bool(spec.devices)
+    reached.packing = packed = reached.packing or packing.plan(
+        rows.lengths(),
+        batch_size=choices.batch_size(options),
+        on_gpu=bool(spec.devices),
+        shared=options.packing == "auto",
     )
-    reached.packing = packed
-    learning_rate = chosen.learning_rate_multiplier * base_learning_rate(model.config.hidden_size)
-    config = configure(spec, run_dir, packed, epochs=chosen.n_epochs, learning_rate=learning_rate)
-    trainer = Trainer(model=model, args=config, train_dataset=dataset(rows), processing_class=tokenizer)
+    sequences = packing.count_sequences(rows.lengths(), packed)
+    per_epoch = packing.steps_per_epoch(sequences, packed)
+    total_steps = choices.total_steps(options, rows=len(rows.tokens), per_epoch=per_epoch)
+    chosen = choices.resolve(options, rows=len(rows.tokens), per_epoch=per_epoch)
+    learning_rate = chosen.learning_rate_multiplier * choices.learning_rate(
+        options.optimization, width=model.config.hidden_size
+    )
+    trainer = Trainer(
+        model=model,
+        args=SFTConfig(
+            **arguments(
+                spec,
+                run_dir,
+                options.optimization,
+                learning_rate=learning_rate,
+                steps=total_steps,
+                accumulate=packed.sequences,
+            ),
+            packing=packed.shared,
+            packing_strategy="bfd",
+            max_length=packed.length,
+            neftune_noise_alpha=options.neftune_alpha,
+        ),
+        train_dataset=dataset(rows.tokens),
+        processing_class=tokenizer,
+    )
+    assert len(trainer.get_train_dataloader()) == sequences
     trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
-    sequences = len(trainer.get_train_dataloader())
-    total_steps = packing.total_steps(sequences, packed, epochs=chosen.n_epochs)
     every = max(1, total_steps // 10) if options.checkpoint_interval == "auto" else options.checkpoint_interval
     trainer.progress = Progress(
         run_dir,
         stop,
+        spec,
         reached=reached,
-        validate=validation(trainer, valid_rows, packed) if valid_rows else None,
+        validate=validation(trainer, valid.tokens, packed) if valid.tokens else None,
         eval_interval=every if options.eval_interval == "auto" else options.eval_interval,
         checkpoint_interval=every,
-        base_model_name=spec.base_model_name,
+        early_stopping=options.early_stopping,
+        keep_best=options.keep_best,
     )
     trainer.add_callback(trainer.progress)
 
     run_dir.emit(ResolvedEvent(hyperparameters=asdict(chosen), total_steps=total_steps))
     run_dir.say(
-        f"{len(rows)} rows of {sum(len(row.input_ids) for row in rows)} tokens, packed into {sequences} sequences "
-        f"of up to {packed.length}, {packed.sequences} a step; learning rate {learning_rate:.3g}"
+        f"{len(rows.tokens)} rows of {sum(rows.lengths())} tokens in {sequences} sequences of up to {packed.length}, "
+        f"{packed.sequences} a step; learning rate {learning_rate:.3g}; {len(valid.tokens)} rows for validation"
     )
-    with stop.deferred():
-        trainer.train(resume_from_checkpoint=spec.resume_from)
-    counters = trainer.progress.counters
-    result = RunResult(
-        outcome="succeeded" if counters.step == total_steps else "stopped",
-        step=counters.step,
-        trained_tokens=counters.trained_tokens,
-        metrics=trainer.progress.metrics(),
-    )
+    if not reached.done:
+        with stop.deferred():
+            trainer.train(resume_from_checkpoint=spec.resume_from)
+    else:
+        adapters.load_weights(model, str(spec.resume_from))
+    result = trainer.progress.result()
     if result.outcome == "stopped":
         return result
     stop.check()
-
-    model.save_pretrained(run_dir.artifacts, safe_serialization=True)
-    tokenizer.save_pretrained(run_dir.artifacts)
-    adapters.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
-    write_results(run_dir.artifacts / "results.csv", counters.history)
-    count = MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows
-    if valid_chats[:count]:
-        run_dir.say(f"Writing samples of {len(valid_chats[:count])} validation rows, before and after")
-        write_samples(
-            run_dir.artifacts / "samples.jsonl",
-            model,
-            tokenizer,
-            tokens,
-            valid_chats[:count],
-            max_tokens=options.samples.max_tokens,
-            start_adapter=spec.start_adapter,
-        )
+    trainer.progress.restore_best(model)
+    write_artifacts(spec, run_dir, model, tokenizer, tokens, valid, history=reached.history)
     stop.check()
     shutil.rmtree(run_dir.working, ignore_errors=True)
     return result
 
 
-def load_tokenizer(spec: RunSpec) -> Any:
-    """The base model's, with something to pad with: padding is masked wherever it is used."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(spec.base_model, trust_remote_code=False)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+def read_files(
+    spec: RunSpec, run_dir: RunDir, tokens: ChatTokenizer, stop: StopRequest, *, limit: int
+) -> tuple[Rows, Rows]:
+    """(training rows, validation rows): of a file of their own, held out of the training rows, or none.
+
+    Raises:
+        SpecError: a file can't be used.
+    """
+    options = spec.method.supervised
+
+    def rows_of(path: str, param: str) -> Rows:
+        return read_rows(path, tokens, run_dir, stop, limit=limit, long_rows=options.long_rows, param=param)
+
+    rows = rows_of(spec.training_file, "training_file")
+    if spec.validation_file:
+        return rows, rows_of(spec.validation_file, "validation_file")
+    return rows.split(choices.held_out(options, rows=len(rows.tokens)), seed=spec.seed)
 
 
-def load_base(spec: RunSpec) -> Any:
-    """The base model, in fp32 on a CPU (bf16 is emulated there, and slower) and bf16 on a GPU."""
-    dtype = torch.bfloat16 if spec.devices else torch.float32
-    return AutoModelForCausalLM.from_pretrained(
-        spec.base_model, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False
-    )
+def write_artifacts(
+    spec: RunSpec,
+    run_dir: RunDir,
+    model: Any,
+    tokenizer: Any,
+    tokens: ChatTokenizer,
+    valid: Rows,
+    *,
+    history: list[dict[str, Any]],
+) -> None:
+    """Adapter and tokenizer, the result file, samples, and the merged model where it was asked for."""
+    options = spec.method.supervised
+    model.save_pretrained(run_dir.artifacts, safe_serialization=True)
+    tokenizer.save_pretrained(run_dir.artifacts)
+    adapters.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
+    write_results(run_dir.artifacts / "results.csv", history)
+    chats = valid.chats[: MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows]
+    if chats:
+        run_dir.say(f"Writing samples of {len(chats)} validation rows, before and after")
+        write_samples(
+            run_dir.artifacts / "samples.jsonl",
+            model,
+            tokenizer,
+            tokens,
+            chats,
+            max_tokens=options.samples.max_tokens,
+            start_adapter=spec.start_adapter,
+        )
+    if options.merged_weights:
+        run_dir.say("Merging the adapter into the base model")
+        adapters.load_weights(model, str(run_dir.artifacts))  # samples may have left others
+        adapters.write_merged(model, tokenizer, run_dir.artifacts / "merged")
 
 
 def longest_row(options: Supervised, model: Any) -> int:
-    """Tokens of the longest row that is accepted.
+    """Tokens of a row that are trained at most.
 
     Raises:
         SpecError: more was asked for than the model's context.
     """
     try:
-        return max_length(options, context=model.config.max_position_embeddings)
+        return choices.max_length(options, context=model.config.max_position_embeddings)
     except ValueError as error:
         raise SpecError(str(error), param="method.supervised.max_length") from None
-
-
-def read_rows(
-    path: str, tokenizer: ChatTokenizer, stop: StopRequest, *, limit: int, param: str
-) -> tuple[list[Chat], list[Tokenized]]:
-    """Parse and tokenise a file.
-
-    Raises:
-        SpecError: there are no rows, or one has more than `limit` tokens, can't be parsed, or does not suit the chat
-            template.
-    """
-    chats, rows, number = [], [], 0
-    try:
-        for number, chat in read.chats(path):
-            stop.check()
-            tokens = tokenizer.tokenize(chat)
-            if len(tokens.input_ids) > limit:
-                raise RowError(number, "", f"has {len(tokens.input_ids)} tokens, but max_length is {limit}")
-            chats.append(chat)
-            rows.append(tokens)
-    except RowError as fault:
-        raise SpecError(f"{param}: {fault}", param=param, code="invalid_file") from None
-    except ValueError as error:
-        raise SpecError(f"{param}: line {number}: {error}", param=param, code="invalid_file") from None
-    if not rows:
-        raise SpecError(f"{param}: the file has no rows", param=param, code="invalid_file")
-    return chats, rows
-
-
-def base_learning_rate(hidden_size: int) -> float:
-    """LoRA's learning rate for a model's width: ten times that of full training, falling with the width.
-
-    The fit is that of "LoRA Without Regret" (Schulman et al., 2025) for the Llama family; its cap for very small models
-    is ours.
-    """
-    return min(2e-3, 5e-4 * (2000 / hidden_size) ** 0.781)
 
 
 class Trainer(SFTTrainer):
@@ -204,40 +208,6 @@ class Trainer(SFTTrainer):
         super(SFTTrainer, self)._save_checkpoint(model, trial)  # TRL's own would write a model card first
 
 
-def configure(
-    spec: RunSpec, run_dir: RunDir, packed: packing.Packing, *, epochs: int, learning_rate: float
-) -> SFTConfig:
-    on_gpu = bool(spec.devices)
-    return SFTConfig(
-        output_dir=str(run_dir.working),
-        seed=spec.seed,
-        data_seed=spec.seed,
-        num_train_epochs=epochs,
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=packed.sequences,
-        packing=True,
-        packing_strategy="bfd",
-        max_length=packed.length,
-        learning_rate=learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=0.05,  # of all steps
-        weight_decay=0.0,
-        adam_beta2=0.95,
-        max_grad_norm=1.0,
-        use_cpu=not on_gpu,
-        bf16=on_gpu,
-        gradient_checkpointing=False,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=on_gpu,
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="no",  # Progress says when
-        report_to="none",
-        disable_tqdm=True,
-    )
-
-
 def dataset(rows: list[Tokenized]) -> Dataset:
     return Dataset.from_dict({"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]})
 
@@ -248,7 +218,7 @@ def validation(trainer: Trainer, rows: list[Tokenized], packed: packing.Packing)
     The rows are packed as in training; the mean is over tokens, so that it does not depend on how they fall together.
     """
     length = max(packed.length, *(len(row.input_ids) for row in rows))
-    sequences: Any = pack_dataset(dataset(rows), length, "bfd")
+    sequences: Any = pack_dataset(dataset(rows), length, "bfd") if packed.shared else dataset(rows)
 
     @torch.no_grad()
     def validate() -> tuple[float, float]:

@@ -117,6 +117,7 @@ def fetch(
         validation_file=_file(context, *validation, inputs / "validation") if validation else None,
         resume_from=_folder(context, assignment.checkpoint, inputs / "checkpoint"),
         devices=devices,
+        max_duration_seconds=assignment.spec.max_duration_seconds,
         threads=context.settings.trainer_threads,
     )
 

@@ -25,10 +25,14 @@ class Tokens(BaseModel):
 
 
 class Rows(BaseModel):
-    """`too_long` and `unusable` rows make a job fail; `examples` shows the first of them."""
+    """`unusable` rows make a job fail, `too_long` ones too where `long_rows` says so; `examples` shows the first.
+
+    `left_out`: of the rows that are too long, those of which nothing is trained.
+    """
 
     total: int
     too_long: int
+    left_out: int
     too_long_is_exact: bool
     unusable: int
     median_tokens: int
@@ -40,6 +44,7 @@ class Rows(BaseModel):
         return cls(
             total=rows.total,
             too_long=rows.too_long,
+            left_out=rows.left_out,
             too_long_is_exact=rows.too_long_is_exact,
             unusable=rows.unusable,
             median_tokens=rows.median,

@@ -11,9 +11,11 @@ from core.estimate.sampling import Row, Sample
 from core.estimate.task import Example, Measured, MeasureTask, Notes, Plan, RowFigures, TokenFigures
 from core.rows import packing, read
 from core.rows.chat import Chat
+from core.rows.long import fitted
 from core.rows.template import ignores_system, ignores_tools
 from core.rows.tokens import IGNORED, ChatTokenizer
-from core.specs.choices import Chosen, max_length, resolve
+from core.specs import choices
+from core.specs.supervised import LongRows, Supervised
 
 MOST_EXAMPLES = 20
 MOST_COMPARED = 1_000_000  # rows whose digests are kept, of either file
@@ -21,11 +23,12 @@ MOST_COMPARED = 1_000_000  # rows whose digests are kept, of either file
 
 @dataclass(frozen=True)
 class Length:
-    """What a row came to. tokens: None where the template refuses it, for `reason`."""
+    """What a row came to. tokens: None where the template refuses it, for `reason`. kept: 0 where it is left out."""
 
     row: Row
     tokens: int | None
-    trained: int
+    kept: int = 0
+    trained: int = 0
     reason: str = ""
 
 
@@ -76,25 +79,27 @@ def measure(task: MeasureTask) -> Measured:
         ValueError: the model's card or a row can't be read.
     """
     tokenizer = ChatTokenizer.load(Path(task.card))
-    limit = max_length(task.options, context=task.context)
+    limit = choices.max_length(task.options, context=task.context)
     survey, validation = Survey(), None
     if task.validation_file:
-        validation = _read(task.validation_file, tokenizer, limit, look=survey.look_at_validation).rows()
-    lengths = _read(task.training_file, tokenizer, limit, look=survey.look)
+        validation = _read(task.validation_file, task, tokenizer, limit, look=survey.look_at_validation).rows()
+    lengths = _read(task.training_file, task, tokenizer, limit, look=survey.look)
     known = lengths.known
-    chosen = resolve(task.options, rows=lengths.total)
     return Measured(
         exact=lengths.sample.is_whole,
-        tokens=lengths.tokens(padded=_padded(known, chosen.batch_size)),
+        tokens=lengths.tokens(padded=_padded(known, choices.batch_size(task.options))),
         rows=lengths.rows(),
         validation_rows=validation,
-        plan=_plan(known, chosen, limit=limit, on_gpu=task.on_gpu),
+        plan=_plan(known, task.options, limit=limit, on_gpu=task.on_gpu),
         notes=survey.notes(tokenizer),
     )
 
 
-def _read(path: str, tokenizer: ChatTokenizer, limit: int, *, look: Callable[[int, Chat], None]) -> "Lengths":
+def _read(
+    path: str, task: MeasureTask, tokenizer: ChatTokenizer, limit: int, *, look: Callable[[int, Chat], None]
+) -> "Lengths":
     sample, rows = Sample(limit), 0
+    long_rows = task.options.long_rows
     for rows, (number, chat) in enumerate(read.chats(path), 1):
         look(number, chat)
         characters, size = _sizes(chat)
@@ -103,8 +108,8 @@ def _read(path: str, tokenizer: ChatTokenizer, limit: int, *, look: Callable[[in
         sample,
         limit,
         total=rows,
-        long=[_length(tokenizer, row) for _, _, row in sample.long],
-        others=[_length(tokenizer, row) for row in sample.others],
+        long=[_length(tokenizer, row, limit, long_rows) for _, _, row in sample.long],
+        others=[_length(tokenizer, row, limit, long_rows) for row in sample.others],
     )
 
 
@@ -119,24 +124,23 @@ class Lengths:
     others: list[Length]
 
     def tokens(self, *, padded: int) -> TokenFigures:
-        long = [length for length in self.long if self._fits(length)]
-        others = [length if self._fits(length) else None for length in self.others]
-        total, total_interval = self.sample.total([length.tokens or 0 if length else 0 for length in others])
-        trained, trained_interval = self.sample.total([length.trained if length else 0 for length in others])
+        total, total_interval = self.sample.total([length.kept for length in self.others])
+        trained, trained_interval = self.sample.total([length.trained for length in self.others])
         return TokenFigures(
-            total=round(total) + sum(length.tokens or 0 for length in long),
-            trained=round(trained) + sum(length.trained for length in long),
+            total=round(total) + sum(length.kept for length in self.long),
+            trained=round(trained) + sum(length.trained for length in self.long),
             total_interval=round(total_interval),
             trained_interval=round(trained_interval),
             padded=padded,
         )
 
     def rows(self) -> RowFigures:
-        bad = [length for length in (*self.long, *self.others) if not self._fits(length)]
+        bad = [length for length in (*self.long, *self.others) if length.tokens is None or self._is_long(length)]
         return RowFigures(
             total=self.total,
             tokenized=len(self.long) + len(self.others),
-            too_long=self._count(lambda length: length.tokens is not None and length.tokens > self.limit),
+            too_long=self._count(self._is_long),
+            left_out=self._count(lambda length: self._is_long(length) and length.kept == 0),
             too_long_is_exact=self.sample.long_is_whole or self.sample.is_whole,
             unusable=self._count(lambda length: length.tokens is None),
             examples=[self._example(length) for length in sorted(bad, key=_index)[:MOST_EXAMPLES]],
@@ -146,20 +150,20 @@ class Lengths:
 
     @cached_property
     def known(self) -> list[int]:
-        """Tokens of every row that fits, in the file's order; of a sample, as many as there are, drawn from it."""
-        fit = [length for length in self.others if self._fits(length)]
-        long = [length for length in self.long if self._fits(length)]
+        """Tokens of each row that is trained, in the file's order; of a sample, as many as there are, drawn from it."""
+        fit = [length for length in self.others if length.kept]
+        long = [length for length in self.long if length.kept]
         if self.sample.is_whole:
-            return [length.tokens or 0 for length in sorted((*long, *fit), key=_index)]
+            return [length.kept for length in sorted((*long, *fit), key=_index)]
         draw = random.Random(0)
         count = round(len(fit) / len(self.others) * self.sample.other_rows)
-        lengths = [length.tokens or 0 for length in long]
-        lengths += draw.choices([length.tokens or 0 for length in fit], k=count) if fit else []
+        lengths = [length.kept for length in long]
+        lengths += draw.choices([length.kept for length in fit], k=count) if fit else []
         draw.shuffle(lengths)
         return lengths
 
-    def _fits(self, length: Length) -> bool:
-        return length.tokens is not None and length.tokens <= self.limit
+    def _is_long(self, length: Length) -> bool:
+        return length.tokens is not None and length.tokens > self.limit
 
     def _count(self, counts: Callable[[Length], bool]) -> int:
         scale = self.sample.other_rows / max(1, len(self.others))
@@ -170,25 +174,42 @@ class Lengths:
         return Example(row=length.row.number, tokens=length.tokens, reason=reason[:500])
 
 
-def _plan(lengths: list[int], chosen: Chosen, *, limit: int, on_gpu: bool) -> Plan:
-    packed = packing.plan(lengths, batch_size=chosen.batch_size, on_gpu=on_gpu) if lengths else None
-    sequences = packing.count_sequences(lengths, packed) if packed else 0
+def _plan(lengths: list[int], options: Supervised, *, limit: int, on_gpu: bool) -> Plan:
+    """Of the rows that are not held out: which those are, the job's seed decides; here it is every so many."""
+    held_out = choices.held_out(options, rows=len(lengths))
+    every = len(lengths) / held_out if held_out else 1.0
+    left_out = {int(k * every) for k in range(held_out)}
+    trained = [length for i, length in enumerate(lengths) if i not in left_out]
+    size = choices.batch_size(options)
+    if not trained:
+        return Plan(max_length=limit, batch_size=size, packing=None, epochs=0, passes=0, sequences=0, steps=0)
+    packed = packing.plan(trained, batch_size=size, on_gpu=on_gpu, shared=options.packing == "auto")
+    sequences = packing.count_sequences(trained, packed)
+    per_epoch = packing.steps_per_epoch(sequences, packed)
+    steps = choices.total_steps(options, rows=len(trained), per_epoch=per_epoch)
     return Plan(
         max_length=limit,
-        epochs=chosen.n_epochs,
-        batch_size=chosen.batch_size,
+        batch_size=size,
         packing=packed,
+        epochs=choices.resolve(options, rows=len(trained), per_epoch=per_epoch).n_epochs,
+        passes=steps / per_epoch * len(trained) / len(lengths),
         sequences=sequences,
-        steps=packing.total_steps(sequences, packed, epochs=chosen.n_epochs) if packed else 0,
+        steps=steps,
     )
 
 
-def _length(tokenizer: ChatTokenizer, row: Row) -> Length:
+def _length(tokenizer: ChatTokenizer, row: Row, limit: int, long_rows: LongRows) -> Length:
     try:
         tokens = tokenizer.tokenize(row.chat)
     except ValueError as error:
-        return Length(row, None, 0, str(error))
-    return Length(row, len(tokens.input_ids), len(tokens.labels) - tokens.labels.count(IGNORED))
+        return Length(row, None, reason=str(error))
+    try:
+        kept = fitted(tokens, limit=limit, long_rows=long_rows)
+    except ValueError:
+        kept = None
+    if kept is None:
+        return Length(row, len(tokens.input_ids))
+    return Length(row, len(tokens.input_ids), len(kept.input_ids), len(kept.labels) - kept.labels.count(IGNORED))
 
 
 def _padded(lengths: list[int], batch_size: int) -> int:

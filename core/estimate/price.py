@@ -31,7 +31,7 @@ def time(measured: Measured, throughput: Throughput | None, *, base_model: str, 
     if throughput is None:
         kind = "GPU" if on_gpu else "CPU"
         return Time(None, None, 0, f"no job on {base_model} has finished on a {kind} of this deployment yet")
-    seconds = measured.tokens.total * measured.plan.epochs / throughput.tokens_per_second
+    seconds = measured.tokens.total * measured.plan.passes / throughput.tokens_per_second
     return Time(seconds, throughput.tokens_per_second, throughput.jobs, None)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from core.jobs.states import SUCCEEDED
 from core.models import Job, Metric, Model
 from core.specs.job import JobSpec
-from core.specs.method import Lora
+from core.specs.lora import Lora
 
 RECENT = 20  # jobs
 

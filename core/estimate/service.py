@@ -29,7 +29,8 @@ from core.registry.service import starting_model
 from core.settings import Settings
 from core.specs.choices import max_length
 from core.specs.job import JobSpec
-from core.specs.method import Lora, Supervised
+from core.specs.lora import Lora
+from core.specs.supervised import Supervised
 from core.storage import Entry, Storage
 from core.workers import repository as workers
 
@@ -124,6 +125,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         warnings=warnings(
             measured,
             taken,
+            long_rows=question.spec.method.supervised.long_rows,
             report=question.training.report,
             overlap=_overlap(question, storage),
             gpus=question.spec.resources.gpus,

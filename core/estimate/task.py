@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.rows.packing import Packing
-from core.specs.method import Supervised
 from core.specs.strict import Strict
+from core.specs.supervised import Supervised
 
 
 class MeasureTask(Strict):
@@ -44,7 +44,7 @@ class Example(Strict):
 
 
 class TokenFigures(Strict):
-    """Tokens of one epoch, over the rows that fit."""
+    """Tokens of one pass over the rows, as far as they are trained."""
 
     total: int
     trained: int
@@ -57,6 +57,7 @@ class RowFigures(Strict):
     total: int
     tokenized: int
     too_long: int
+    left_out: int = Field(description="Of the rows that are too long: those of which nothing is trained.")
     too_long_is_exact: bool
     unusable: int
     examples: list[Example]
@@ -70,7 +71,8 @@ class Plan(Strict):
     max_length: int
     epochs: int
     batch_size: int
-    packing: Packing | None = Field(description="Null where no row fits.")
+    packing: Packing | None = Field(description="Null where no row is left.")
+    passes: float = Field(description="Over all rows, those held out included: what tokens are to be multiplied by.")
     sequences: int
     steps: int
 
@@ -113,7 +115,7 @@ class PreviewRow(Strict):
     tokens: list[PreviewToken]
     trained_tokens: int
     total_tokens: int
-    truncated: bool = Field(description="The row has more tokens than max_length; a job with it would be refused.")
+    truncated: bool = Field(description="The row has more tokens than max_length.")
     error: str | None = None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.estimate.memory import Memory
 from core.estimate.task import Example, Measured, RowFigures
+from core.specs.supervised import LongRows
 
 FEW_ROWS = 100  # below that models learn rows by heart
 FEW_ROWS_FOR_MANY_EPOCHS = 1000
@@ -28,6 +29,7 @@ def warnings(
     measured: Measured,
     memory: Memory,
     *,
+    long_rows: LongRows,
     report: dict[str, Any] | None,
     overlap: dict[str, Any] | None,
     gpus: int | None,
@@ -40,7 +42,7 @@ def warnings(
         gpus: what the job asks for.
     """
     return [
-        *_fatal(measured, memory, gpus=gpus),
+        *_fatal(measured, memory, long_rows=long_rows, gpus=gpus),
         *_template(measured),
         *_amount(measured),
         *_quality(measured, report or {}),
@@ -48,15 +50,16 @@ def warnings(
     ]
 
 
-def _fatal(measured: Measured, memory: Memory, *, gpus: int | None) -> Iterator[Warning]:
+def _fatal(measured: Measured, memory: Memory, *, long_rows: LongRows, gpus: int | None) -> Iterator[Warning]:
     limit, length = measured.plan.max_length, "method.supervised.max_length"
     if measured.plan.packing is None and measured.rows.too_long:
-        yield Warning("all_rows_too_long", f"every row has more than {limit} tokens", length)
+        message = f"no row is left: every row has more than {limit} tokens, or nothing to learn in front of them"
+        yield Warning("all_rows_too_long", message, length)
     else:
-        yield from _too_long(measured.rows, limit=limit, param="training_file")
+        yield from _too_long(measured.rows, long_rows, limit=limit, param="training_file")
     yield from _unusable(measured.rows, param="training_file")
     if measured.validation_rows:
-        yield from _too_long(measured.validation_rows, limit=limit, param="validation_file")
+        yield from _too_long(measured.validation_rows, long_rows, limit=limit, param="validation_file")
         yield from _unusable(measured.validation_rows, param="validation_file")
     known = [device for device in memory.devices if device.fits is not None]
     if known and not any(device.fits for device in known):
@@ -65,11 +68,14 @@ def _fatal(measured: Measured, memory: Memory, *, gpus: int | None) -> Iterator[
         yield Warning("no_gpu", "no worker that runs now has a GPU: the job would wait for one", "resources.gpus")
 
 
-def _too_long(rows: RowFigures, *, limit: int, param: str) -> Iterator[Warning]:
+def _too_long(rows: RowFigures, long_rows: LongRows, *, limit: int, param: str) -> Iterator[Warning]:
     if rows.too_long:
-        count = f"{'' if rows.too_long_is_exact else 'about '}{rows.too_long} rows"
+        about = "" if rows.too_long_is_exact else "about "
+        count = f"{about}{rows.too_long} rows"
         lines = _lines(example for example in rows.examples if example.tokens is not None)
-        message = f"{count} of the {param} have more than {limit} tokens (line {lines}): the job would be refused"
+        cut = f"they are cut off there, and {about}{rows.left_out} of them, with nothing left to learn, left out"
+        follows = {"truncate": cut, "drop": "they are left out", "error": "the job would be refused"}[long_rows]
+        message = f"{count} of the {param} have more than {limit} tokens (line {lines}): {follows}"
         yield Warning("rows_too_long", message, "method.supervised.max_length")
 
 

@@ -29,8 +29,10 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
         NotAllowed: an operator key.
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: a file has another purpose, or training and validation file are the same.
+        InvalidRequest: a file has another purpose, training and validation file are the same, or there is nothing, or
+            twice something, to validate on.
     """
+    _check_validation(spec)
     project_id = require_project(owner)
     start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     job = Job(
@@ -71,8 +73,10 @@ def inputs(
     Raises:
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: a file has another purpose, or training and validation file are the same.
+        InvalidRequest: a file has another purpose, training and validation file are the same, or there is nothing, or
+            twice something, to validate on.
     """
+    _check_validation(spec)
     start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
     training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
     if spec.validation_file is None:
@@ -83,6 +87,19 @@ def inputs(
             "validation_file: is the training file; give rows that training never sees", param="validation_file"
         )
     return start, training, validation
+
+
+def _check_validation(spec: JobSpec) -> None:
+    options, path = spec.method.supervised, "method.supervised"
+    if options.validation_split is not None and spec.validation_file is not None:
+        param = f"{path}.validation_split"
+        raise InvalidRequest(f"{param}: give it or a validation_file, not both", param=param)
+    if options.needs_validation and options.validation_split is None and spec.validation_file is None:
+        raise InvalidRequest(
+            f"{path}.{options.needs_validation}: there is nothing to validate on; give a validation_file, or "
+            f"{path}.validation_split",
+            param=f"{path}.{options.needs_validation}",
+        )
 
 
 def _usable_file(session: Session, owner: Owner, *, param: str, file_id: str) -> File:

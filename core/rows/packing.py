@@ -12,13 +12,17 @@ TOGETHER = 1000  # rows that TRL packs together, in the file's order
 
 @dataclass(frozen=True)
 class Packing:
-    """length: tokens that a packed sequence holds at most. sequences: how many of them make one optimiser step."""
+    """length: tokens that a sequence holds at most. sequences: how many of them make one optimiser step.
+
+    shared: rows share sequences; else each row is one.
+    """
 
     length: int
     sequences: int
+    shared: bool = True
 
 
-def plan(lengths: list[int], *, batch_size: int, on_gpu: bool) -> Packing:
+def plan(lengths: list[int], *, batch_size: int, on_gpu: bool, shared: bool = True) -> Packing:
     """Sequences of about the usual length that together hold `batch_size` rows a step, on average.
 
     The length gives way to the batch: a small batch makes it shorter, and a batch of 1.4 usual lengths is one sequence
@@ -27,7 +31,10 @@ def plan(lengths: list[int], *, batch_size: int, on_gpu: bool) -> Packing:
     Args:
         lengths: tokens of each training row.
         batch_size: rows per optimiser step.
+        shared: whether rows may share a sequence.
     """
+    if not shared:
+        return Packing(length=max(lengths), sequences=batch_size, shared=False)
     tokens_per_step = batch_size * sum(lengths) / len(lengths)
     usual = GPU_LENGTH if on_gpu else CPU_LENGTH
     sequences = max(1, round(tokens_per_step / usual))
@@ -37,6 +44,8 @@ def plan(lengths: list[int], *, batch_size: int, on_gpu: bool) -> Packing:
 
 def count_sequences(lengths: list[int], packing: Packing) -> int:
     """How many sequences TRL's `bfd` packing makes: the longest row first, each into the fullest that has room."""
+    if not packing.shared:
+        return len(lengths)
     return sum(_bins(lengths[at : at + TOGETHER], packing.length) for at in range(0, len(lengths), TOGETHER))
 
 
@@ -55,6 +64,6 @@ def _bins(lengths: list[int], capacity: int) -> int:
     return count
 
 
-def total_steps(sequences: int, packing: Packing, *, epochs: int) -> int:
-    """Optimiser steps of a run; the last one of an epoch may hold fewer sequences."""
-    return epochs * math.ceil(sequences / packing.sequences)
+def steps_per_epoch(sequences: int, packing: Packing) -> int:
+    """Optimiser steps of one pass; the last one may hold fewer sequences."""
+    return math.ceil(sequences / packing.sequences)

@@ -1,32 +1,68 @@
 """What `auto` stands for: shared by the trainer, which does it, and the estimate, which foretells it."""
 
+import math
 from dataclasses import dataclass
 
-from core.specs.method import Supervised
+from core.specs.optimization import Optimization
+from core.specs.supervised import Supervised
 
 MOST_AUTO_LENGTH = 4096  # tokens
 
 
 @dataclass(frozen=True)
 class Chosen:
+    """n_epochs: passes over the rows, the last of them perhaps not whole."""
+
     n_epochs: int
     batch_size: int
     learning_rate_multiplier: float
 
 
-def resolve(options: Supervised, *, rows: int) -> Chosen:
+def batch_size(options: Supervised) -> int:
+    """Rows per optimiser step."""
+    given = options.hyperparameters.batch_size
+    return 8 if given == "auto" else given
+
+
+def total_steps(options: Supervised, *, rows: int, per_epoch: int) -> int:
+    """Optimiser steps of the run.
+
+    Args:
+        per_epoch: steps of one pass.
+    """
+    return options.max_steps or _epochs(options, rows=rows) * per_epoch
+
+
+def resolve(options: Supervised, *, rows: int, per_epoch: int) -> Chosen:
     """The hyperparameters, chosen where the job says auto."""
-    given = options.hyperparameters
-    auto_epochs = 3 if rows <= 10_000 else 2 if rows <= 50_000 else 1
+    multiplier = options.hyperparameters.learning_rate_multiplier
     return Chosen(
-        auto_epochs if given.n_epochs == "auto" else given.n_epochs,
-        8 if given.batch_size == "auto" else given.batch_size,
-        1.0 if given.learning_rate_multiplier == "auto" else given.learning_rate_multiplier,
+        math.ceil(total_steps(options, rows=rows, per_epoch=per_epoch) / per_epoch),
+        batch_size(options),
+        1.0 if multiplier == "auto" else multiplier,
     )
 
 
+def _epochs(options: Supervised, *, rows: int) -> int:
+    given = options.hyperparameters.n_epochs
+    if given != "auto":
+        return given
+    return 3 if rows <= 10_000 else 2 if rows <= 50_000 else 1
+
+
+def learning_rate(options: Optimization, *, width: int) -> float:
+    """The highest learning rate of an adapter, before the multiplier.
+
+    LoRA's is ten times that of full training and falls with the model's width. The fit is that of "LoRA Without Regret"
+    (Schulman et al., 2025) for the Llama family; its cap for very small models is ours.
+    """
+    if options.learning_rate != "auto":
+        return options.learning_rate
+    return min(2e-3, 5e-4 * (2000 / width) ** 0.781)
+
+
 def max_length(options: Supervised, *, context: int) -> int:
-    """Tokens of the longest row that is accepted.
+    """Tokens of a row that are trained at most.
 
     Raises:
         ValueError: more was asked for than the model's context.
@@ -36,3 +72,10 @@ def max_length(options: Supervised, *, context: int) -> int:
     if options.max_length > context:
         raise ValueError(f"max_length: {options.max_length} was asked for, but the model's context is {context}")
     return options.max_length
+
+
+def held_out(options: Supervised, *, rows: int) -> int:
+    """Training rows that are kept for validation: at least one where a share is asked for, and never all."""
+    if options.validation_split is None:
+        return 0
+    return min(rows - 1, max(1, round(options.validation_split * rows)))

@@ -1,9 +1,10 @@
-"""Write docs/sdk.md from the docstrings, and docs/cli.md from the help texts.
+"""Write docs/sdk.md from the docstrings, docs/cli.md from the help texts, and docs/job-spec.md from the job's schema.
 
 python sdk/tools/make_docs.py
 """
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 from tunesmith import Tunesmith, errors, types
 from tunesmith.cli.app import app
 from tunesmith.errors import TunesmithError
+from tunesmith.specs import JobSpec
 
 DOCS = Path(__file__).parents[2] / "docs"
 WIDTH = 100  # characters of a help text
@@ -28,6 +30,13 @@ CLI_HEAD = """# The command line
 
 Written from the help texts by `make docs`. `pip install ./sdk` in a checkout; `pip install './sdk[check]'` for
 `files check`. `make setup` puts `tunesmith` into `.venv/bin`.
+"""
+
+SPEC_HEAD = """# The body of a job
+
+Written from the specification by `make docs`: every key of `POST /v1/fine_tuning/jobs`, what it may be, and what it is
+where it is left out. A key that is not here is refused with 400, and so is a value that is not allowed; the error names
+both. Null means the default everywhere.
 """
 
 
@@ -121,9 +130,60 @@ def _commands(command: click.Command, context: click.Context) -> Iterator[str]:
             yield from _commands(below, click.Context(below, info_name=name, parent=context))
 
 
+def job_spec() -> str:
+    """The page about the body of a job."""
+    schema = JobSpec.model_json_schema()
+    return "\n".join([SPEC_HEAD, *_objects(schema, schema["$defs"], "")])
+
+
+def _objects(schema: dict[str, Any], defs: dict[str, Any], path: str) -> Iterator[str]:
+    """A table of an object's keys, and behind it those of the objects in it."""
+    lines = ["| key | allowed | default | |", "|---|---|---|---|"]
+    below: list[tuple[dict[str, Any], str]] = []
+    for key, field in schema["properties"].items():
+        inner = [defs[branch["$ref"].rpartition("/")[2]] for branch in _branches(field) if "$ref" in branch]
+        below += [(definition, f"{path}{key}") for definition in inner if "properties" in definition]
+        default = "required" if key in schema.get("required", []) else _default(field)
+        said = field.get("description") or (_sentence(inner[0]) if inner else "")
+        allowed = " or ".join(filter(None, (_allowed(branch, defs) for branch in _branches(field))))
+        lines.append(f"| `{key}` | {allowed} | {default} | {said} |")
+    yield f"## {path.removesuffix('.') or 'The job'}\n\n{_sentence(schema)}\n\n" + "\n".join(lines) + "\n"
+    for definition, name in below:
+        if name != "hyperparameters":  # the contract's old place: the same object as the method's
+            yield from _objects(definition, defs, f"{name}.")
+
+
+def _sentence(schema: dict[str, Any]) -> str:
+    return " ".join(schema.get("description", "").split())
+
+
+def _branches(field: dict[str, Any]) -> list[dict[str, Any]]:
+    return [branch for branch in field.get("anyOf", [field]) if branch.get("type") != "null"]
+
+
+def _default(field: dict[str, Any]) -> str:
+    default = field.get("default")
+    return "" if default is None or isinstance(default, (dict, list)) else f"`{json.dumps(default)}`"
+
+
+def _allowed(field: dict[str, Any], defs: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return "object" if "properties" in defs[field["$ref"].rpartition("/")[2]] else ""
+    if "const" in field:
+        return f"`{json.dumps(field['const'])}`"
+    if "enum" in field:
+        return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
+    if field.get("type") == "array" and "items" in field:
+        return f"list of {_allowed(field['items'], defs)}"
+    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {field[name]:,}" for name, sign in bounds.items() if name in field]
+    limits += [f"at most {field[name]}" for name in ("maxLength", "maxItems", "maxProperties") if field.get(name)]
+    return " ".join([field.get("type", ""), ", ".join(limits)]).strip()
+
+
 def pages() -> dict[Path, str]:
-    """Both pages, by their paths."""
-    return {DOCS / "sdk.md": sdk(), DOCS / "cli.md": cli()}
+    """All pages, by their paths."""
+    return {DOCS / "sdk.md": sdk(), DOCS / "cli.md": cli(), DOCS / "job-spec.md": job_spec()}
 
 
 if __name__ == "__main__":

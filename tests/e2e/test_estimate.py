@@ -69,6 +69,33 @@ def test_the_estimate_is_what_the_job_reports(stack: Stack, openai: OpenAI) -> N
         assert measured["seconds"] > 0
 
 
+def test_rows_that_are_cut_off_and_steps_in_place_of_epochs_are_foretold(stack: Stack, openai: OpenAI) -> None:
+    long = [{"prompt": "say it", "completion": "four " * length} for length in range(1, 21)]
+    content = upper_case(10, seed=2) + "".join(json.dumps(row) + "\n" for row in long).encode()
+    file = openai.files.create(file=("rows.jsonl", content), purpose="fine-tune")
+    eventually(lambda: openai.files.retrieve(file.id).status == "processed", seconds=60, what="the file processed")
+    once = {"max_length": 64, "packing": "off", "hyperparameters": {"n_epochs": 1, "batch_size": 4}}
+    split = {"max_steps": 5, "validation_split": 0.2, "long_rows": "drop", "max_length": 64}
+    headers = {"authorization": f"Bearer {openai.api_key}"}
+    with httpx.Client(base_url=f"{stack.url}/v1", headers=headers, timeout=60) as http:
+        for options in (once, split):
+            body = {"model": MODEL, "training_file": file.id, "method": {"type": "supervised", "supervised": options}}
+
+            def estimate(body: dict = body) -> dict | None:
+                answer = http.post("/fine_tuning/jobs/estimate", json=body)
+                return answer.json() if answer.status_code == 200 else None
+
+            foretold = eventually(estimate, seconds=120, what="an estimate")
+            assert foretold["rows"]["too_long"] > 0
+            assert "rows_too_long" in {warning["code"] for warning in foretold["warnings"]}
+            created = openai.fine_tuning.jobs.create(**body)
+            job = eventually(lambda created=created: _ended(openai, created.id), seconds=120, what="the end of the job")
+            assert job.status == "succeeded", job.error
+            metrics = http.get(f"/fine_tuning/jobs/{job.id}").json()
+            assert metrics["total_steps"] == foretold["steps"]
+            assert options is split or metrics["trained_tokens"] == foretold["tokens"]["trained"]
+
+
 def _ended(openai: OpenAI, job_id: str):
     job = openai.fine_tuning.jobs.retrieve(job_id)
     return job if job.status in ("succeeded", "failed", "cancelled") else None

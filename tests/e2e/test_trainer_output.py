@@ -11,7 +11,7 @@ from tests.e2e.test_openai import finish, upload
 from tests.stack import Stack
 
 LONG = json.dumps({"messages": [{"role": "user", "content": "a" * 4000}, {"role": "assistant", "content": "b" * 4000}]})
-SHORT_CONTEXT = {"type": "supervised", "supervised": {"max_length": 32, "samples": {"rows": 0}}}
+SHORT_CONTEXT = {"type": "supervised", "supervised": {"max_length": 32, "long_rows": "error", "samples": {"rows": 0}}}
 
 
 def test_a_failed_trainers_traceback_is_in_the_logs_without_the_hosts_folders(stack: Stack, openai: OpenAI) -> None:

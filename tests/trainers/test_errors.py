@@ -19,8 +19,14 @@ TOO_LONG = pair("x" * 50, "y" * 50)
     [
         (
             [pair("a", "b"), TOO_LONG],
-            {"max_length": 64},
+            {"max_length": 64, "long_rows": "error"},
             "training_file: line 2: has 121 tokens, but max_length is 64",
+            "training_file",
+        ),
+        (
+            [TOO_LONG, TOO_LONG],
+            {"max_length": 64, "long_rows": "drop"},
+            "training_file: all rows are longer than max_length (64)",
             "training_file",
         ),
         ([], {}, "training_file: the file has no rows", "training_file"),
@@ -54,7 +60,7 @@ def test_a_loss_that_is_no_number(tmp_path: Path, tiny: Path, few_rows: Path) ->
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     folder = write_spec(tmp_path / "run", base=broken, training_file=few_rows, supervised={})
     assert run(folder) == 1
-    assert (error(folder)["code"], error(folder)["retryable"]) == ("non_finite_loss", False)
+    assert (error(folder)["code"], error(folder)["retryable"]) == ("diverged", False)
     assert events(folder, "checkpoint") == []
 
 

@@ -9,8 +9,9 @@ from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs.run import PrepareSpec
 from tests.trainers.runs import write_rows
 from trainers.prepare import prepare
+from trainers.rows import read_rows
+from trainers.rundir import RunDir
 from trainers.stopping import listening
-from trainers.supervised import read_rows
 
 
 def chat(*turns: tuple[str, str, int]) -> dict[str, Any]:
@@ -35,7 +36,15 @@ def test_the_preview_shows_the_labels_of_the_trainer(tiny: Path, tmp_path: Path)
         "chat_template.jinja", "config.json", "facts.json", "tokenizer.json", "tokenizer_config.json"
     ]  # fmt: skip
     with listening() as stop:
-        _, trained = read_rows(str(path), ChatTokenizer.load(tiny), stop, limit=1000, param="training_file")
+        trained = read_rows(
+            str(path),
+            ChatTokenizer.load(tiny),
+            RunDir(tmp_path),
+            stop,
+            limit=1000,
+            long_rows="error",
+            param="training_file",
+        ).tokens
     shown = preview(PreviewTask(card=str(card), file=str(path), offset=0, limit=20, max_length=1000)).rows
     assert [[token.id for token in row.tokens] for row in shown] == [row.input_ids for row in trained]
     assert [[token.id if token.state == "trained" else IGNORED for token in row.tokens] for row in shown] == [

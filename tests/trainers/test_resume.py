@@ -27,7 +27,12 @@ from trainers.run import run
 SUPERVISED: dict[str, Any] = {
     "hyperparameters": {"n_epochs": 3, "batch_size": 1},
     "lora": {"r": 8, "alpha": 16, "dropout": 0.1},
+    "optimization": {"schedule": "cosine", "weight_decay": 0.01},
+    "neftune_alpha": 5,
     "checkpoint_interval": 5,
+    "eval_interval": 4,
+    "early_stopping": {"patience": 1000},
+    "keep_best": "valid_mean_token_accuracy",
     "samples": {"max_tokens": 8},
 }
 

@@ -40,6 +40,7 @@ def test_a_run_yields_what_the_contract_names(tmp_path: Path, tiny: Path, few_ro
     assert resolved["hyperparameters"] == {"n_epochs": 1, "batch_size": 6, "learning_rate_multiplier": 1.0}
     assert metrics[0]["message"].startswith(f"Step 1/{steps}: training loss=")
     named = {"train_loss", "train_mean_token_accuracy", "learning_rate", "grad_norm", "tokens_per_second"}
+    named |= {"peak_memory_bytes"}
     validated = {"valid_loss", "valid_mean_token_accuracy", "full_valid_loss", "full_valid_mean_token_accuracy"}
     assert metrics[-1]["data"].keys() == named | validated
     assert metrics[-1]["seconds_left"] == 0

@@ -7,13 +7,24 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from tunesmith.specs.job import JobSpec, Resources
-from tunesmith.specs.method import Lora, Method, Samples, Supervised, SupervisedHyperparameters, SupervisedMethod
+from tunesmith.specs.lora import Lora
+from tunesmith.specs.method import Method
+from tunesmith.specs.optimization import Optimization
+from tunesmith.specs.supervised import (
+    EarlyStopping,
+    Samples,
+    Supervised,
+    SupervisedHyperparameters,
+    SupervisedMethod,
+)
 
 __all__ = [
+    "EarlyStopping",
     "JobFields",
     "JobSpec",
     "Lora",
     "Method",
+    "Optimization",
     "Resources",
     "Samples",
     "Supervised",
@@ -33,6 +44,7 @@ class JobFields(TypedDict, total=False):
     method: Method | Mapping[str, Any] | None
     metadata: dict[str, str] | None
     resources: Resources | Mapping[str, Any] | None
+    max_duration_seconds: int | None
     hyperparameters: SupervisedHyperparameters | Mapping[str, Any] | None
     integrations: list[Any] | None
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from tunesmith.specs.method import Method, SupervisedHyperparameters, SupervisedMethod
+from tunesmith.specs.method import Method
 from tunesmith.specs.strict import Strict
+from tunesmith.specs.supervised import SupervisedHyperparameters, SupervisedMethod
 
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
@@ -44,16 +45,35 @@ class Resources(Strict):
 class JobSpec(Strict):
     """What a client asks for; `model` and the files are checked against what the project can see."""
 
-    model: str = Field(min_length=1, max_length=256)
-    training_file: str = Field(min_length=1, max_length=64)
-    validation_file: str | None = Field(default=None, min_length=1, max_length=64)
-    suffix: Suffix | None = None
-    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
-    method: Method = Field(default_factory=SupervisedMethod)
-    metadata: dict[MetadataKey, MetadataValue] | None = Field(default=None, max_length=16)
+    model: str = Field(
+        min_length=1,
+        max_length=256,
+        description="Where training begins: a model of the catalogue, an alias, or a model or checkpoint that an "
+        "earlier job made.",
+    )
+    training_file: str = Field(min_length=1, max_length=64, description="Id of an uploaded file.")
+    validation_file: str | None = Field(
+        default=None, min_length=1, max_length=64, description="Id of a file whose rows are never trained."
+    )
+    suffix: Suffix | None = Field(default=None, description="Part of the name of the model that the job makes.")
+    seed: int | None = Field(
+        default=None, ge=0, le=2**31 - 1, description="Of all that is drawn; null: the service draws one and keeps it."
+    )
+    method: Method = Field(default_factory=SupervisedMethod, description="How to train; null: supervised.")
+    metadata: dict[MetadataKey, MetadataValue] | None = Field(
+        default=None, max_length=16, description="The client's own notes: keys of 64, values of 512 characters."
+    )
     resources: Resources = Field(default_factory=Resources)
+    max_duration_seconds: int | None = Field(
+        default=None,
+        ge=60,
+        le=366 * 24 * 3600,
+        description="Training time, over all attempts, at which the job fails; its last checkpoint is kept.",
+    )
     hyperparameters: SupervisedHyperparameters | None = Field(
-        default=None, deprecated="The contract's old place for a supervised job's hyperparameters."
+        default=None,
+        deprecated=True,
+        description="The contract's old place for those of a supervised job; method.supervised is the new one.",
     )
     integrations: (
         Annotated[list[Any], AfterValidator(_refuse_integrations), WithJsonSchema({"type": "array", "maxItems": 0})]

@@ -10,7 +10,7 @@ from core.estimate.measure import measure
 from core.estimate.sampling import Sample
 from core.estimate.task import Measured, MeasureTask
 from core.rows.chat import Chat, Message
-from core.specs.method import Supervised
+from core.specs.supervised import Supervised
 from tests.cards import write_card
 
 

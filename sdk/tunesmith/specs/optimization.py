@@ -1,0 +1,41 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/specs/optimization.py by sdk/tools/copy_core.py: change it there.
+"""How weights are moved: what every method that trains has in common."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tunesmith.specs.strict import Auto, Strict
+
+Optimizer = Literal["adamw", "adafactor", "sgd"]
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+class Optimization(Strict):
+    """Optimiser and learning rate."""
+
+    optimizer: Optimizer = Field(
+        default="adamw",
+        description="adamw: Loshchilov, Hutter, 2019, arXiv 1711.05101, with betas 0.9 and 0.95. adafactor: less "
+        "memory (Shazeer, Stern, 2018, arXiv 1804.04235). sgd: without momentum.",
+    )
+    learning_rate: Auto | Annotated[float, Field(gt=0, le=10)] = Field(
+        default="auto",
+        description="The highest, times learning_rate_multiplier. auto: 5e-4 · (2000 / width)^0.781, at most 2e-3, the "
+        "fit of 'LoRA Without Regret' (Schulman et al., 2025), whose cap is ours.",
+    )
+    schedule: Schedule = Field(
+        default="linear",
+        description="How it falls behind the warm-up: to zero in a line or a half cosine, or not at all.",
+    )
+    warmup: float = Field(
+        default=0.05, ge=0, le=100_000, description="Steps in which it rises from zero; below 1 a share of all steps."
+    )
+    weight_decay: float = Field(default=0.0, ge=0, le=1, description="Decoupled, of the trained weights.")
+    max_grad_norm: float = Field(
+        default=1.0,
+        ge=0,
+        le=1000,
+        description="Gradients are scaled down to this norm (Pascanu et al., 2013); 0: never.",
+    )

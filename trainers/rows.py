@@ -1,0 +1,92 @@
+"""A job's rows, read and tokenised."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from core.rows import read
+from core.rows.chat import Chat
+from core.rows.error import RowError
+from core.rows.long import fitted
+from core.rows.tokens import ChatTokenizer, Tokenized
+from trainers.errors import SpecError
+from trainers.rundir import RunDir
+from trainers.stopping import StopRequest
+
+
+@dataclass
+class Rows:
+    """Chats and their tokens, one for one. cut, dropped: rows that were longer than allowed, of all that were read."""
+
+    chats: list[Chat] = field(default_factory=list)
+    tokens: list[Tokenized] = field(default_factory=list)
+    cut: int = 0
+    dropped: int = 0
+
+    def lengths(self) -> list[int]:
+        return [len(row.input_ids) for row in self.tokens]
+
+    def split(self, held_out: int, *, seed: int) -> "tuple[Rows, Rows]":
+        """(the rest, so many rows that the seed draws), both in the file's order."""
+        drawn = set(random.Random(seed).sample(range(len(self.chats)), held_out))
+        rest, held = Rows(), Rows()
+        for i, (chat, tokens) in enumerate(zip(self.chats, self.tokens, strict=True)):
+            side = held if i in drawn else rest
+            side.chats.append(chat)
+            side.tokens.append(tokens)
+        return rest, held
+
+
+def read_rows(
+    path: str,
+    tokenizer: ChatTokenizer,
+    run_dir: RunDir,
+    stop: StopRequest,
+    *,
+    limit: int,
+    long_rows: str,
+    param: str,
+) -> Rows:
+    """Parse and tokenise a file, and say how many rows are longer than `limit` tokens.
+
+    Raises:
+        SpecError: no row is left, or one can't be parsed, does not suit the chat template, or is longer where
+            `long_rows` calls that an error.
+    """
+    rows = Rows()
+    for number, chat in _parsed(path, param):
+        stop.check()
+        try:
+            tokens = tokenizer.tokenize(chat)
+            kept = fitted(tokens, limit=limit, long_rows=long_rows)
+        except ValueError as error:
+            raise _refused(param, f"line {number}: {error}") from None
+        if kept is None:
+            rows.dropped += 1
+            continue
+        rows.cut += kept is not tokens
+        rows.chats.append(chat)
+        rows.tokens.append(kept)
+    if not rows.tokens:
+        raise _refused(
+            param, f"all rows are longer than max_length ({limit})" if rows.dropped else "the file has no rows"
+        )
+    if rows.cut or rows.dropped:
+        long, total = rows.cut + rows.dropped, len(rows.tokens) + rows.dropped
+        run_dir.say(
+            f"{param}: {long} of {total} rows have more than {limit} tokens (max_length): {rows.cut} were cut off "
+            f"there, {rows.dropped} were left out",
+            level="warn",
+        )
+    return rows
+
+
+def _parsed(path: str, param: str) -> Iterator[tuple[int, Chat]]:
+    try:
+        yield from read.chats(path)
+    except RowError as fault:
+        raise _refused(param, str(fault)) from None
+
+
+def _refused(param: str, why: str) -> SpecError:
+    return SpecError(f"{param}: {why}", param=param, code="invalid_file")
