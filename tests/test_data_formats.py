@@ -20,7 +20,8 @@ def test_examples_are_valid(repository_root: Path, tmp_path: Path) -> None:
         report = validate(path)
         assert report.faults == [], block
         kinds.append(report.kind)
-    assert kinds == ["messages", "messages", "prompt_completion", "instruction_response", "instruction_response"]
+    pairs = ["prompt_completion", "instruction_response", "instruction_response"]
+    assert kinds == ["messages", "messages", *pairs, "reasoning"]
 
 
 def test_limits_and_lists_are_those_of_the_code(repository_root: Path) -> None:

@@ -11,11 +11,14 @@ from core.rows.values import kind_of, one_of, only_keys, text_of
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 # messages: `{"messages": […], "tools"?: […], "parallel_tool_calls"?: …}`. prompt_completion, instruction_response:
 # `{"prompt": …, "completion": …}` and `{"instruction": …, "response": …}`, which mean a user's message and an answer.
-Kind = Literal["messages", "prompt_completion", "instruction_response"]
+# reasoning: `{"problem": …, "reasoning": …, "answer": …}`: the answer comes behind what was thought, in THINKING.
+Kind = Literal["messages", "prompt_completion", "instruction_response", "reasoning"]
 PAIRS: dict[Kind, tuple[str, str]] = {
     "prompt_completion": ("prompt", "completion"),
     "instruction_response": ("instruction", "response"),
 }
+REASONING = ("problem", "reasoning", "answer")
+THINKING = ("<think>", "</think>")
 MESSAGE_KEYS = ("role", "content", "weight", "name", "tool_calls", "tool_call_id")
 REFUSED_KEYS = {
     "function_call": "is the old form: give tool_calls",
@@ -73,8 +76,12 @@ def chat_kind(number: int, row: dict[str, Any]) -> Kind:
     for kind, keys in PAIRS.items():
         if any(key in row for key in keys):
             return kind
+    if "problem" in row or "reasoning" in row:
+        return "reasoning"
     found = ", ".join(repr(key) for key in list(row)[:5]) or "no keys at all"
-    wanted = "'messages', 'prompt' and 'completion', or 'instruction' and 'response'"
+    wanted = (
+        "'messages', 'prompt' and 'completion', 'instruction' and 'response', or 'problem', 'reasoning' and 'answer'"
+    )
     raise RowError(number, "", f"has {found}, where {wanted} are needed")
 
 
@@ -87,7 +94,30 @@ def to_chat(number: int, row: dict[str, Any]) -> Chat:
     kind = chat_kind(number, row)
     if kind == "messages":
         return _from_messages(number, row)
+    if kind == "reasoning":
+        return _from_reasoning(number, row)
     return _from_pair(number, row, PAIRS[kind])
+
+
+def thought(reasoning: str, answer: str) -> str:
+    """What an assistant writes that thinks before it answers, as reasoning models' templates write it."""
+    return f"{THINKING[0]}\n{reasoning.strip()}\n{THINKING[1]}\n\n{answer.strip()}"
+
+
+def is_thought(text: str) -> bool:
+    """Whether there is some, and no mark of where thinking begins and ends in it."""
+    return bool(text) and not text.isspace() and not any(mark in text for mark in THINKING)
+
+
+def _from_reasoning(number: int, row: dict[str, Any]) -> Chat:
+    only_keys(number, row, allowed=REASONING)
+    problem, reasoning, answer = (text_of(number, row.get(key), key) for key in REASONING)
+    for key, text in (("reasoning", reasoning), ("answer", answer)):
+        if not text.strip():
+            raise EmptyAnswer(number, key, "is empty: there is nothing to learn")
+        if not is_thought(text):
+            raise RowError(number, key, f"holds {' or '.join(THINKING)}, which are put around the reasoning here")
+    return Chat([Message("user", problem), Message("assistant", thought(reasoning, answer), trained=True)])
 
 
 def _from_pair(number: int, row: dict[str, Any], keys: tuple[str, str]) -> Chat:

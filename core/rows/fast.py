@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from core.rows import tools
-from core.rows.chat import PAIRS, Kind
+from core.rows.chat import PAIRS, REASONING, Kind, is_thought, thought
 from core.rows.error import RowError
 from core.rows.features import NOTHING, Features, Offer, features, offer, pair_features
 
@@ -84,6 +84,7 @@ class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     parallel_tool_calls: bool | None = None
 
 
+KEYS: dict[Kind, tuple[str, ...]] = {**PAIRS, "reasoning": REASONING}
 _chat = msgspec.json.Decoder(PlainChat)
 _messages = msgspec.json.Decoder(list[Message])
 _texts = msgspec.json.Decoder(dict[str, str])
@@ -100,14 +101,18 @@ def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
             chat = _chat.decode(raw) if isinstance(raw, bytes) else _from_cells(raw)
             messages: Any = chat.messages  # its classes say their role as classes, which no protocol can say
             return features(messages, NOTHING if chat.tools is NO_TOOLS else _offered(bytes(chat.tools)))
-        asked, answered = PAIRS[kind]
-        pair = _texts.decode(raw) if isinstance(raw, bytes) else raw
-        question, answer = pair.get(asked), pair.get(answered)
-        if len(pair) == 2 and isinstance(question, str) and isinstance(answer, str):
-            return pair_features(question, answer)
+        texts = _texts.decode(raw) if isinstance(raw, bytes) else raw
+        if len(texts) == len(KEYS[kind]) and all([type(texts.get(key)) is str for key in KEYS[kind]]):
+            return _of_texts(*[texts[key] for key in KEYS[kind]])
     except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
         pass
     return None
+
+
+def _of_texts(asked: str, *answered: str) -> Features | None:
+    if len(answered) == 1:
+        return pair_features(asked, answered[0])
+    return pair_features(asked, thought(*answered)) if all(map(is_thought, answered)) else None
 
 
 def _from_cells(cells: dict[str, Any]) -> PlainChat:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
-from core.rows.chat import Chat
+from core.rows.chat import THINKING, Chat
 from core.rows.template import ChatTemplate, Rendered, as_dicts
 
 IGNORED = -100  # the label that the loss leaves out
@@ -139,6 +139,8 @@ class ChatTokenizer:
         start, end = places[i] if places else self._place(chat, messages, i, text)
         if not text[start:end].strip() or text[start:end].strip() not in messages[i]["content"]:
             raise ValueError(f"the model's chat template leaves out or rewrites messages[{i}]")
+        if i == len(messages) - 1 and THINKING[1] in messages[i]["content"] and THINKING[1] not in text[start:end]:
+            raise ValueError(f"the model's chat template drops what was thought in messages[{i}]")
         if header and len(header) <= start and text.startswith(header):
             start = len(header)
         return start, self._end_of_turn(text, end)

@@ -3,7 +3,7 @@
 from core.specs.supervised import SupervisedMethod
 
 # The kinds of rows, as validation names them (core.rows.chat), that each method learns from.
-USABLE_KINDS = {"supervised": ("messages", "prompt_completion", "instruction_response")}
+USABLE_KINDS = {"supervised": ("messages", "prompt_completion", "instruction_response", "reasoning")}
 
 # A discriminated union as soon as there is a second method.
 Method = SupervisedMethod

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,13 @@ def test_a_resumed_run_keeps_its_packing(
     assert_same(resumed, undisturbed)
 
 
+def terminate(process: ForkServerProcess) -> None:
+    """SIGTERM until it is gone: Python looks for signals between two steps; one right before a read may be missed."""
+    while process.exitcode is None:
+        os.kill(process.pid or 0, signal.SIGTERM)
+        process.join(0.1)
+
+
 def test_sigterm_while_loading(tmp_path: Path, files: dict[str, Any]) -> None:
     """The training file is a pipe: once it opens, the trainer is reading rows, and will be until we write some."""
     pipe = tmp_path / "pipe.jsonl"
@@ -124,8 +132,7 @@ def test_sigterm_while_loading(tmp_path: Path, files: dict[str, Any]) -> None:
     folder = write_spec(tmp_path / "run", **{**files, "training_file": pipe})
     process = start(folder)
     with pipe.open("wb"):
-        os.kill(process.pid or 0, signal.SIGTERM)
-        process.join()
+        terminate(process)
     assert process.exitcode == 0
     assert outcome(folder) == {"outcome": "stopped", "step": 0, "trained_tokens": 0, "metrics": {}}
 
@@ -146,8 +153,7 @@ def test_sigterm_while_sampling(tmp_path: Path, files: dict[str, Any]) -> None:
     again = write_spec(tmp_path / "again", resume_from=last_checkpoint(folder), **{**files, "training_file": pipe})
     process = start(again)
     with pipe.open("wb"):
-        os.kill(process.pid or 0, signal.SIGTERM)
-        process.join()
+        terminate(process)
     keys = ("step", "trained_tokens")
     assert [outcome(again)[key] for key in keys] == [outcome(folder)[key] for key in keys]
 

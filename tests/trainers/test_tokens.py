@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from core.rows.chat import Chat, Message
+from core.rows.chat import Chat, Message, to_chat
 from core.rows.template import ChatTemplate, as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
 
@@ -73,6 +73,19 @@ GEMMA = (
     "{% endif %}{% if m.role == 'assistant' %}{% set role = 'model' %}{% else %}{% set role = m.role %}{% endif %}"
     "{{ '<|im_start|>' + role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>model\n' }}{% endif %}"
+)
+# As Qwen 3's: what is thought is told from what is said, and shown of the last answer only.
+QWEN = (
+    "{% for m in messages %}{% set content = m.content %}{% if m.role == 'assistant' and '</think>' in content %}"
+    "{% set thought = content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}"
+    "{% set content = content.split('</think>')[-1].lstrip('\n') %}"
+    "{% if loop.last %}{% set content = '<think>\n' + thought.strip('\n') + '\n</think>\n\n' + content %}{% endif %}"
+    "{% endif %}<|im_start|>{{ m.role }}\n{{ content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+FORGETFUL = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 FAMILIES = {"thinks": THINKS, "inst": INST, "headings": HEADINGS, "llama": LLAMA, "mistral": MISTRAL, "gemma": GEMMA}
 
@@ -167,6 +180,29 @@ def test_chatml_token_by_token(ours: ChatTokenizer, tokenizer: Any) -> None:
 )
 def test_other_families_of_templates(tokenizer: Any, family: str, expected: list[str]) -> None:
     assert learnt(templated(tokenizer, FAMILIES[family]), Chat(CHAT)) == expected
+
+
+@pytest.mark.parametrize(
+    ("family", "before", "end"),
+    [
+        ("qwen", "", "<|im_end|>"),
+        ("inst", " ", "<|im_end|>"),
+        ("headings", "", ""),
+        ("llama", "", "<|im_end|>"),
+        ("mistral", " ", "<|im_end|>"),
+        ("gemma", "", "<|im_end|>"),
+    ],
+)
+def test_what_was_thought_is_learnt_with_the_answer(tokenizer: Any, family: str, before: str, end: str) -> None:
+    chat = to_chat(1, {"problem": "2+2?", "reasoning": "two, three,\nfour", "answer": "4"})
+    tokens = templated(tokenizer, {**FAMILIES, "qwen": QWEN}[family])
+    assert learnt(tokens, chat) == [f"{before}<think>\ntwo, three,\nfour\n</think>\n\n4{end}"]
+
+
+def test_a_template_that_drops_what_was_thought_is_refused(tokenizer: Any) -> None:
+    chat = to_chat(1, {"problem": "2+2?", "reasoning": "four", "answer": "4"})
+    with pytest.raises(ValueError, match=r"drops what was thought in messages\[1\]"):
+        templated(tokenizer, FORGETFUL).tokenize(chat)
 
 
 @pytest.mark.parametrize("family", ["llama", "mistral"])

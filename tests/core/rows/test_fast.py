@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.rows.cells import STRUCTURED, to_row
-from core.rows.chat import PAIRS, Chat, Kind, Message, chat_kind, to_chat
+from core.rows.chat import PAIRS, REASONING, Chat, Kind, Message, chat_kind, to_chat
 from core.rows.error import RowError
 from core.rows.fast import LONGEST_TOOLS, plain_row
 from core.rows.features import ASSISTANT, CALLS, MARKS, UNTRAINED, Features, features, offer
@@ -75,11 +75,11 @@ def chats(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def pairs(draw: st.DrawFn) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(draw(st.sampled_from(list(PAIRS.values()))))
+    row: dict[str, Any] = dict.fromkeys(draw(st.sampled_from([*PAIRS.values(), REASONING])))
     for key in row:
-        row[key] = draw(TEXTS | SCALARS)
+        row[key] = draw(TEXTS | SCALARS | st.just("a </think>"))
     if draw(st.booleans()):
-        row[draw(st.sampled_from(["prompt", "response", "lable", "messages"]))] = draw(SCALARS)
+        row[draw(st.sampled_from(["prompt", "response", "lable", "messages", "reasoning"]))] = draw(SCALARS)
     return row
 
 

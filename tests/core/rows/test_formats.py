@@ -55,7 +55,7 @@ def test_a_table_may_hold_messages_as_text(tmp_path: Path) -> None:
         (b"hello", "a.jsonl.gz", "the file is named .gz but holds no gzip data"),
         (b"{\0}", "a.jsonl", "the file holds binary data"),
         (b"hello\n", "a.txt", "line 1: not valid JSON"),
-        (b"a,b\n1,2\n", "a.csv", "line 2: has 'a', 'b', where 'messages', 'prompt' and 'completion', or"),
+        (b"a,b\n1,2\n", "a.csv", "line 2: has 'a', 'b', where 'messages', 'prompt' and 'completion', 'instr"),
         (b"prompt,completion,id\na,b,1\n", "a.csv", "line 2: id: unknown key; allowed here: prompt, completion"),
         (b"prompt,completion\na,b,c\n", "a.csv", "line 2: has 3 cells where the header has 2 columns"),
         (b"prompt,prompt\na,b\n", "a.csv", "line 1: prompt: two columns have this name"),

@@ -45,6 +45,14 @@ def test_pairs() -> None:
         assert messages == [Message("user", "2+2"), Message("assistant", "4", trained=True)]
 
 
+def test_reasoning_stands_before_the_answer() -> None:
+    row = {"problem": "60 mph for 2.5 hours?", "reasoning": "\n60 · 2.5 = 150\n", "answer": "150 miles"}
+    assert parse_chat(1, line_of(row)).messages == [
+        Message("user", "60 mph for 2.5 hours?"),
+        Message("assistant", "<think>\n60 · 2.5 = 150\n</think>\n\n150 miles", trained=True),
+    ]
+
+
 def test_content_may_be_a_list_of_text_parts() -> None:
     parts = [{"type": "text", "text": "Good "}, {"type": "text", "text": "day"}]
     assert parse_chat(1, line_of({"messages": [{**ANSWER, "content": parts}]})).messages[0].content == "Good day"
@@ -91,8 +99,12 @@ def test_a_byte_order_mark_is_no_fault_of_the_row() -> None:
             {"instruction": "x", "response": "y", "input": "z"},
             "input: unknown key; allowed here: instruction, response",
         ),
+        ({"problem": "x", "answer": "y"}, "reasoning: a string is needed, not nothing"),
+        ({"problem": "x", "reasoning": " ", "answer": "y"}, "reasoning: is empty: there is nothing to learn"),
+        ({"problem": "x", "reasoning": "<think>z", "answer": "y"}, "reasoning: holds <think> or </think>, which are"),
+        ({"problem": "x", "reasoning": "z", "answer": "y", "steps": 1}, "allowed here: problem, reasoning, answer"),
         ({"messages": [ANSWER], "lable": 1}, "lable: unknown key; allowed here: messages"),
-        ({"text": "x"}, "has 'text', where 'messages', 'prompt' and 'completion', or"),
+        ({"text": "x"}, "has 'text', where 'messages', 'prompt' and 'completion', 'instr"),
         ({"prompt": "x"}, "completion: a string is needed, not nothing"),
         ([1], "line 3: a JSON object is needed, not a list"),
         (b'{"messages": \n', "line 3: the JSON goes on in the next line: in JSONL each line is one whole object"),
