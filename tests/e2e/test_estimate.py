@@ -71,7 +71,7 @@ def test_the_estimate_is_what_the_job_reports(stack: Stack, openai: OpenAI) -> N
 
 def test_rows_that_are_cut_off_and_steps_in_place_of_epochs_are_foretold(stack: Stack, openai: OpenAI) -> None:
     long = [{"prompt": "say it", "completion": "four " * length} for length in range(1, 21)]
-    content = upper_case(10, seed=2) + "".join(json.dumps(row) + "\n" for row in long).encode()
+    content = "".join(json.dumps(row) + "\n" for row in long).encode()
     file = openai.files.create(file=("rows.jsonl", content), purpose="fine-tune")
     eventually(lambda: openai.files.retrieve(file.id).status == "processed", seconds=60, what="the file processed")
     once = {"max_length": 64, "packing": "off", "hyperparameters": {"n_epochs": 1, "batch_size": 4}}
