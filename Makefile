@@ -40,7 +40,7 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 	$(BIN)/python -m pytest
 
 bench: setup  ## measure things side by side and print ratios; fails where one is not what was asked for
-	for name in api event_streams upload_memory validation estimate cli_help; do \
+	for name in api event_streams upload_memory validation estimate cli_help training jobs; do \
 	  $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $${missed:-0}
 
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)

@@ -6,7 +6,7 @@ from fastapi import Request
 
 from api.validation import UnknownKey
 
-METADATA = re.compile(r"metadata\[(?P<key>[^\]]*)\]")
+METADATA = re.compile(r"metadata\[(?P<key>.*)\]", re.DOTALL)
 
 
 async def known_query(request: Request) -> None:

@@ -19,7 +19,9 @@ def answers(path: Path) -> list[dict[str, Any]]:
     return [json.loads(chat.messages[-1].content) for _, chat in chats(path)]
 
 
-def test_the_rows_are_those_that_the_script_writes(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["order-emails", "support-chats"])
+def test_the_rows_are_those_that_the_script_writes(repository_root: Path, name: str, tmp_path: Path) -> None:
+    folder = repository_root / "examples" / name
     runpy.run_path(str(folder / "make.py"))["main"](tmp_path)
     for name in ("train.jsonl", "validation.jsonl"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, load_peft_weights, set_peft_model_state_dict
+from transformers.pytorch_utils import Conv1D
 
 from core.specs.lora import Lora
 from trainers.errors import SpecError
@@ -65,7 +66,7 @@ def configure(model: Any, lora: Lora) -> LoraConfig:
 def _targets(model: Any, lora: Lora) -> list[str]:
     """The layers' names: the last parts of their paths, which every block repeats."""
     head = model.get_output_embeddings()
-    linear = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))}
     paths = [name for name, module in linear.items() if module is not head]
     wanted = lora.target_modules
     if wanted == "all-linear":

@@ -154,6 +154,8 @@ class Progress(TrainerCallback):
     def _add_validation(self, row: dict[str, Any], model: Any) -> None:
         assert self._validate is not None
         loss, accuracy = self._validate()
+        if not math.isfinite(loss):
+            raise Diverged("the validation loss is not finite", step=row["step"], kept=self._kept)
         row |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
         row |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
         if self._keep_best and best(self.counters.history, self._keep_best) is row:

@@ -16,12 +16,10 @@ from trainers.stopping import StopRequest
 
 @dataclass
 class Rows:
-    """Chats and their tokens, one for one. cut, dropped: rows that were longer than allowed, of all that were read."""
+    """Chats and their tokens, one for one."""
 
     chats: list[Chat] = field(default_factory=list)
     tokens: list[Tokenized] = field(default_factory=list)
-    cut: int = 0
-    dropped: int = 0
 
     def lengths(self) -> list[int]:
         return [len(row.input_ids) for row in self.tokens]
@@ -53,7 +51,7 @@ def read_rows(
         SpecError: no row is left, or one can't be parsed, does not suit the chat template, or is longer where
             `long_rows` calls that an error.
     """
-    rows = Rows()
+    rows, cut, dropped = Rows(), 0, 0
     for number, chat in _parsed(path, param):
         stop.check()
         try:
@@ -62,20 +60,18 @@ def read_rows(
         except ValueError as error:
             raise _refused(param, f"line {number}: {error}") from None
         if kept is None:
-            rows.dropped += 1
+            dropped += 1
             continue
-        rows.cut += kept is not tokens
+        cut += kept is not tokens
         rows.chats.append(chat)
         rows.tokens.append(kept)
     if not rows.tokens:
-        raise _refused(
-            param, f"all rows are longer than max_length ({limit})" if rows.dropped else "the file has no rows"
-        )
-    if rows.cut or rows.dropped:
-        long, total = rows.cut + rows.dropped, len(rows.tokens) + rows.dropped
+        raise _refused(param, f"all rows are longer than max_length ({limit})" if dropped else "the file has no rows")
+    if cut or dropped:
+        long, total = cut + dropped, len(rows.tokens) + dropped
         run_dir.say(
-            f"{param}: {long} of {total} rows have more than {limit} tokens (max_length): {rows.cut} were cut off "
-            f"there, {rows.dropped} were left out",
+            f"{param}: {long} of {total} rows have more than {limit} tokens (max_length): {cut} were cut off "
+            f"there, {dropped} were left out",
             level="warn",
         )
     return rows

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from trainers import adapters, checkpoints
 from trainers.arguments import arguments
 from trainers.errors import SpecError
 from trainers.loading import load_base, load_tokenizer
+from trainers.noise import EmbeddingNoise
 from trainers.progress import Progress
 from trainers.results import write_results
 from trainers.rows import Rows, read_rows
@@ -29,8 +30,20 @@ from trainers.rundir import RunDir
 from trainers.samples import write_samples
 from trainers.scoring import score
 from trainers.stopping import StopRequest
+from trainers.tensorboard import write_tensorboard
 
 MOST_AUTO_SAMPLES = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """sequences: of one pass. learning_rate: the highest."""
+
+    packed: packing.Packing
+    sequences: int
+    total_steps: int
+    chosen: choices.Chosen
+    learning_rate: float
 
 
 def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
@@ -38,7 +51,7 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
 
     Raises:
         SpecError: the job can't be done as asked for (no row fits, the adapter has another shape).
-        Diverged: the loss is no number any more, or far beyond that of guessing.
+        Diverged: a loss is no number any more, or far beyond that of guessing.
         OutOfTime: max_duration_seconds are over.
         Stopped: SIGTERM came outside of a step.
     """
@@ -54,47 +67,17 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     model = adapters.attach(model, lora=options.lora, start_adapter=spec.start_adapter)
 
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
-    reached.packing = packed = reached.packing or packing.plan(
-        rows.lengths(),
-        batch_size=choices.batch_size(options),
-        on_gpu=bool(spec.devices),
-        shared=options.packing == "auto",
-    )
-    sequences = packing.count_sequences(rows.lengths(), packed)
-    per_epoch = packing.steps_per_epoch(sequences, packed)
-    total_steps = choices.total_steps(options, rows=len(rows.tokens), per_epoch=per_epoch)
-    chosen = choices.resolve(options, rows=len(rows.tokens), per_epoch=per_epoch)
-    learning_rate = chosen.learning_rate_multiplier * choices.learning_rate(
-        options.optimization, width=model.config.hidden_size
-    )
-    trainer = Trainer(
-        model=model,
-        args=SFTConfig(
-            **arguments(
-                spec,
-                run_dir,
-                options.optimization,
-                learning_rate=learning_rate,
-                steps=total_steps,
-                accumulate=packed.sequences,
-            ),
-            packing=packed.shared,
-            packing_strategy="bfd",
-            max_length=packed.length,
-            neftune_noise_alpha=options.neftune_alpha,
-        ),
-        train_dataset=dataset(rows.tokens),
-        processing_class=tokenizer,
-    )
-    assert len(trainer.get_train_dataloader()) == sequences
-    trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
-    every = max(1, total_steps // 10) if options.checkpoint_interval == "auto" else options.checkpoint_interval
+    plan = make_plan(spec, rows, reached.packing, width=model.config.hidden_size)
+    reached.packing = plan.packed
+    reached.done = reached.done or reached.step >= plan.total_steps
+    trainer = make_trainer(spec, run_dir, plan, model, tokenizer, rows)
+    every = max(1, plan.total_steps // 10) if options.checkpoint_interval == "auto" else options.checkpoint_interval
     trainer.progress = Progress(
         run_dir,
         stop,
         spec,
         reached=reached,
-        validate=validation(trainer, valid.tokens, packed) if valid.tokens else None,
+        validate=validation(trainer, valid.tokens, plan.packed) if valid.tokens else None,
         eval_interval=every if options.eval_interval == "auto" else options.eval_interval,
         checkpoint_interval=every,
         early_stopping=options.early_stopping,
@@ -102,16 +85,17 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     )
     trainer.add_callback(trainer.progress)
 
-    run_dir.emit(ResolvedEvent(hyperparameters=asdict(chosen), total_steps=total_steps))
+    run_dir.emit(ResolvedEvent(hyperparameters=asdict(plan.chosen), total_steps=plan.total_steps))
     run_dir.say(
-        f"{len(rows.tokens)} rows of {sum(rows.lengths())} tokens in {sequences} sequences of up to {packed.length}, "
-        f"{packed.sequences} a step; learning rate {learning_rate:.3g}; {len(valid.tokens)} rows for validation"
+        f"{len(rows.tokens)} rows of {sum(rows.lengths())} tokens in {plan.sequences} sequences of up to "
+        f"{plan.packed.length}, {plan.packed.sequences} a step; learning rate {plan.learning_rate:.3g}; "
+        f"{len(valid.tokens)} rows for validation"
     )
-    if not reached.done:
+    if reached.done:
+        adapters.load_weights(model, str(spec.resume_from))
+    else:
         with stop.deferred():
             trainer.train(resume_from_checkpoint=spec.resume_from)
-    else:
-        adapters.load_weights(model, str(spec.resume_from))
     result = trainer.progress.result()
     if result.outcome == "stopped":
         return result
@@ -139,7 +123,61 @@ def read_files(
     rows = rows_of(spec.training_file, "training_file")
     if spec.validation_file:
         return rows, rows_of(spec.validation_file, "validation_file")
-    return rows.split(choices.held_out(options, rows=len(rows.tokens)), seed=spec.seed)
+    held_out = choices.held_out(options, rows=len(rows.tokens))
+    if options.validation_split is not None and held_out == 0:
+        param = "method.supervised.validation_split"
+        raise SpecError(f"{param}: a single row is left to train on, and none to hold out", param=param)
+    return rows.split(held_out, seed=spec.seed)
+
+
+def make_plan(spec: RunSpec, rows: Rows, packed: packing.Packing | None, *, width: int) -> Plan:
+    """How the rows become steps.
+
+    Args:
+        packed: as the first attempt packed them, where this is a later one.
+        width: of the model.
+    """
+    options, lengths = spec.method.supervised, rows.lengths()
+    packed = packed or packing.plan(
+        lengths,
+        batch_size=choices.batch_size(options),
+        on_gpu=bool(spec.devices),
+        shared=options.packing == "auto",
+    )
+    sequences = packing.count_sequences(lengths, packed)
+    per_epoch = packing.steps_per_epoch(sequences, packed)
+    chosen = choices.resolve(options, rows=len(lengths), per_epoch=per_epoch)
+    return Plan(
+        packed,
+        sequences,
+        total_steps=choices.total_steps(options, rows=len(lengths), per_epoch=per_epoch),
+        chosen=chosen,
+        learning_rate=chosen.learning_rate_multiplier * choices.learning_rate(options.optimization, width=width),
+    )
+
+
+def make_trainer(spec: RunSpec, run_dir: RunDir, plan: Plan, model: Any, tokenizer: Any, rows: Rows) -> "Trainer":
+    options = spec.method.supervised
+    common = arguments(
+        spec,
+        run_dir,
+        options.optimization,
+        learning_rate=plan.learning_rate,
+        steps=plan.total_steps,
+        accumulate=plan.packed.sequences,
+    )
+    trainer = Trainer(
+        model=model,
+        args=SFTConfig(**common, packing=plan.packed.shared, packing_strategy="bfd", max_length=plan.packed.length),
+        train_dataset=dataset(rows.tokens),
+        processing_class=tokenizer,
+    )
+    assert len(trainer.get_train_dataloader()) == plan.sequences
+    trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
+    if options.neftune_alpha is not None:
+        trainer.noise = EmbeddingNoise(options.neftune_alpha)
+        model.get_input_embeddings().register_forward_hook(trainer.noise)
+    return trainer
 
 
 def write_artifacts(
@@ -158,6 +196,8 @@ def write_artifacts(
     tokenizer.save_pretrained(run_dir.artifacts)
     adapters.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
     write_results(run_dir.artifacts / "results.csv", history)
+    if options.tensorboard:
+        write_tensorboard(run_dir.artifacts / "tensorboard", history)
     chats = valid.chats[: MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows]
     if chats:
         run_dir.say(f"Writing samples of {len(chats)} validation rows, before and after")
@@ -192,6 +232,7 @@ class Trainer(SFTTrainer):
     """TRL's trainer, with a loss of our own, whose exact figures go to Progress."""
 
     progress: Progress
+    noise: EmbeddingNoise | None = None
     # Divided by the step's tokens right below: nothing is left to divide by the number of sequences.
     loss_is_scaled_for_ga = True
 
@@ -200,6 +241,8 @@ class Trainer(SFTTrainer):
     ) -> Any:
         assert not return_outputs
         assert num_items_in_batch is not None  # tokens that carry loss, in all sequences of the step
+        if self.noise is not None:
+            self.noise.begin(inputs)
         scored = score(model, inputs)
         self.progress.add(scored, tokens=inputs["input_ids"].numel())
         return scored.loss_sum / num_items_in_batch

@@ -6,15 +6,17 @@ from typing import Any
 
 import torch
 
-# Peak FLOP/s of dense bf16 matrix products, as NVIDIA's data sheets give them.
+# Peak FLOP/s of dense bf16 matrix products, from NVIDIA's data sheets, by the name that the driver gives the device.
 PEAKS = {
-    "H200": 989e12,
-    "H100": 989e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "A10G": 70e12,
-    "RTX 4090": 165e12,
+    "NVIDIA H200": 989e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
+    "NVIDIA A100-SXM4-80GB": 312e12,
+    "NVIDIA A100-SXM4-40GB": 312e12,
+    "NVIDIA A100 80GB PCIe": 312e12,
+    "NVIDIA A100-PCIE-40GB": 312e12,
+    "NVIDIA L40S": 362e12,
+    "NVIDIA L4": 121e12,
+    "NVIDIA GeForce RTX 4090": 165e12,
 }
 
 
@@ -27,15 +29,19 @@ class Device:
 
     @classmethod
     def of(cls, model: Any) -> "Device":
-        """A frozen weight costs a token 4 FLOPs (forward, and backward to what is before it), a trained one 6."""
+        """A frozen weight costs a token 4 FLOPs (forward, and backward to what is before it), a trained one 6.
+
+        Embeddings are looked up, and cost none but where they are the head as well.
+        """
+        embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
         frozen = trained = 0
-        for name, weight in model.named_parameters():
+        for weight in model.parameters():
             if weight.requires_grad:
                 trained += weight.numel()
-            elif "embed_tokens" not in name:
+            elif weight is not embeddings or weight is head:
                 frozen += weight.numel()
         name = torch.cuda.get_device_name() if model.device.type == "cuda" else ""
-        return cls(4 * frozen + 6 * trained, next((peak for key, peak in PEAKS.items() if key in name), None))
+        return cls(4 * frozen + 6 * trained, PEAKS.get(name))
 
     def utilization(self, tokens_per_second: float) -> dict[str, float]:
         """Model FLOPs utilisation (Chowdhery et al., 2022, arXiv 2204.02311, appendix B), where it can be told."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.db import session_scope
 from core.files import claims
-from core.files.report import sketch_key
+from core.files.report import SKETCH_VERSION, sketch_key
 from core.leases import Replaced
 from core.storage import Entry
 from worker.checking import Checked, Interrupted, check
@@ -78,7 +78,7 @@ def _validate(context: Context, assignment: Assignment, stop: threading.Event) -
     report = checked.figures
     if checked.sketch is not None:
         stored = _store_sketch(context, assignment, checked.sketch)
-        report = {**report, "sketch": {"bytes": stored.bytes, "sha256": stored.sha256}}
+        report = {**report, "sketch": {"version": SKETCH_VERSION, "bytes": stored.bytes, "sha256": stored.sha256}}
     with session_scope(context.engine) as session:
         claims.finish(
             session,

@@ -17,7 +17,7 @@ class Interval(BaseModel):
 
 
 class Tokens(BaseModel):
-    """Of one epoch, over the rows that fit; `padding_saved` is what padding every batch would have added."""
+    """Of one pass over the rows, as far as trained; `padding_saved` is what padding every batch would have added."""
 
     total: int
     trained: int

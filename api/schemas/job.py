@@ -121,7 +121,11 @@ def _seconds_left(job: Job) -> int | None:
 def _method_as_run(job: Job) -> dict[str, Any]:
     """The method as asked for, with what the trainer chose in the place of `auto`."""
     method = copy.deepcopy(job.spec["method"])
-    method[method["type"]]["hyperparameters"].update(job.resolved or {})
+    options = method[method["type"]]
+    resolved = dict(job.resolved or {})
+    if options.get("max_steps"):
+        resolved.pop("n_epochs", None)  # a spec has one of them
+    options["hyperparameters"].update(resolved)
     return method
 
 

@@ -182,17 +182,19 @@ def _plan(lengths: list[int], options: Supervised, *, limit: int, on_gpu: bool) 
     trained = [length for i, length in enumerate(lengths) if i not in left_out]
     size = choices.batch_size(options)
     if not trained:
-        return Plan(max_length=limit, batch_size=size, packing=None, epochs=0, passes=0, sequences=0, steps=0)
+        return Plan(max_length=limit, batch_size=size, packing=None, epochs=0, share=0, passes=0, sequences=0, steps=0)
     packed = packing.plan(trained, batch_size=size, on_gpu=on_gpu, shared=options.packing == "auto")
     sequences = packing.count_sequences(trained, packed)
     per_epoch = packing.steps_per_epoch(sequences, packed)
+    share = len(trained) / len(lengths)
     steps = choices.total_steps(options, rows=len(trained), per_epoch=per_epoch)
     return Plan(
         max_length=limit,
         batch_size=size,
         packing=packed,
         epochs=choices.resolve(options, rows=len(trained), per_epoch=per_epoch).n_epochs,
-        passes=steps / per_epoch * len(trained) / len(lengths),
+        share=share,
+        passes=steps / per_epoch * share,
         sequences=sequences,
         steps=steps,
     )

@@ -45,7 +45,7 @@ def memory(facts: Facts, measured: Measured, *, rank: int, on_gpu: bool, workers
     mask = length * length * number
     activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2 + mask
     # fp32, once as they are and once as their gradient; on a GPU the fused head never has them all.
-    scored = 0 if on_gpu else measured.tokens.trained // max(1, plan.sequences)
+    scored = 0 if on_gpu else round(measured.tokens.trained * plan.share) // max(1, plan.sequences)
     logits = scored * facts.vocab_size * 4 * 2
     total = weights + adapter + activations + logits
     return Memory(weights, adapter, activations, logits, total, _devices(workers, total))

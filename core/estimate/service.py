@@ -125,7 +125,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         warnings=warnings(
             measured,
             taken,
-            long_rows=question.spec.method.supervised.long_rows,
+            options=question.spec.method.supervised,
             report=question.training.report,
             overlap=_overlap(question, storage),
             gpus=question.spec.resources.gpus,

@@ -72,7 +72,8 @@ class Plan(Strict):
     epochs: int
     batch_size: int
     packing: Packing | None = Field(description="Null where no row is left.")
-    passes: float = Field(description="Over all rows, those held out included: what tokens are to be multiplied by.")
+    share: float = Field(description="Of the rows: those that are trained, and not held out.")
+    passes: float = Field(description="What tokens, which are of all rows, are to be multiplied by.")
     sequences: int
     steps: int
 

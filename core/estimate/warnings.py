@@ -7,7 +7,7 @@ from typing import Any
 
 from core.estimate.memory import Memory
 from core.estimate.task import Example, Measured, RowFigures
-from core.specs.supervised import LongRows
+from core.specs.supervised import LongRows, Supervised
 
 FEW_ROWS = 100  # below that models learn rows by heart
 FEW_ROWS_FOR_MANY_EPOCHS = 1000
@@ -29,7 +29,7 @@ def warnings(
     measured: Measured,
     memory: Memory,
     *,
-    long_rows: LongRows,
+    options: Supervised,
     report: dict[str, Any] | None,
     overlap: dict[str, Any] | None,
     gpus: int | None,
@@ -37,30 +37,26 @@ def warnings(
     """All that apply, the fatal ones first.
 
     Args:
+        options: the job's.
         report: what the validation of the training file found out, where it did.
         overlap: what both files have in common, of `core.rows.sketch`; None where that is not known.
         gpus: what the job asks for.
     """
     return [
-        *_fatal(measured, memory, long_rows=long_rows, gpus=gpus),
+        *_fatal(measured, memory, options=options, gpus=gpus),
         *_template(measured),
-        *_amount(measured),
+        *_amount(measured, options),
         *_quality(measured, report or {}),
-        *_held_out(measured, overlap),
+        *_held_out(measured, overlap, split=options.validation_split is not None),
     ]
 
 
-def _fatal(measured: Measured, memory: Memory, *, long_rows: LongRows, gpus: int | None) -> Iterator[Warning]:
-    limit, length = measured.plan.max_length, "method.supervised.max_length"
-    if measured.plan.packing is None and measured.rows.too_long:
-        message = f"no row is left: every row has more than {limit} tokens, or nothing to learn in front of them"
-        yield Warning("all_rows_too_long", message, length)
-    else:
-        yield from _too_long(measured.rows, long_rows, limit=limit, param="training_file")
-    yield from _unusable(measured.rows, param="training_file")
-    if measured.validation_rows:
-        yield from _too_long(measured.validation_rows, long_rows, limit=limit, param="validation_file")
-        yield from _unusable(measured.validation_rows, param="validation_file")
+def _fatal(measured: Measured, memory: Memory, *, options: Supervised, gpus: int | None) -> Iterator[Warning]:
+    limit = measured.plan.max_length
+    for rows, param in ((measured.rows, "training_file"), (measured.validation_rows, "validation_file")):
+        if rows is not None:
+            yield from _too_long(rows, options.long_rows, limit=limit, param=param)
+            yield from _unusable(rows, param=param)
     known = [device for device in memory.devices if device.fits is not None]
     if known and not any(device.fits for device in known):
         yield Warning("memory", "no worker that runs now has as much memory as the job needs", "model")
@@ -69,14 +65,19 @@ def _fatal(measured: Measured, memory: Memory, *, long_rows: LongRows, gpus: int
 
 
 def _too_long(rows: RowFigures, long_rows: LongRows, *, limit: int, param: str) -> Iterator[Warning]:
-    if rows.too_long:
-        about = "" if rows.too_long_is_exact else "about "
-        count = f"{about}{rows.too_long} rows"
-        lines = _lines(example for example in rows.examples if example.tokens is not None)
-        cut = f"they are cut off there, and {about}{rows.left_out} of them, with nothing left to learn, left out"
-        follows = {"truncate": cut, "drop": "they are left out", "error": "the job would be refused"}[long_rows]
-        message = f"{count} of the {param} have more than {limit} tokens (line {lines}): {follows}"
-        yield Warning("rows_too_long", message, "method.supervised.max_length")
+    key = "method.supervised.max_length"
+    if not rows.too_long:
+        return
+    if rows.left_out + rows.unusable >= rows.total:
+        message = f"no row of the {param} is left: all have more than {limit} tokens, or nothing to learn before that"
+        yield Warning("all_rows_too_long", message, key)
+        return
+    about = "" if rows.too_long_is_exact else "about "
+    lines = _lines(example for example in rows.examples if example.tokens is not None)
+    cut = f"they are cut off there, and {about}{rows.left_out} of them, with nothing left to learn, left out"
+    follows = {"truncate": cut, "drop": "they are left out", "error": "the job would be refused"}[long_rows]
+    count = f"{about}{rows.too_long} rows of the {param}"
+    yield Warning("rows_too_long", f"{count} have more than {limit} tokens (line {lines}): {follows}", key)
 
 
 def _unusable(rows: RowFigures, *, param: str) -> Iterator[Warning]:
@@ -99,13 +100,14 @@ def _template(measured: Measured) -> Iterator[Warning]:
         yield Warning("template_ignores_tools", message, "training_file")
 
 
-def _amount(measured: Measured) -> Iterator[Warning]:
+def _amount(measured: Measured, options: Supervised) -> Iterator[Warning]:
     if measured.rows.total < FEW_ROWS:
         message = f"{measured.rows.total} rows are few: the model may learn them by heart; better {FEW_ROWS} or more"
         yield Warning("too_few_rows", message, "training_file")
     elif measured.rows.total < FEW_ROWS_FOR_MANY_EPOCHS and measured.plan.epochs > MANY_EPOCHS:
         message = f"{measured.plan.epochs} passes over {measured.rows.total} rows: the model may learn them by heart"
-        yield Warning("too_many_epochs", message, "method.supervised.hyperparameters.n_epochs")
+        key = "max_steps" if options.max_steps else "hyperparameters.n_epochs"
+        yield Warning("too_many_epochs", message, f"method.supervised.{key}")
 
 
 def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:
@@ -126,10 +128,10 @@ def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:
         yield Warning("personal_data", f"rows seem to hold personal data: {', '.join(personal)}", about)
 
 
-def _held_out(measured: Measured, overlap: dict[str, Any] | None) -> Iterator[Warning]:
+def _held_out(measured: Measured, overlap: dict[str, Any] | None, *, split: bool) -> Iterator[Warning]:
     """What makes the loss on held-out rows say too little."""
     about, shared = "validation_file", overlap or {}
-    if measured.validation_rows is None:
+    if measured.validation_rows is None and not split:
         message = "without rows that training never sees nothing tells whether the model gets better"
         yield Warning("no_validation_file", message, about)
     if measured.notes.leaked_count:

@@ -29,10 +29,8 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
         NotAllowed: an operator key.
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: a file has another purpose, training and validation file are the same, or there is nothing, or
-            twice something, to validate on.
+        InvalidRequest: as `inputs`.
     """
-    _check_validation(spec)
     project_id = require_project(owner)
     start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     job = Job(

@@ -91,7 +91,7 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
         if role != "assistant":
             if role == "tool" and message.tool_call_id not in called:
                 return None
-            parts.append(MARKS[role] + content)
+            parts += (MARKS[role], content)  # not joined here: a content may be megabytes
             continue
         calls = message.tool_calls
         silent = calls is None and (not content or content.isspace())
@@ -101,7 +101,7 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
                 return None
             last = len(parts)
             refused = refused or _refuses(content)
-        parts.append((ASSISTANT if message.trained else UNTRAINED) + content)
+        parts += (ASSISTANT if message.trained else UNTRAINED, content)
         if calls is not None:
             calls = _calls(calls, offered)
             called.update([call.id for call in calls])

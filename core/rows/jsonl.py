@@ -6,8 +6,6 @@ from os import PathLike, fstat
 from typing import IO, Any, cast
 
 import msgspec
-from isal import igzip
-from isal.igzip_lib import IsalError
 
 from core.rows.error import RowError
 from core.rows.formats import has_header
@@ -26,7 +24,6 @@ ONE_LINE = "in JSONL each line is one whole object, from { to }, with no list ar
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)  # its group is empty where nothing closes it
 MARK = re.compile(rb'[][{}"]')
 CLOSING = {b"{": "}", b"[": "]", b'"': '"'}
-DAMAGED = (OSError, EOFError, cast("type[Exception]", IsalError))  # which its stub takes for an instance
 LEAST_ROW = 16  # bytes that a row counts for: compressed, thousands of empty ones are a byte
 
 
@@ -62,6 +59,10 @@ def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, 
 
 
 def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    from isal import igzip  # only those who read gzip pay for it
+    from isal.igzip_lib import IsalError
+
+    damaged = (OSError, EOFError, cast("type[Exception]", IsalError))  # which its stub takes for an instance
     inflating = cast("IO[bytes]", igzip.IGzipFile(fileobj=file))
     number = 0
     try:
@@ -69,7 +70,7 @@ def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             if number == 1 and has_header(line.removeprefix(BYTE_ORDER_MARK)):
                 raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
             yield number, line
-    except DAMAGED as error:
+    except damaged as error:
         raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
 
 

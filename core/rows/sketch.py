@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.rows.near import BINS, Signatures, near_rows
 
-MAGIC = b"TSKETCH1"
+MAGIC = b"TSKETCH2"
 MOST_HASHES = 65_536
 MOST_SIGNATURES = 16_384
 # Magic; how many row hashes, prompt hashes, signatures follow; up to which hash rows and prompts are whole.

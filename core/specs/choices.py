@@ -75,7 +75,7 @@ def max_length(options: Supervised, *, context: int) -> int:
 
 
 def held_out(options: Supervised, *, rows: int) -> int:
-    """Training rows that are kept for validation: at least one where a share is asked for, and never all."""
+    """Training rows that are kept for validation: at least one where a share is asked for, but never the only one."""
     if options.validation_split is None:
         return 0
     return min(rows - 1, max(1, round(options.validation_split * rows)))

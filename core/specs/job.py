@@ -1,7 +1,7 @@
 """The body of `POST /v1/fine_tuning/jobs`."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
@@ -35,7 +35,7 @@ Suffix = Annotated[str, AfterValidator(_check_suffix), WithJsonSchema({"type": "
 class Resources(Strict):
     """What the job needs of the machine that runs it."""
 
-    gpus: Literal[0, 1] | None = Field(
+    gpus: Annotated[int, Field(ge=0, le=1)] | None = Field(
         default=None, description="GPUs; null: one where the worker has them, else none."
     )
 

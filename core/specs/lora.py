@@ -33,8 +33,8 @@ class Lora(Strict):
     )
     init: Literal["zero", "gaussian", "orthogonal"] = Field(
         default="zero",
-        description="How it starts; its update is zero in all cases. zero: A uniform (Kaiming), B zero. gaussian: A "
-        "normal, B zero. orthogonal: A and B orthogonal to each other, both not zero; needs an even r.",
+        description="How it starts. zero: A uniform (Kaiming), B zero. gaussian: A normal, B zero. orthogonal: neither "
+        "zero, but orthogonal to each other, so that their product is zero up to rounding; needs an even r.",
     )
 
     @model_validator(mode="after")

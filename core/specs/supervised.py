@@ -96,6 +96,10 @@ class Supervised(Strict):
     merged_weights: bool = Field(
         default=False, description="Also yield the base model with the adapter merged into it, as the artifact merged/."
     )
+    tensorboard: bool = Field(
+        default=False,
+        description="Also yield the figures of all steps as TensorBoard reads them, as the artifact tensorboard/.",
+    )
     samples: Samples = Field(default_factory=Samples)
 
     @model_validator(mode="after")

@@ -106,7 +106,8 @@ async def extras(client: Any, *, file_id: str) -> None:
 
     def check(job: dict[str, Any]) -> None:
         method = job["method"]["supervised"]
-        assert (method["lora"], method["max_length"], job["resources"]) == (lora, 64, {"gpus": 0})
+        assert {key: method["lora"][key] for key in lora} == lora
+        assert (method["max_length"], job["resources"]) == (64, {"gpus": 0})
 
     job = await done(api.create(**asked))
     check(job.to_dict())

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, update
 
 from core.db import session_scope
 from core.estimate import process
-from core.files.report import sketch_key
+from core.files.report import SKETCH_VERSION, sketch_key
 from core.models import File, Job, Metric, Worker
 from core.rows.survey import Survey
 from core.rows.validate import validate
@@ -160,6 +160,23 @@ def test_rows_of_the_validation_file_must_fit_too(
     rows = answer.json()["validation_rows"]
     assert (rows["total"], rows["too_long"], [example["row"] for example in rows["examples"]]) == (2, 1, [2])
     assert estimate(http, training).json()["validation_rows"] is None
+    nothing = processed(http, engine, [chat("c" * 200, "d")] * 2)
+    answer = estimate(http, training, validation_file=nothing, method=supervised(max_length=100))
+    assert codes(answer) >= {"all_rows_too_long"}
+    assert "no row of the validation_file is left" in answer.json()["warnings"][0]["message"]
+
+
+def test_rows_that_a_job_holds_out_are_rows_to_validate_on(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
+) -> None:
+    publish_card()
+    training = processed(http, engine, [chat(f"a{i}", f"b{i}") for i in range(120)])
+    split = {"type": "supervised", "supervised": {"validation_split": 0.5}}
+    whole, half = estimate(http, training), estimate(http, training, method=split)
+    assert codes(whole) - codes(half) == {"no_validation_file"}
+    assert half.json()["steps"] < whole.json()["steps"]
+    # Half of the tokens in half of the sequences: as many in each.
+    assert half.json()["memory"]["logits_bytes"] == pytest.approx(whole.json()["memory"]["logits_bytes"], rel=0.2)
 
 
 def validated(http: httpx.Client, engine: Engine, storage: Storage, rows: list[dict[str, Any]], folder: Path) -> str:
@@ -172,7 +189,7 @@ def validated(http: httpx.Client, engine: Engine, storage: Storage, rows: list[d
     with session_scope(engine) as session:
         file = session.get_one(File, file_id)
         stored = storage.put_file(sketch_key(file.object_key), path)
-        file.report = {**report, "sketch": {"bytes": stored.bytes, "sha256": stored.sha256}}
+        file.report = {**report, "sketch": {"version": SKETCH_VERSION, "bytes": stored.bytes, "sha256": stored.sha256}}
     return file_id
 
 

@@ -127,6 +127,18 @@ def test_overlap_with_a_validation_file(
     assert http.get(f"/v1/files/{training}/report", headers=other).status_code == 404
 
 
+def test_a_sketch_of_another_version_is_not_compared(
+    http: httpx.Client, engine: Engine, validate: Callable[[], None]
+) -> None:
+    training, valid = upload(http, rows("a", "b")), upload(http, rows("b"))
+    validate()
+    with session_scope(engine) as session:
+        file = session.get_one(File, training)
+        assert file.report
+        file.report = {**file.report, "sketch": {**file.report["sketch"], "version": 1}}
+    assert report(http, training, validation_file=valid)["overlap"] is None
+
+
 def test_validation_leaves_nothing_on_the_workers_disk(
     http: httpx.Client, context: Context, validate: Callable[[], None]
 ) -> None:

@@ -83,6 +83,7 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"metadata": {"k" * 65: "v"}}, "metadata", "64"),
         ({"integrations": [{"type": "wandb"}]}, "integrations", "not implemented yet"),
         ({"resources": {"gpus": 9}}, "resources.gpus", "given 9"),
+        ({"resources": {"gpus": True}}, "resources.gpus", "given True"),
     ],
 )
 def test_bad_specs_are_refused_by_the_path_of_the_key(
@@ -193,6 +194,8 @@ def test_metadata_narrows_the_list(http: httpx.Client, file_id: str) -> None:
     assert listed(**{"metadata[a]": "1", "metadata[b]": "2"}) == [ids[2]]
     assert listed(**{"metadata[a]": "2"}) == []
     assert listed(metadata="null") == [ids[0]]
+    odd = create(http, training_file=file_id, metadata={"a]b": "1"}).json()["id"]
+    assert listed(**{"metadata[a]b]": "1"}) == [odd]
 
 
 @pytest.mark.parametrize(

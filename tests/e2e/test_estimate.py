@@ -93,6 +93,9 @@ def test_rows_that_are_cut_off_and_steps_in_place_of_epochs_are_foretold(stack: 
             assert job.status == "succeeded", job.error
             metrics = http.get(f"/fine_tuning/jobs/{job.id}").json()
             assert metrics["total_steps"] == foretold["steps"]
+            again = http.post("/fine_tuning/jobs", json={**body, "method": metrics["method"]})
+            assert again.status_code == 200, again.text
+            http.post(f"/fine_tuning/jobs/{again.json()['id']}/cancel")
             assert options is split or metrics["trained_tokens"] == foretold["tokens"]["trained"]
 
 

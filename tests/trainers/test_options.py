@@ -2,6 +2,9 @@
 
 import math
 import shutil
+import socket
+import struct
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from tensorboardX.proto.event_pb2 import Event
 from transformers import AutoModelForCausalLM
 
 from tests.trainers.runs import (
@@ -24,6 +28,7 @@ from tests.trainers.runs import (
     write_rows,
     write_spec,
 )
+from trainers.noise import EmbeddingNoise
 from trainers.run import run
 
 ROWS = 24
@@ -167,8 +172,22 @@ def test_noise_on_embeddings_is_for_training_alone(trained: Any) -> None:
     assert outcome(noisy)["metrics"]["valid_loss"] == pytest.approx(outcome(plain)["metrics"]["valid_loss"], rel=1e-5)
 
 
-def tokens_of(prompt: str, completion: str) -> int:
-    return len(f"<s>user\n{prompt}</s>\n<s>assistant\n{completion}</s>\n")
+def test_noise_is_as_large_as_the_rows_are_short() -> None:
+    """Rows that share a sequence get what each would get alone."""
+    noise, width = EmbeddingNoise(8.0), 64
+    embeddings = torch.nn.Embedding(10, width)
+    still = torch.zeros(1, 410, width)
+    noise.begin(
+        {"input_ids": torch.zeros(1, 410, dtype=torch.long), "position_ids": torch.tensor([[*range(10), *range(400)]])}
+    )
+    noisy = noise(embeddings, None, still)
+    for part, length in ((noisy[0, :10], 10), (noisy[0, 10:], 400)):
+        most = 8 / math.sqrt(length * width)
+        assert 0.97 * most < float(part.abs().max()) <= most
+        assert float(part.mean()) == pytest.approx(0, abs=0.1 * most)
+    noise.begin({"input_ids": torch.zeros(1, 410, dtype=torch.long)})
+    assert float(noise(embeddings, None, still).abs().max()) <= 8 / math.sqrt(410 * width)
+    assert noise(embeddings.eval(), None, still) is still
 
 
 @pytest.mark.parametrize(
@@ -213,6 +232,12 @@ def test_rows_are_held_out_by_the_seed(tmp_path: Path, few_rows: Path, trained: 
     everything = trained("everything", validate=False, max_steps=None, hyperparameters={"n_epochs": 1})
     missing = outcome(everything)["trained_tokens"] - outcome(whole)["trained_tokens"]
     assert missing == sum(len(answer) + 1 for answer in held[0])
+
+
+def test_a_row_that_is_alone_is_not_held_out(tmp_path: Path, trained: Any) -> None:
+    one = write_rows(tmp_path / "one.jsonl", [pair("a", "b")])
+    said = error(trained("one", status=1, training_file=one, validate=False, validation_split=0.5))
+    assert said["param"] == "method.supervised.validation_split"
 
 
 def test_it_stops_early_when_validation_gets_no_better(trained: Any) -> None:
@@ -287,6 +312,32 @@ def test_merged_weights_say_what_the_adapter_says(
 @torch.no_grad()
 def log_probabilities(model: Any) -> torch.Tensor:
     return model(torch.arange(20, 60)[None]).logits.log_softmax(-1)
+
+
+def test_tensorboard_reads_the_figures(trained: Any) -> None:
+    folder = trained("seen", tensorboard=True, eval_interval=2)
+    (file,) = (folder / "artifacts" / "tensorboard").iterdir()
+    assert file.name == "events.out.tfevents.tunesmith"
+    written = [
+        (value.tag, event.step, value.simple_value)
+        for event in tensorboard_events(file.read_bytes())
+        for value in event.summary.value
+    ]
+    for name in ("train_loss", "learning_rate", "valid_loss"):
+        told = [(event["step"], event["data"].get(name)) for event in events(folder, "metrics")]
+        expected = [(step, pytest.approx(value)) for step, value in told if value is not None]
+        assert [(step, value) for tag, step, value in written if tag == name] == expected
+    assert socket.gethostname().encode() not in file.read_bytes()
+
+
+def tensorboard_events(data: bytes) -> Iterator[Event]:
+    """Of a file of TFRecords: length, its checksum, bytes, their checksum."""
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        event = Event()
+        event.ParseFromString(data[12 : 12 + length])
+        yield event
+        data = data[16 + length :]
 
 
 def test_time_that_is_over_ends_the_job_at_a_checkpoint(trained: Any) -> None:

