@@ -133,8 +133,7 @@ def ended(http: httpx.Client, job_id: str) -> dict[str, Any] | None:
 
 def steps_of(http: httpx.Client, job_id: str) -> int:
     """The last step whose figures a client can see; 0 before the first."""
-    query = {"names": "train_loss", "max_points": 2}
-    series = http.get(f"/fine_tuning/jobs/{job_id}/metrics", params=query).json()["series"]
+    series = http.get(f"/fine_tuning/jobs/{job_id}/metrics", params={"max_points": 2}).json()["series"]
     return series["train_loss"]["steps"][-1] if series.get("train_loss", {}).get("steps") else 0
 
 
