@@ -130,7 +130,8 @@ class Progress(TrainerCallback):
         self.counters.seconds, self._clock = self.counters.seconds + now - self._clock, now
         self.counters.step = step
         self.counters.trained_tokens += self._trained
-        stale = not last and self._is_stale()
+        # After validations only: looking through the history at every step would be quadratic in the steps.
+        stale = not last and "valid_loss" in row and self._is_stale()
         self.counters.done = last or stale
         if stale or self._stop.requested:
             control.should_training_stop = True
