@@ -165,10 +165,7 @@ def read_parquet(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """rows: how many are measured. bare: what the reading is called that the validation stands beside.
-
-    promised: bytes that a validation has, besides those for its rows.
-    """
+    """rows: how many are measured. bare: what the reading is called that the validation stands beside."""
 
     rows: int
     row: Callable[[English], Row]
@@ -176,7 +173,6 @@ class Shape:
     texts: type[English] = English
     write: Callable[[Path, Iterator[Row]], int] = write_jsonl
     read: Callable[[Path], None] = read_jsonl
-    promised: int = 64 * 1024 * 1024
 
 
 SHAPES = {
@@ -187,15 +183,7 @@ SHAPES = {
     "chats with tools": Shape(80_000, calling),
     "Chinese chats": Shape(80_000, long_chat, texts=Chinese),
     "CSV of pairs": Shape(150_000, pair, "csv.reader", write=write_csv, read=read_csv),
-    "Parquet of chats": Shape(
-        # pyarrow and our modules take 63 MiB before the first row is read.
-        100_000,
-        long_chat,
-        "pyarrow to Python",
-        write=write_parquet,
-        read=read_parquet,
-        promised=120 * 1024 * 1024,
-    ),
+    "Parquet of chats": Shape(100_000, long_chat, "pyarrow to Python", write=write_parquet, read=read_parquet),
     "JSONL.gz of chats": Shape(100_000, long_chat, "gzip, msgspec decode", write=write_gzip, read=read_gzip),
     "a million chats": Shape(1_000_000, long_chat),
 }
