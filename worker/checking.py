@@ -95,7 +95,6 @@ def environment() -> dict[str, str]:
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-        "ARROW_DEFAULT_MEMORY_POOL": "system",
         # numpy's arrays of one block are reused for the next one, and not given back to the kernel and zeroed again.
         "MALLOC_MMAP_THRESHOLD_": str(4 * 1024**2),
         "MALLOC_TRIM_THRESHOLD_": str(8 * 1024**2),

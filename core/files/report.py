@@ -6,7 +6,7 @@ from typing import Any
 from core.models import File
 from core.storage import Entry, Storage
 
-SKETCH_VERSION = 2  # rises when the same rows get other hashes or signatures
+SKETCH_VERSION = 3  # rises when the same rows get other hashes or signatures
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,17 @@ import threading
 
 import msgspec
 
-from core.rows.error import RowError
-from core.rows.formats import Format, detect
 from core.rows.survey import Survey
 from core.rows.validate import validate
 
 CPU_SECONDS = 1800
-# Bytes of address space. pyarrow and its allocator alone map half a gigabyte, and a row group is decoded in memory.
-ADDRESS_SPACE: dict[Format | None, int] = {"parquet": 3 * 1024**3}
-OTHERWISE = 512 * 1024**2
+ADDRESS_SPACE = 1024**3  # bytes; a Parquet page of long rows is decoded at once, and may be hundreds of megabytes
 
 
 def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _, path, name = sys.argv
-    limit(path, name)
+    limit()
     survey = Survey()
     report = validate(path, name=name, survey=survey)
     figures = report.figures()
@@ -41,15 +37,10 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def limit(path: str, name: str) -> None:
+def limit() -> None:
     """From here on: no more memory, time and open files than a validation needs, and nothing is written to disk."""
-    try:
-        format = detect(path, name=name)
-    except RowError:
-        format = None
-    space = ADDRESS_SPACE.get(format, OTHERWISE)
     for resource_name, most in (
-        (resource.RLIMIT_AS, space),
+        (resource.RLIMIT_AS, ADDRESS_SPACE),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 32),

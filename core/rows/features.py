@@ -1,10 +1,10 @@
 """What validation looks at in a row besides its verdict."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
+import xxhash
 
 from core.rows.chat import AnyMessage
 from core.rows.tools import Call
@@ -67,8 +67,8 @@ NOTHING = Offer(frozenset(), 0)
 def offer(tools: list[dict[str, Any]] | None) -> Offer:
     if not tools:
         return NOTHING
-    digest = blake2b(msgspec.json.encode(tools), digest_size=8).digest()
-    return Offer(frozenset(tool["function"]["name"] for tool in tools), int.from_bytes(digest, "little"))
+    digest = xxhash.xxh3_64_intdigest(msgspec.json.encode(tools))
+    return Offer(frozenset(tool["function"]["name"] for tool in tools), digest)
 
 
 def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:

@@ -41,7 +41,7 @@ class Sketch:
         counts = (len(self.rows), len(self.prompts), len(self.signatures))
         header = HEADER.pack(MAGIC, *counts, self.rows_below, self.prompts_below)
         arrays = (self.rows.astype("<u8"), self.prompts.astype("<u8"), self.signatures.astype("<u2"))
-        return header + b"".join(array.tobytes() for array in arrays)
+        return b"".join((header, *(np.ascontiguousarray(array).data for array in arrays)))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Sketch":

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 
 from core.rows.jsonl import LONGEST_LINE
 from core.rows.sketch import Sketch
-from tests.core.rows.files import jsonl, parquet, write
+from tests.core.rows.files import Row, jsonl, parquet, write
 from tests.stack import eventually
 from worker.checking import Interrupted, check
 
@@ -96,6 +97,19 @@ def test_a_parquet_bomb_is_refused(tmp_path: Path) -> None:
     assert message(write(tmp_path, buffer.getvalue())).startswith("the Parquet data grows to more than")
 
 
+def test_parquet_that_is_damaged_anywhere_gets_a_verdict(tmp_path: Path) -> None:
+    """Also where the damage is a size, so that the reader asks for more memory than there is, and aborts."""
+    whole = parquet([PAIR] * 50)
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    verdicts = 0
+    for at in [*range(4, 14), *range(footer, len(whole) - 8, 40)]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        checked = check(write(tmp_path, bytes(damaged)), name="rows.parquet", stop=threading.Event())
+        verdicts += bool(checked.figures["faults"])
+    assert verdicts >= 10
+
+
 def test_the_child_sees_no_secrets_and_is_killed_when_nobody_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,9 +138,7 @@ def test_the_child_sees_no_secrets_and_is_killed_when_nobody_waits(
 
 
 def test_a_file_that_takes_too_much_processor_time_is_a_fault(tmp_path: Path) -> None:
-    code = (
-        "import sys; from core.rows import check; check.CPU_SECONDS = 1; check.limit(*sys.argv[1:])\nwhile True: pass"
-    )
+    code = "import sys; from core.rows import check; check.CPU_SECONDS = 1; check.limit()\nwhile True: pass"
     path = write(tmp_path, jsonl([PAIR]))
     assert subprocess.run([sys.executable, "-c", code, str(path), "rows"], check=False).returncode == -signal.SIGXCPU
     waits = tmp_path / "waits"
@@ -169,14 +181,25 @@ print(report.rows, next(line.split()[1] for line in open("/proc/self/status") if
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("x", 100_000), ("a b " * 1_000_000, 3), ("\u6c49\u5b57" * 600_000, 3), ("@1" * 1_900_000, 3)]
+    ("text", "count", "format"),
+    [
+        ("x", 100_000, jsonl),
+        ("a b " * 1_000_000, 3, jsonl),
+        ("\u6c49\u5b57" * 600_000, 3, jsonl),
+        ("@1" * 1_900_000, 3, jsonl),
+        ("x", 100_000, parquet),
+        ("a b " * 1_000, 5_000, parquet),
+    ],
 )
-def test_memory_is_bounded_by_the_number_of_rows(tmp_path: Path, text: str, count: int) -> None:
-    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "y"}]
-    path = write(tmp_path, jsonl([{"messages": messages}]) * count)
+def test_memory_is_bounded_by_the_number_of_rows(
+    tmp_path: Path, text: str, count: int, format: Callable[[list[Row]], bytes]
+) -> None:
+    answer = {"role": "assistant", "content": "y"}
+    rows = [{"messages": [{"role": "user", "content": f"{text}{number}"}, answer]} for number in range(count)]
+    path = write(tmp_path, format(rows))
     command = [sys.executable, "-c", MEMORY, str(path)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    rows, kibibytes = map(int, told.split())
-    assert rows == count
-    assert kibibytes * 1024 <= 64 * 2**20 + 16 * rows
+    read, kibibytes = map(int, told.split())
+    assert read == count
+    assert kibibytes * 1024 <= 64 * 2**20 + 16 * count

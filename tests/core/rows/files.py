@@ -25,7 +25,7 @@ def gzipped(rows: list[Row]) -> bytes:
 def parquet(rows: list[Row]) -> bytes:
     """Messages nested; tools as JSON text, as their schemas differ from row to row."""
     buffer = io.BytesIO()
-    columns = {key: [row.get(key) for row in rows] for row in rows for key in row}
+    columns = {key: [row.get(key) for row in rows] for key in dict.fromkeys(key for row in rows for key in row)}
     if "tools" in columns:
         columns["tools"] = [value and json.dumps(value) for value in columns["tools"]]
     pyarrow.parquet.write_table(pyarrow.table(columns), buffer)

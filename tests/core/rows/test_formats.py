@@ -1,8 +1,8 @@
 """Every format gives the same chats, and says in words what is wrong with it."""
 
 import gzip
-import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,6 @@ def test_a_quote_that_never_closes_is_not_read_to_the_end(tmp_path: Path) -> Non
 
 
 def test_parquet_rows_come_whole_however_long_they_are_and_however_they_are_stored(tmp_path: Path) -> None:
-    """Some together, some alone: a batch with more text than one row may have is read in parts."""
     texts = [
         character * length for character, length in zip("aåあ" * 4, [3, 0, 10**6, 1, 2 * 10**6, 7] * 2, strict=True)
     ]
@@ -110,10 +109,12 @@ def test_parquet_rows_come_whole_however_long_they_are_and_however_they_are_stor
 
 
 def test_a_parquet_row_that_is_too_long_is_a_fault_of_that_row(tmp_path: Path) -> None:
-    rows = [{"prompt": "a" * length, "completion": "b"} for length in (1, LONGEST_LINE - 1, LONGEST_LINE, 1)]
+    """As long as it would be as a line of JSON."""
+    most = LONGEST_LINE - len('{"prompt":"","completion":"b"}\n')
+    rows = [{"prompt": "a" * length, "completion": "b"} for length in (1, most, most + 1, 1)]
     report = validate(write(tmp_path, parquet(rows)))
     assert report.rows == 4
-    assert [str(fault) for fault in report.faults] == [f"line 3: longer than {LONGEST_LINE} characters"]
+    assert [str(fault) for fault in report.faults] == [f"line 3: longer than {LONGEST_LINE} bytes"]
 
 
 def test_what_is_null_in_parquet_was_never_given(tmp_path: Path) -> None:
@@ -129,15 +130,20 @@ def test_what_is_null_in_parquet_was_never_given(tmp_path: Path) -> None:
     assert [chat for _, chat in chats(tmp_path / "rows")] == [to_chat(1, row) for row in rows]
 
 
-def test_a_row_group_that_says_it_is_large_is_not_decoded(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 3_000_000, pyarrow.int32()), ["x" * 200])
-    table = pyarrow.table({"prompt": column.cast(pyarrow.string()), "completion": column.cast(pyarrow.string())})
-    pyarrow.parquet.write_table(table, buffer, use_dictionary=False, compression="zstd", row_group_size=3_000_000)
-    assert len(buffer.getvalue()) < 2_000_000
-    report = validate(write(tmp_path, buffer.getvalue()))
-    assert report.rows == 0
-    assert "row group 0 decodes to 12" in str(report.faults[0])
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (pyarrow.array([b"a"]), "line 1: completion: its type is <Binary>; text, numbers"),
+        (pyarrow.array([{"a": [datetime(2026, 1, 1)]}]), "line 1: completion: its type is <Struct("),
+        (pyarrow.array([1.5]), "line 1: completion: a string is needed, not a number"),
+    ],
+)
+def test_a_type_that_json_has_no_value_for_is_not_read_as_another(
+    column: pyarrow.Array, words: str, tmp_path: Path
+) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"prompt": ["a"], "completion": column}), tmp_path / "rows")
+    (fault,) = validate(tmp_path / "rows").faults
+    assert words in str(fault)
 
 
 def test_the_first_line_may_carry_a_byte_order_mark(tmp_path: Path) -> None:
