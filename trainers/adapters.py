@@ -1,15 +1,10 @@
-"""LoRA adapters: made, taken over from an earlier job, and written so that plain peft loads them."""
+"""LoRA adapters: made, and taken over from an earlier job."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from peft.utils import get_peft_model_state_dict, load_peft_weights, set_peft_model_state_dict
 from transformers.pytorch_utils import Conv1D
 
 from core.specs.lora import Lora
@@ -30,32 +25,40 @@ SHAPE = {
 }
 
 
-def attach(model: Any, *, lora: Lora | None, start_adapter: str | None) -> Any:
+def attach(model: Any, *, lora: Lora | None, start_adapter: str | None, param: str) -> Any:
     """The model with a trainable adapter: a fresh one, or the one that goes on training.
+
+    Args:
+        param: the key of `lora` in the job.
 
     Raises:
         SpecError: the job asks for layers that the model has not, or for another shape than that of the adapter it
             starts from.
     """
     if start_adapter is None:
-        return get_peft_model(model, configure(model, lora or Lora()))
+        return get_peft_model(model, configure(model, lora or Lora(), param=param))
     if not (Path(start_adapter) / WEIGHTS).exists():
         raise SpecError("the adapter that the job starts from has no safetensors weights", param="model")
     if lora is not None:
-        _refuse_other_shape(configure(model, lora), LoraConfig.from_pretrained(start_adapter))
+        _refuse_other_shape(configure(model, lora, param=param), LoraConfig.from_pretrained(start_adapter), param=param)
     attached = PeftModel.from_pretrained(model, start_adapter, is_trainable=True)
     # Whoever saves looks at the base's config; its public name would send peft to the hub for it.
     attached.peft_config["default"].base_model_name_or_path = model.name_or_path
     return attached
 
 
-def configure(model: Any, lora: Lora) -> LoraConfig:
+def merged(model: Any, adapter: str) -> Any:
+    """The model with a stored adapter merged into it; all of its weights can be trained."""
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True).requires_grad_(True)
+
+
+def configure(model: Any, lora: Lora, *, param: str) -> LoraConfig:
     """Raises SpecError where the model has no such layers."""
     return LoraConfig(
         r=lora.r,
         lora_alpha=int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,  # pyright: ignore[reportArgumentType]
         lora_dropout=lora.dropout,
-        target_modules=_targets(model, lora),
+        target_modules=_targets(model, lora, param),
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         init_lora_weights=INITIAL[lora.init],
@@ -63,7 +66,7 @@ def configure(model: Any, lora: Lora) -> LoraConfig:
     )
 
 
-def _targets(model: Any, lora: Lora) -> list[str]:
+def _targets(model: Any, lora: Lora, param: str) -> list[str]:
     """The layers' names: the last parts of their paths, which every block repeats."""
     head = model.get_output_embeddings()
     linear = {name: module for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))}
@@ -81,12 +84,12 @@ def _targets(model: Any, lora: Lora) -> list[str]:
         known = ", ".join(sorted({path.rpartition(".")[2] for path in paths}))
         raise SpecError(
             f"lora.target_modules: the model has no {missing[0]!r}; its linear layers are {known}",
-            param="method.supervised.lora.target_modules",
+            param=f"{param}.target_modules",
         )
     return sorted(found)
 
 
-def _refuse_other_shape(asked: Any, stored: Any) -> None:
+def _refuse_other_shape(asked: Any, stored: Any, *, param: str) -> None:
     for key, name in SHAPE.items():
         given, has = (
             sorted(value) if isinstance(value, (list, set)) else value
@@ -96,57 +99,5 @@ def _refuse_other_shape(asked: Any, stored: Any) -> None:
             raise SpecError(
                 f"lora.{key}: {given} was asked for, but the adapter that this job goes on training has {has}; leave "
                 "lora out to take over its shape",
-                param=f"method.supervised.lora.{key}",
+                param=f"{param}.{key}",
             )
-
-
-def save_file(model: Any, path: Path) -> None:
-    """Keep the adapter's weights as they are now."""
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    safetensors.torch.save_file(
-        {name: weight.contiguous() for name, weight in get_peft_model_state_dict(model).items()}, partial
-    )
-    partial.replace(path)
-
-
-def load_file(model: Any, path: Path) -> None:
-    """Put weights that `save_file` has kept into the model's."""
-    set_peft_model_state_dict(model, safetensors.torch.load_file(path))
-
-
-def write_merged(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Merge the adapter into the base model and write that; nothing is to be done with the model afterwards."""
-    model.merge_and_unload(safe_merge=True).save_pretrained(folder, safe_serialization=True)
-    tokenizer.save_pretrained(folder)
-    _tidy_tokenizer(folder)
-
-
-def load_weights(model: Any, folder: str) -> None:
-    """Put the weights of a stored adapter into the model's."""
-    set_peft_model_state_dict(model, load_peft_weights(folder, device="cpu"))
-
-
-def tidy(folder: Path, *, base_model_name: str) -> None:
-    """Make a folder that peft and a tokenizer were saved in fit to leave the machine.
-
-    The base goes by its public name, sets get an order, and what the libraries noted of this host goes.
-    """
-    with _rewritten(folder / CONFIG) as config:
-        config["base_model_name_or_path"] = base_model_name
-        config["target_modules"] = sorted(config["target_modules"])  # a set, in this process's order
-    _tidy_tokenizer(folder)
-    (folder / "README.md").unlink(missing_ok=True)
-
-
-def _tidy_tokenizer(folder: Path) -> None:
-    with _rewritten(folder / "tokenizer_config.json") as config:
-        for key in ("is_local", "local_files_only", "name_or_path"):
-            config.pop(key, None)
-
-
-@contextmanager
-def _rewritten(path: Path) -> Iterator[dict[str, Any]]:
-    config = json.loads(path.read_text())
-    yield config
-    path.write_text(json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

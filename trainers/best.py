@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.specs.supervised import EarlyStopping, ValidationMetric
+from core.specs.training import EarlyStopping, ValidationMetric
 
 Figures = dict[str, Any]
 

@@ -12,7 +12,8 @@ class SpecError(Exception):
 class Diverged(Exception):
     """Training has ruined the weights, and so it would in another attempt."""
 
-    def __init__(self, what: str, *, step: int, kept: int) -> None:
+    def __init__(self, what: str, *, step: int, kept: int, param: str) -> None:
+        self.param = param
         good = f"the last checkpoint, of step {kept}, is from before" if kept else "there is no checkpoint from before"
         super().__init__(f"{what} at step {step}; {good}. Try a smaller learning rate")
 

@@ -10,8 +10,8 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.specs.run import CheckpointEvent, MetricsEvent, RunResult, RunSpec
-from core.specs.supervised import EarlyStopping, ValidationMetric
-from trainers import adapters, checkpoints, usage
+from core.specs.training import EarlyStopping, ValidationMetric
+from trainers import checkpoints, usage, weights
 from trainers.best import best, gone_stale
 from trainers.checkpoints import Counters
 from trainers.errors import Diverged, OutOfTime
@@ -84,7 +84,7 @@ class Progress(TrainerCallback):
         """Put the weights of the best validation into the model, where the job asks for them."""
         row = best(self.counters.history, self._keep_best) if self._keep_best else None
         if row is not None and row["step"] != self.counters.step:
-            adapters.load_file(model, self._best)
+            weights.load(model, self._best)
             self._run_dir.say(f"The weights are those of step {row['step']}, whose {self._keep_best} was the best")
 
     def add(self, score: Score, *, tokens: int) -> None:
@@ -94,7 +94,11 @@ class Progress(TrainerCallback):
         self._trained += score.tokens
         self._tokens += tokens
         if not math.isfinite(self._loss_sum):
-            raise Diverged("the loss is not finite", step=self.counters.step + 1, kept=self._kept)
+            raise self._diverged("the loss is not finite", step=self.counters.step + 1)
+
+    def _diverged(self, what: str, *, step: int) -> Diverged:
+        param = f"method.{self._spec.method.type}.optimization.learning_rate"
+        return Diverged(what, step=step, kept=self._kept, param=param)
 
     def _begin_step(self) -> None:
         self._loss_sum = 0.0
@@ -123,7 +127,7 @@ class Progress(TrainerCallback):
         row = self._figures(step)
         self.counters.history.append(row)
         if row["train_loss"] > self._highest_loss:
-            raise Diverged(f"the loss has grown to {row['train_loss']:.4g}", step=step, kept=self._kept)
+            raise self._diverged(f"the loss has grown to {row['train_loss']:.4g}", step=step)
         if self._validate and (last or step % self._eval_interval == 0):
             self._add_validation(row, model)
         now = time.monotonic()
@@ -156,11 +160,11 @@ class Progress(TrainerCallback):
         assert self._validate is not None
         loss, accuracy = self._validate()
         if not math.isfinite(loss):
-            raise Diverged("the validation loss is not finite", step=row["step"], kept=self._kept)
+            raise self._diverged("the validation loss is not finite", step=row["step"])
         row |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
         row |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
         if self._keep_best and best(self.counters.history, self._keep_best) is row:
-            adapters.save_file(model, self._best)
+            weights.save(model, self._best)
 
     def _is_stale(self) -> bool:
         options = self._early_stopping
@@ -179,7 +183,7 @@ class Progress(TrainerCallback):
             return
         history, norm = self.counters.history, logs.get("grad_norm")
         if norm is not None and not math.isfinite(norm):
-            raise Diverged("the gradient is not finite", step=state.global_step, kept=self._kept)
+            raise self._diverged("the gradient is not finite", step=state.global_step)
         history[-1] |= {"learning_rate": logs["learning_rate"], "grad_norm": norm}
         recent = [past["seconds"] for past in history[-20:]]
         self._run_dir.emit(
@@ -195,7 +199,7 @@ class Progress(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         written = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
-        adapters.tidy(written, base_model_name=self._spec.base_model_name)
+        weights.tidy(written, base_model_name=self._spec.base_model_name)
         if self._best.exists():
             shutil.copyfile(self._best, written / BEST)
         final = checkpoints.publish(written, self.counters, self._run_dir)

@@ -24,6 +24,11 @@ class Rows:
     def lengths(self) -> list[int]:
         return [len(row.input_ids) for row in self.tokens]
 
+    def with_replay(self, replay: "Rows", count: int, *, seed: int) -> "Rows":
+        """These, and behind them so many rows of others, which the seed draws."""
+        drawn = sorted(random.Random(seed).sample(range(len(replay.chats)), count))
+        return Rows(self.chats + [replay.chats[i] for i in drawn], self.tokens + [replay.tokens[i] for i in drawn])
+
     def split(self, held_out: int, *, seed: int) -> "tuple[Rows, Rows]":
         """(the rest, so many rows that the seed draws), both in the file's order."""
         drawn = set(random.Random(seed).sample(range(len(self.chats)), held_out))

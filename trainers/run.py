@@ -13,9 +13,6 @@ from trainers.errors import Diverged, OutOfTime, SpecError
 from trainers.rundir import RunDir
 from trainers.stopping import Stopped, StopRequest, listening
 
-# By name: torch and its friends read their environment when they are imported.
-METHODS = {"supervised": "trainers.supervised"}
-
 
 def run(path: Path) -> int:
     """Do what `path/spec.json` says. Answers the exit status: 0 for succeeded and for stopped, 1 for failed."""
@@ -40,7 +37,8 @@ def _train(run_dir: RunDir, stop: StopRequest) -> RunResult:
     run_dir.begin()
     spec = RunSpec.model_validate_json((run_dir.path / "spec.json").read_bytes())
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.devices))  # a no-op in a supervisor's child
-    return importlib.import_module(METHODS[spec.method.type]).train(spec, run_dir, stop)
+    # Each method has its file here, imported only now: torch and its friends read their environment as they are.
+    return importlib.import_module(f"trainers.{spec.method.type}").train(spec, run_dir, stop)
 
 
 def _stopped(run_dir: RunDir) -> RunResult:
@@ -57,8 +55,7 @@ def explain(error: Exception) -> RunError:
     if isinstance(error, SpecError):
         return RunError(code=error.code, message=error.message, param=error.param)
     if isinstance(error, Diverged):
-        param = "method.supervised.hyperparameters.learning_rate_multiplier"
-        return RunError(code="diverged", message=str(error), param=param)
+        return RunError(code="diverged", message=str(error), param=error.param)
     if isinstance(error, OutOfTime):
         return RunError(code="max_duration_exceeded", message=str(error), param="max_duration_seconds")
     if any(map(_is_out_of_memory, _with_causes(error))):

@@ -1,7 +1,7 @@
 """Completions before and after training, greedily decoded: what people look at first."""
 
 import json
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import torch
 from core.rows.chat import Chat
 from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
-from trainers import adapters
 
 BATCH = 16  # prompts that are decoded together
 
@@ -23,20 +22,18 @@ def write_samples(
     rows: list[Chat],
     *,
     max_tokens: int,
-    start_adapter: str | None,
+    as_before: AbstractContextManager[None],
 ) -> None:
     """Write one line a row: `{row, prompt, expected, before, after}`.
 
-    `before` is what the job started from: the bare base, or the adapter that went on training. Its weights are put
-    back for that, so that this comes last.
+    Args:
+        as_before: makes the model what the job started from, of which `before` comes.
     """
     cuts = [_cut(row) for row in rows]
     prompts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
     ends = _ends(model, tokenizer, chats, rows[0])
     after = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
-    if start_adapter is not None:
-        adapters.load_weights(model, start_adapter)
-    with nullcontext() if start_adapter is not None else model.disable_adapter():
+    with as_before:
         before = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
     with path.open("w", encoding="utf-8") as file:
         for i, (cut, expected) in enumerate(cuts):

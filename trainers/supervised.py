@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: TRL's SFTTrainer on rows that were tokenised here, with a LoRA adapter by PEFT."""
+"""Supervised fine-tuning: TRL's SFTTrainer on rows that were tokenised here."""
 
 import shutil
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from core.rows.tokens import ChatTokenizer, Tokenized
 from core.specs import choices
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
 from core.specs.supervised import Supervised
-from trainers import adapters, checkpoints
+from trainers import checkpoints, weights
 from trainers.arguments import arguments
 from trainers.errors import SpecError
-from trainers.loading import load_base, load_tokenizer
+from trainers.loading import load_tokenizer
 from trainers.noise import EmbeddingNoise
 from trainers.progress import Progress
 from trainers.results import write_results
@@ -55,16 +55,15 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
         OutOfTime: max_duration_seconds are over.
         Stopped: SIGTERM came outside of a step.
     """
-    options = spec.method.supervised
+    options = spec.method.options
     if spec.threads:
         torch.set_num_threads(spec.threads)
 
     tokenizer = load_tokenizer(spec)
-    model = load_base(spec)
+    set_seed(spec.seed)
+    model = weights.start(spec)
     tokens = ChatTokenizer.load(Path(spec.base_model))
     rows, valid = read_files(spec, run_dir, tokens, stop, limit=longest_row(options, model))
-    set_seed(spec.seed)
-    model = adapters.attach(model, lora=options.lora, start_adapter=spec.start_adapter)
 
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
     plan = make_plan(spec, rows, reached.packing, width=model.config.hidden_size)
@@ -92,7 +91,7 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
         f"{len(valid.tokens)} rows for validation"
     )
     if reached.done:
-        adapters.load_weights(model, str(spec.resume_from))
+        weights.load_folder(model, str(spec.resume_from))
     else:
         with stop.deferred():
             trainer.train(resume_from_checkpoint=spec.resume_from)
@@ -110,24 +109,41 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
 def read_files(
     spec: RunSpec, run_dir: RunDir, tokens: ChatTokenizer, stop: StopRequest, *, limit: int
 ) -> tuple[Rows, Rows]:
-    """(training rows, validation rows): of a file of their own, held out of the training rows, or none.
+    """(training rows, with what is replayed; validation rows: of a file of their own, held out of the former, or none).
 
     Raises:
         SpecError: a file can't be used.
     """
-    options = spec.method.supervised
+    options = spec.method.options
 
     def rows_of(path: str, param: str) -> Rows:
         return read_rows(path, tokens, run_dir, stop, limit=limit, long_rows=options.long_rows, param=param)
 
     rows = rows_of(spec.training_file, "training_file")
     if spec.validation_file:
-        return rows, rows_of(spec.validation_file, "validation_file")
-    held_out = choices.held_out(options, rows=len(rows.tokens))
-    if options.validation_split is not None and held_out == 0:
+        valid = rows_of(spec.validation_file, "validation_file")
+    else:
+        rows, valid = held_out(spec, rows)
+    if spec.replay_file and options.replay:
+        replay = rows_of(spec.replay_file, "method.supervised.replay.file")
+        count = choices.replayed(options, rows=len(rows.tokens), available=len(replay.tokens))
+        run_dir.say(f"{count} of {len(replay.tokens)} rows of the replay file join {len(rows.tokens)} others")
+        rows = rows.with_replay(replay, count, seed=spec.seed)
+    return rows, valid
+
+
+def held_out(spec: RunSpec, rows: Rows) -> tuple[Rows, Rows]:
+    """(the rest, rows for validation): as many as the job asks to hold out.
+
+    Raises:
+        SpecError: none could be.
+    """
+    options = spec.method.options
+    count = choices.held_out(options, rows=len(rows.tokens))
+    if options.validation_split is not None and count == 0:
         param = "method.supervised.validation_split"
         raise SpecError(f"{param}: a single row is left to train on, and none to hold out", param=param)
-    return rows.split(held_out, seed=spec.seed)
+    return rows.split(count, seed=spec.seed)
 
 
 def make_plan(spec: RunSpec, rows: Rows, packed: packing.Packing | None, *, width: int) -> Plan:
@@ -137,7 +153,7 @@ def make_plan(spec: RunSpec, rows: Rows, packed: packing.Packing | None, *, widt
         packed: as the first attempt packed them, where this is a later one.
         width: of the model.
     """
-    options, lengths = spec.method.supervised, rows.lengths()
+    options, lengths = spec.method.options, rows.lengths()
     packed = packed or packing.plan(
         lengths,
         batch_size=choices.batch_size(options),
@@ -152,12 +168,12 @@ def make_plan(spec: RunSpec, rows: Rows, packed: packing.Packing | None, *, widt
         sequences,
         total_steps=choices.total_steps(options, rows=len(lengths), per_epoch=per_epoch),
         chosen=chosen,
-        learning_rate=chosen.learning_rate_multiplier * choices.learning_rate(options.optimization, width=width),
+        learning_rate=chosen.learning_rate_multiplier * choices.learning_rate(options, width=width),
     )
 
 
 def make_trainer(spec: RunSpec, run_dir: RunDir, plan: Plan, model: Any, tokenizer: Any, rows: Rows) -> "Trainer":
-    options = spec.method.supervised
+    options = spec.method.options
     common = arguments(
         spec,
         run_dir,
@@ -190,11 +206,11 @@ def write_artifacts(
     *,
     history: list[dict[str, Any]],
 ) -> None:
-    """Adapter and tokenizer, the result file, samples, and the merged model where it was asked for."""
-    options = spec.method.supervised
+    """Weights and tokenizer, the result file, samples, and the merged model where it was asked for."""
+    options = spec.method.options
     model.save_pretrained(run_dir.artifacts, safe_serialization=True)
     tokenizer.save_pretrained(run_dir.artifacts)
-    adapters.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
+    weights.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
     write_results(run_dir.artifacts / "results.csv", history)
     if options.tensorboard:
         write_tensorboard(run_dir.artifacts / "tensorboard", history)
@@ -208,12 +224,12 @@ def write_artifacts(
             tokens,
             chats,
             max_tokens=options.samples.max_tokens,
-            start_adapter=spec.start_adapter,
+            as_before=weights.as_before(model, spec),
         )
     if options.merged_weights:
         run_dir.say("Merging the adapter into the base model")
-        adapters.load_weights(model, str(run_dir.artifacts))  # samples may have left others
-        adapters.write_merged(model, tokenizer, run_dir.artifacts / "merged")
+        weights.load_folder(model, str(run_dir.artifacts))  # samples may have left others
+        weights.write_merged(model, tokenizer, run_dir.artifacts / "merged")
 
 
 def longest_row(options: Supervised, model: Any) -> int:

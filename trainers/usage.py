@@ -36,9 +36,11 @@ class Device:
         embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
         frozen = trained = 0
         for weight in model.parameters():
+            if weight is embeddings and weight is not head:
+                continue
             if weight.requires_grad:
                 trained += weight.numel()
-            elif weight is not embeddings or weight is head:
+            else:
                 frozen += weight.numel()
         name = torch.cuda.get_device_name() if model.device.type == "cuda" else ""
         return cls(4 * frozen + 6 * trained, PEAKS.get(name))

@@ -1,5 +1,6 @@
 """Fetching what a trainer needs into its run directory."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from core.errors import TunesmithError
 from core.jobs import publishing
 from core.models import File, Job, Model
 from core.registry.catalogue import CatalogueEntry, load_catalogue
+from core.registry.repository import full_base
 from core.specs.base_model import BaseModelSource
 from core.specs.job import JobSpec
 from core.specs.run import PrepareSpec, RunSpec
@@ -24,8 +26,18 @@ from worker.context import Context
 from worker.logs import mask, masks
 from worker.patience import GivenUp
 
-# Of a model's folder only these are needed to go on training it.
+# Of an adapter's folder only these are needed to go on training it.
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+# Of a model with full weights: these, and its weights, which may be in several files.
+BASE_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "model.safetensors.index.json",
+)
+BASE_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 # Of a base model, all but its weights.
 DESCRIBING = (".json", ".txt", ".jinja")
 LONGEST_PREPARATION = 2 * 3600  # seconds; a large model may have to be downloaded first
@@ -51,11 +63,13 @@ class Assignment:
     token: int
     spec: JobSpec
     seed: int
-    base_model: str
+    base_model: str  # the catalogue's id
     object_prefix: str
     training_file: tuple[str, Entry]
     validation_file: tuple[str, Entry] | None
-    parent: publishing.Folder | None
+    replay_file: tuple[str, Entry] | None
+    full_base: tuple[str, publishing.Folder] | None  # (name, folder) of a job-made model in the place of base_model
+    parent: publishing.Folder | None  # the adapter that the job starts from
     checkpoint: publishing.Folder | None
 
 
@@ -66,6 +80,7 @@ def read_assignment(session: Session, job: Job, *, token: int, organization_id: 
     except ValidationError:
         raise UnreadableSpec("This worker can't read the job's spec") from None
     parent = session.get_one(Model, job.parent_model_id) if job.parent_model_id else None
+    base = full_base(session, parent_model_id=job.parent_model_id)
     return Assignment(
         job_id=job.id,
         token=token,
@@ -75,9 +90,15 @@ def read_assignment(session: Session, job: Job, *, token: int, organization_id: 
         object_prefix=f"orgs/{organization_id}/jobs/{job.id}/attempts/{token}/",
         training_file=_object_of(session, job.training_file_id),
         validation_file=_object_of(session, job.validation_file_id) if job.validation_file_id else None,
-        parent=publishing.Folder(parent.prefix, Entry.many(parent.manifest)) if parent else None,
+        replay_file=_object_of(session, job.replay_file_id) if job.replay_file_id else None,
+        full_base=(base.name, _folder_of(base)) if base else None,
+        parent=_folder_of(parent) if parent and parent.weights == "adapter" else None,
         checkpoint=publishing.starting_point(session, job_id=job.id),
     )
+
+
+def _folder_of(model: Model) -> publishing.Folder:
+    return publishing.Folder(model.prefix, Entry.many(model.manifest))
 
 
 def _object_of(session: Session, file_id: str) -> tuple[str, Entry]:
@@ -96,30 +117,47 @@ def fetch(
     """
     inputs = run_dir / "inputs"
     shutil.rmtree(inputs, ignore_errors=True)
-    entry = load_catalogue(context.settings.catalogue).find(assignment.base_model)
-    if entry is None:
-        raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
     base_model = inputs / "base_model"
-    context.cache.link_model(
-        entry.source.key,
-        base_model,
-        prepare=lambda folder: prepare_model(context, entry, folder, run_dir, given_up=given_up),
-    )
-    validation = assignment.validation_file
+    name = _base(context, assignment, base_model, run_dir, given_up=given_up)
+    validation, replay = assignment.validation_file, assignment.replay_file
     return RunSpec(
         job_id=assignment.job_id,
         method=assignment.spec.method,
         seed=assignment.seed,
         base_model=str(base_model),
-        base_model_name=entry.public_id,
-        start_adapter=_folder(context, assignment.parent, inputs / "start_adapter", only=ADAPTER_FILES),
+        base_model_name=name,
+        start_adapter=_folder(context, assignment.parent, inputs / "start_adapter", needed=ADAPTER_FILES.__contains__),
         training_file=_file(context, *assignment.training_file, inputs / "training"),
         validation_file=_file(context, *validation, inputs / "validation") if validation else None,
+        replay_file=_file(context, *replay, inputs / "replay") if replay else None,
         resume_from=_folder(context, assignment.checkpoint, inputs / "checkpoint"),
         devices=devices,
         max_duration_seconds=assignment.spec.max_duration_seconds,
         threads=context.settings.trainer_threads,
     )
+
+
+def _base(
+    context: Context, assignment: Assignment, target: Path, run_dir: Path, *, given_up: Callable[[], bool]
+) -> str:
+    """Put the model that is trained, or under the adapter, at `target`; answers its public name."""
+    if assignment.full_base is not None:
+        name, folder = assignment.full_base
+        _folder(context, folder, target, needed=_is_of_base)
+        return name
+    entry = load_catalogue(context.settings.catalogue).find(assignment.base_model)
+    if entry is None:
+        raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
+    context.cache.link_model(
+        entry.source.key,
+        target,
+        prepare=lambda folder: prepare_model(context, entry, folder, run_dir, given_up=given_up),
+    )
+    return entry.public_id
+
+
+def _is_of_base(name: str) -> bool:
+    return name in BASE_FILES or BASE_WEIGHTS.fullmatch(name) is not None
 
 
 def _file(context: Context, key: str, entry: Entry, target: Path) -> str:
@@ -128,12 +166,16 @@ def _file(context: Context, key: str, entry: Entry, target: Path) -> str:
 
 
 def _folder(
-    context: Context, folder: publishing.Folder | None, target: Path, *, only: tuple[str, ...] | None = None
+    context: Context,
+    folder: publishing.Folder | None,
+    target: Path,
+    *,
+    needed: Callable[[str], bool] = lambda name: True,
 ) -> str | None:
     if folder is None:
         return None
     for entry in folder.entries:
-        if only is None or entry.name in only:
+        if needed(entry.name):
             _file(context, f"{folder.prefix}{entry.name}", entry, target / entry.name)
     return str(target)
 

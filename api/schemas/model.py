@@ -14,6 +14,7 @@ class ModelObject(BaseModel):
     owned_by: str
     # Ours: what a fine-tuned model was made of.
     base_model: str | None = None
+    weights: Literal["adapter", "full"] = "full"
     job_id: str | None = None
     aliases: list[str] = []
 
@@ -28,6 +29,7 @@ class ModelObject(BaseModel):
             created=unix(model.created_at),
             owned_by=model.project_id,
             base_model=model.base_model,
+            weights=model.weights,
             job_id=model.job_id,
         )
 

@@ -84,13 +84,14 @@ def measure(task: MeasureTask) -> Measured:
     if task.validation_file:
         validation = _read(task.validation_file, task, tokenizer, limit, look=survey.look_at_validation).rows()
     lengths = _read(task.training_file, task, tokenizer, limit, look=survey.look)
+    replay = _read(task.replay_file, task, tokenizer, limit, look=lambda *_: None).known if task.replay_file else []
     known = lengths.known
     return Measured(
         exact=lengths.sample.is_whole,
         tokens=lengths.tokens(padded=_padded(known, choices.batch_size(task.options))),
         rows=lengths.rows(),
         validation_rows=validation,
-        plan=_plan(known, task.options, limit=limit, on_gpu=task.on_gpu),
+        plan=_plan(known, replay, task.options, limit=limit, on_gpu=task.on_gpu),
         notes=survey.notes(tokenizer),
     )
 
@@ -174,19 +175,20 @@ class Lengths:
         return Example(row=length.row.number, tokens=length.tokens, reason=reason[:500])
 
 
-def _plan(lengths: list[int], options: Supervised, *, limit: int, on_gpu: bool) -> Plan:
-    """Of the rows that are not held out: which those are, the job's seed decides; here it is every so many."""
-    held_out = choices.held_out(options, rows=len(lengths))
-    every = len(lengths) / held_out if held_out else 1.0
-    left_out = {int(k * every) for k in range(held_out)}
+def _plan(lengths: list[int], replay: list[int], options: Supervised, *, limit: int, on_gpu: bool) -> Plan:
+    """Of the rows that are not held out, and of those that are replayed: every so many, where the job's seed draws."""
+    left_out = set(_every(len(lengths), choices.held_out(options, rows=len(lengths))))
     trained = [length for i, length in enumerate(lengths) if i not in left_out]
+    share = len(trained) / max(1, len(lengths))
+    tokens = sum(trained)
+    replayed = choices.replayed(options, rows=len(trained), available=len(replay))
+    trained += [replay[i] for i in _every(len(replay), replayed)]
     size = choices.batch_size(options)
     if not trained:
         return Plan(max_length=limit, batch_size=size, packing=None, epochs=0, share=0, passes=0, sequences=0, steps=0)
     packed = packing.plan(trained, batch_size=size, on_gpu=on_gpu, shared=options.packing == "auto")
     sequences = packing.count_sequences(trained, packed)
     per_epoch = packing.steps_per_epoch(sequences, packed)
-    share = len(trained) / len(lengths)
     steps = choices.total_steps(options, rows=len(trained), per_epoch=per_epoch)
     return Plan(
         max_length=limit,
@@ -194,10 +196,15 @@ def _plan(lengths: list[int], options: Supervised, *, limit: int, on_gpu: bool) 
         packing=packed,
         epochs=choices.resolve(options, rows=len(trained), per_epoch=per_epoch).n_epochs,
         share=share,
-        passes=steps / per_epoch * share,
+        passes=steps / per_epoch * share * (sum(trained) / tokens if tokens else 1),
         sequences=sequences,
         steps=steps,
     )
+
+
+def _every(of: int, count: int) -> list[int]:
+    """So many of the first `of` numbers, evenly spread."""
+    return [int(k * of / count) for k in range(count)]
 
 
 def _length(tokenizer: ChatTokenizer, row: Row, limit: int, long_rows: LongRows) -> Length:

@@ -1,4 +1,4 @@
-"""How much memory a LoRA run takes, by a formula; docs/estimate.md derives it and says what it leaves out."""
+"""How much memory a run takes, by a formula; docs/estimate.md derives it and says what it leaves out."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -27,28 +27,35 @@ class Device:
 class Memory:
     """Bytes of one slot while it trains."""
 
-    weights_bytes: int
-    adapter_bytes: int
+    frozen_bytes: int
+    trained_bytes: int
     activations_bytes: int
     logits_bytes: int
     total_bytes: int
     devices: list[Device]
 
 
-def memory(facts: Facts, measured: Measured, *, rank: int, on_gpu: bool, workers: list[Worker]) -> Memory:
-    """The peak of a step: weights in bf16 on a GPU and fp32 on a CPU, the adapter in fp32 with its optimiser."""
+def memory(
+    facts: Facts, measured: Measured, *, rank: int | None, four_bits: bool, on_gpu: bool, workers: list[Worker]
+) -> Memory:
+    """The peak of a step: frozen weights in bf16 on a GPU and fp32 on a CPU, trained ones in fp32 with their optimiser.
+
+    Args:
+        rank: of the adapter; None where all weights are trained.
+        four_bits: so many bits the frozen weights have.
+    """
     number = 2 if on_gpu else 4
     plan = measured.plan
     length = plan.packing.length if plan.packing else 0
-    weights = facts.parameters * number
-    adapter = facts.adapter_parameters * rank * ADAM_BYTES
+    frozen = 0 if rank is None else facts.parameters // 2 if four_bits else facts.parameters * number
+    trained = (facts.parameters if rank is None else facts.adapter_parameters * rank) * ADAM_BYTES
     mask = length * length * number
     activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2 + mask
     # fp32, once as they are and once as their gradient; on a GPU the fused head never has them all.
     scored = 0 if on_gpu else round(measured.tokens.trained * plan.share) // max(1, plan.sequences)
     logits = scored * facts.vocab_size * 4 * 2
-    total = weights + adapter + activations + logits
-    return Memory(weights, adapter, activations, logits, total, _devices(workers, total))
+    total = frozen + trained + activations + logits
+    return Memory(frozen, trained, activations, logits, total, _devices(workers, total))
 
 
 def _devices(workers: list[Worker], total: int) -> list[Device]:

@@ -9,6 +9,7 @@ from core.jobs.states import SUCCEEDED
 from core.models import Job, Metric, Model
 from core.specs.job import JobSpec
 from core.specs.lora import Lora
+from core.specs.training import Weights
 
 RECENT = 20  # jobs
 
@@ -21,11 +22,15 @@ class Throughput:
     jobs: int
 
 
-def throughput(session: Session, *, base_model: str, on_gpu: bool) -> Throughput | None:
-    """How fast this deployment has trained a base model, whoever's jobs they were; None where it never has."""
+def throughput(session: Session, *, base_model: str, weights: Weights, on_gpu: bool) -> Throughput | None:
+    """How fast this deployment trains such weights on a base model, whoever's jobs they were; None: it never has."""
+    method = Job.spec["method"]
+    options = method.op("->")(method["type"].astext)
+    trained = func.coalesce(options.op("->>")("weights"), "adapter")
     recent = (
         select(Job.id)
-        .where(Job.base_model == base_model, Job.status == SUCCEEDED, (Job.gpu_seconds > 0) == on_gpu)
+        .where(Job.base_model == base_model, trained == weights)
+        .where(Job.status == SUCCEEDED, (Job.gpu_seconds > 0) == on_gpu)
         .order_by(Job.created_at.desc())
         .limit(RECENT)
     )
@@ -39,7 +44,8 @@ def throughput(session: Session, *, base_model: str, on_gpu: bool) -> Throughput
 def rank_of(session: Session, *, job_id: str) -> int:
     """The LoRA rank of what a job trained: its own, or the one that it took over from the job before it."""
     job = session.get_one(Job, job_id)
-    lora = JobSpec.model_validate(job.spec).method.supervised.lora
-    if lora is not None or job.parent_model_id is None:
+    lora = JobSpec.model_validate(job.spec).method.options.lora
+    parent = session.get_one(Model, job.parent_model_id) if job.parent_model_id else None
+    if lora is not None or parent is None or parent.weights == "full":
         return (lora or Lora()).r
-    return rank_of(session, job_id=session.get_one(Model, job.parent_model_id).job_id)
+    return rank_of(session, job_id=parent.job_id)

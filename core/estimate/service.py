@@ -25,7 +25,7 @@ from core.jobs.service import inputs
 from core.models import File, Worker
 from core.registry.cards import Cards
 from core.registry.catalogue import Catalogue, CatalogueEntry
-from core.registry.service import starting_model
+from core.registry.service import StartingModel, starting_model
 from core.settings import Settings
 from core.specs.choices import max_length
 from core.specs.job import JobSpec
@@ -52,9 +52,10 @@ class Question:
 
     spec: JobSpec
     base: CatalogueEntry
-    rank: int
+    rank: int | None
     training: Source
     validation: Source | None
+    replay: Source | None
     workers: list[Worker]
     on_gpu: bool
     throughput: Throughput | None
@@ -77,19 +78,22 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
         InvalidState: a file is not processed yet, or can't be used.
     """
     require_project(owner)
-    start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     present = workers.trainers(session, silent_seconds=settings.lease_seconds)
     wanted = spec.resources.gpus
     on_gpu = wanted == 1 or (wanted is None and any(worker.devices for worker in present))
     return Question(
         spec=spec,
         base=start.base,
-        rank=_rank(session, spec, parent_job_id=start.parent.job_id if start.parent else None),
+        rank=_rank(session, spec, start),
         training=_source(training, param="training_file"),
         validation=_source(validation, param="validation_file") if validation else None,
+        replay=_source(replay, param=f"method.{spec.method.type}.replay.file") if replay else None,
         workers=present,
         on_gpu=on_gpu,
-        throughput=repository.throughput(session, base_model=start.base.id, on_gpu=on_gpu),
+        throughput=repository.throughput(
+            session, base_model=start.base.id, weights=spec.method.options.weights, on_gpu=on_gpu
+        ),
     )
 
 
@@ -102,20 +106,24 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         Busy: too many estimates are being made.
     """
     facts = cards.facts(question.base)
-    options = question.spec.method.supervised
+    options = question.spec.method.options
     _max_length(options, context=facts.context)
-    with process.turn(), _fetched(storage, question.training, question.validation) as (folder, paths):
+    files = (question.training, question.validation, question.replay)
+    with process.turn(), _fetched(storage, *files) as (folder, (training, validation, replay)):
+        assert training is not None
         task = MeasureTask(
             card=str(cards.folder(question.base)),
-            training_file=paths[0],
-            validation_file=paths[1] if len(paths) > 1 else None,
+            training_file=training,
+            validation_file=validation,
+            replay_file=replay,
             options=options,
             context=facts.context,
             on_gpu=question.on_gpu,
         )
         measured = process.measure(task, folder)
     on_gpu = question.on_gpu
-    taken = memory(facts, measured, rank=question.rank, on_gpu=on_gpu, workers=question.workers)
+    four_bits = options.quantization is not None
+    taken = memory(facts, measured, rank=question.rank, four_bits=four_bits, on_gpu=on_gpu, workers=question.workers)
     needed = time(measured, question.throughput, base_model=question.base.id, on_gpu=on_gpu)
     return Estimate(
         measured=measured,
@@ -125,7 +133,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         warnings=warnings(
             measured,
             taken,
-            options=question.spec.method.supervised,
+            options=question.spec.method.options,
             report=question.training.report,
             overlap=_overlap(question, storage),
             gpus=question.spec.resources.gpus,
@@ -176,8 +184,9 @@ def preview(
     """
     options = Supervised.model_validate({"max_length": max_length or "auto"})
     longest = _max_length(options, context=cards.facts(base).context, param="max_length")
-    with process.turn(), _fetched(storage, source, None) as (folder, paths):
-        task = PreviewTask(card=str(cards.folder(base)), file=paths[0], offset=offset, limit=limit, max_length=longest)
+    with process.turn(), _fetched(storage, source) as (folder, (file,)):
+        assert file is not None
+        task = PreviewTask(card=str(cards.folder(base)), file=file, offset=offset, limit=limit, max_length=longest)
         return process.preview(task, folder)
 
 
@@ -190,12 +199,14 @@ def _source(file: File, *, param: str) -> Source:
     return Source(id=file.id, key=file.object_key, entry=entry, report=file.report, sketch=stored_sketch(file))
 
 
-def _rank(session: Session, spec: JobSpec, *, parent_job_id: str | None) -> int:
-    """The adapter's, which a job that starts from an adapter takes over."""
-    lora = spec.method.supervised.lora
-    if lora is None and parent_job_id is not None:
-        return repository.rank_of(session, job_id=parent_job_id)
-    return (lora or Lora()).r
+def _rank(session: Session, spec: JobSpec, start: StartingModel) -> int | None:
+    """The adapter's, which a job that starts from an adapter takes over; None where there is none to train."""
+    options = spec.method.options
+    if options.weights == "full":
+        return None
+    if options.lora is None and start.parent is not None and start.parent.weights == "adapter":
+        return repository.rank_of(session, job_id=start.parent.job_id)
+    return (options.lora or Lora()).r
 
 
 def _max_length(options: Supervised, *, context: int, param: str = "method.supervised.max_length") -> int:
@@ -206,12 +217,13 @@ def _max_length(options: Supervised, *, context: int, param: str = "method.super
 
 
 @contextmanager
-def _fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, list[str]]]:
-    """(folder, paths of the files in it), for as long as the block lasts."""
+def _fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, list[str | None]]]:
+    """(folder, paths of the files in it, one for each source), for as long as the block lasts."""
     with tempfile.TemporaryDirectory(prefix="tunesmith-estimate-") as name:
-        paths: list[str] = []
-        for i, source in enumerate(source for source in sources if source):
-            path = Path(name) / f"rows-{i}"
-            storage.get_file(source.key, path, entry=source.entry)
-            paths.append(str(path))
+        paths: list[str | None] = [None] * len(sources)
+        for i, source in enumerate(sources):
+            if source is not None:
+                path = Path(name) / f"rows-{i}"
+                storage.get_file(source.key, path, entry=source.entry)
+                paths[i] = str(path)
         yield Path(name), paths

@@ -16,6 +16,7 @@ class MeasureTask(Strict):
     card: str = Field(description="Folder of the model's card.")
     training_file: str
     validation_file: str | None = None
+    replay_file: str | None = None
     options: Supervised
     context: int = Field(description="Longest sequence of the model, in tokens.")
     on_gpu: bool

@@ -60,8 +60,9 @@ def _fatal(measured: Measured, memory: Memory, *, options: Supervised, gpus: int
     known = [device for device in memory.devices if device.fits is not None]
     if known and not any(device.fits for device in known):
         yield Warning("memory", "no worker that runs now has as much memory as the job needs", "model")
-    if gpus and not any(device.kind == "gpu" for device in memory.devices):
-        yield Warning("no_gpu", "no worker that runs now has a GPU: the job would wait for one", "resources.gpus")
+    if (gpus or options.quantization) and not any(device.kind == "gpu" for device in memory.devices):
+        what = "wait for one" if gpus else "fail, as it asks for quantization"
+        yield Warning("no_gpu", f"no worker that runs now has a GPU: the job would {what}", "resources.gpus")
 
 
 def _too_long(rows: RowFigures, long_rows: LongRows, *, limit: int, param: str) -> Iterator[Warning]:

@@ -7,6 +7,7 @@ from core.access.owner import Owner
 from core.errors import NotFound
 from core.jobs.states import TERMINAL
 from core.models import Artifact, File, Job
+from core.models.job import INPUTS
 from core.paging import Page, page, unknown_cursor
 
 
@@ -60,9 +61,7 @@ def purgeable(session: Session, *, limit: int) -> list[File]:
 
     A job's result file shares its object with an artifact of the job, which stays.
     """
-    needed = exists().where(
-        (Job.training_file_id == File.id) | (Job.validation_file_id == File.id), Job.status.not_in(TERMINAL)
-    )
+    needed = exists().where(or_(*(column == File.id for column in INPUTS.values())), Job.status.not_in(TERMINAL))
     shared = exists().where(Artifact.object_key == File.object_key)
     deleted = (File.deleted_at.is_not(None), File.purged_at.is_(None))
     statement = select(File).where(*deleted, ~needed, ~shared).limit(limit)

@@ -18,7 +18,9 @@ from core.jobs.states import FAILED, PAUSED, PAUSING, QUEUED, SUCCEEDED
 from core.leases import Limits
 from core.models import Artifact, Attempt, Checkpoint, File, Job, LogChunk, Metric, Model
 from core.queue import ring
+from core.registry.repository import full_base
 from core.registry.service import model_name
+from core.specs.job import JobSpec
 from core.specs.run import CheckpointEvent, MessageEvent, MetricsEvent, ResolvedEvent, RunError, RunResult
 from core.storage import Entry
 
@@ -157,6 +159,9 @@ def publish_checkpoint(session: Session, *, token: int, lease: float, event: Che
     job.output_bytes += folder.bytes
     name = _add_model(session, job, folder=folder, step=event.step)
     append_event(session, job, message=f"Checkpoint created at step {event.step}: {name}")
+    keep = JobSpec.model_validate(job.spec).method.options.keep_checkpoints
+    if keep is not None:
+        repository.forget_checkpoints(session, job_id=job.id, keep=keep)
 
 
 def succeed(
@@ -195,6 +200,8 @@ def _add_model(session: Session, job: Job, *, folder: Folder, step: int | None) 
         job_id=job.id,
         step=step,
     )
+    weights = JobSpec.model_validate(job.spec).method.options.weights
+    base = full_base(session, parent_model_id=job.parent_model_id) if weights == "adapter" else None
     session.add(
         Model(
             id=new_id("ftmodel-"),
@@ -204,6 +211,8 @@ def _add_model(session: Session, job: Job, *, folder: Folder, step: int | None) 
             base_model=job.base_model,
             parent_model_id=job.parent_model_id,
             checkpoint_step=step,
+            weights=weights,
+            full_base_id=base.id if base else None,
             prefix=folder.prefix,
             manifest=[asdict(entry) for entry in folder.entries],
         )

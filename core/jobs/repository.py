@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
 from core.errors import NotFound
 from core.jobs.states import QUEUED, VALIDATING_FILES
-from core.models import Artifact, Checkpoint, Event, File, Job, LogChunk, Metric
+from core.models import Artifact, Checkpoint, CheckpointPermission, Event, File, Job, LogChunk, Metric, Model
+from core.models.job import INPUTS
 from core.paging import Page, page, unknown_cursor
 
 
@@ -106,6 +107,18 @@ def latest_checkpoint(session: Session, *, job_id: str) -> Checkpoint | None:
     )
 
 
+def forget_checkpoints(session: Session, *, job_id: str, keep: int) -> None:
+    """Forget all but the last ones and those that other projects may use; `core.retention` takes their objects away."""
+    older = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.step.desc()).offset(keep)
+    # Locked first, so that a permission that is being given is seen by the second statement.
+    ids = [checkpoint.id for checkpoint in session.scalars(older.with_for_update())]
+    granted = exists().where(CheckpointPermission.checkpoint_id == Checkpoint.id)
+    gone = delete(Checkpoint).where(Checkpoint.id.in_(ids), ~granted).returning(Checkpoint.step)
+    steps = list(session.scalars(gone))
+    of_them = (Model.job_id == job_id, Model.checkpoint_step.in_(steps), Model.deleted_at.is_(None))
+    session.execute(update(Model).where(*of_them).values(deleted_at=func.now()))
+
+
 def artifacts(session: Session, *, job: Job) -> list[Artifact]:
     return list(session.scalars(select(Artifact).where(Artifact.job_id == job.id).order_by(Artifact.name)))
 
@@ -141,7 +154,7 @@ def waiting_for(session: Session, *, file_id: str) -> list[Job]:
     """The jobs that wait for a file, locked."""
     statement = select(Job).where(
         Job.status == VALIDATING_FILES,
-        (Job.training_file_id == file_id) | (Job.validation_file_id == file_id),
+        or_(*(column == file_id for column in INPUTS.values())),
     )
     return list(session.scalars(statement.with_for_update().execution_options(populate_existing=True)))
 
@@ -151,12 +164,13 @@ def waiting_with_finished_file(session: Session) -> list[Job]:
     finished = select(File.id).where(File.status != "uploaded")
     statement = select(Job).where(
         Job.status == VALIDATING_FILES,
-        Job.training_file_id.in_(finished) | Job.validation_file_id.in_(finished),
+        or_(*(column.in_(finished) for column in INPUTS.values())),
     )
     return list(session.scalars(statement.with_for_update(skip_locked=True).execution_options(populate_existing=True)))
 
 
 def files_of(session: Session, *, job: Job) -> list[tuple[str, File]]:
     """(parameter, file) of the job's inputs."""
-    ids = {"training_file": job.training_file_id, "validation_file": job.validation_file_id}
-    return [(param, session.get_one(File, id)) for param, id in ids.items() if id is not None]
+    below = f"method.{job.spec['method']['type']}."
+    ids = ((key if key.endswith("_file") else below + key, getattr(job, column.key)) for key, column in INPUTS.items())
+    return [(param, session.get_one(File, id)) for param, id in ids if id is not None]

@@ -32,7 +32,7 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
         InvalidRequest: as `inputs`.
     """
     project_id = require_project(owner)
-    start, training, validation = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     job = Job(
         id=new_id("ftjob-"),
         project_id=project_id,
@@ -42,10 +42,11 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
         parent_model_id=start.parent.id if start.parent else None,
         training_file_id=training.id,
         validation_file_id=validation.id if validation else None,
+        replay_file_id=replay.id if replay else None,
         seed=spec.seed if spec.seed is not None else secrets.randbelow(2**31),
         api_key_id=owner.key_id,
         needed_devices=spec.resources.gpus or 0,
-        input_bytes=training.bytes + (validation.bytes if validation else 0),
+        input_bytes=sum(file.bytes for file in (training, validation, replay) if file),
         status=VALIDATING_FILES,
         status_reason="waiting for its files to be processed",
         event_seq=0,
@@ -65,30 +66,36 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
 
 def inputs(
     session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec
-) -> tuple[StartingModel, File, File | None]:
-    """What a job would start from and read: (model, training file, validation file).
+) -> tuple[StartingModel, File, File | None, File | None]:
+    """What a job would start from and read: (model, training file, validation file, replay file).
 
     Raises:
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: a file has another purpose, training and validation file are the same, or there is nothing, or
-            twice something, to validate on.
+        InvalidRequest: a file has another purpose, is named twice, or there is nothing, or twice something, to validate
+            on.
     """
     _check_validation(spec)
     start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
+    options, path = spec.method.options, f"method.{spec.method.type}"
     training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
-    if spec.validation_file is None:
-        return start, training, None
-    validation = _usable_file(session, owner, param="validation_file", file_id=spec.validation_file)
-    if validation.id == training.id:
-        raise InvalidRequest(
-            "validation_file: is the training file; give rows that training never sees", param="validation_file"
-        )
-    return start, training, validation
+    validation = replay = None
+    if spec.validation_file is not None:
+        validation = _usable_file(session, owner, param="validation_file", file_id=spec.validation_file)
+        if validation.id == training.id:
+            words = "validation_file: is the training file; give rows that training never sees"
+            raise InvalidRequest(words, param="validation_file")
+    if options.replay is not None:
+        param = f"{path}.replay.file"
+        replay = _usable_file(session, owner, param=param, file_id=options.replay.file)
+        for other, key in ((training, "training_file"), (validation, "validation_file")):
+            if other and replay.id == other.id:
+                raise InvalidRequest(f"{param}: is the {key}; give rows of earlier training", param=param)
+    return start, training, validation, replay
 
 
 def _check_validation(spec: JobSpec) -> None:
-    options, path = spec.method.supervised, "method.supervised"
+    options, path = spec.method.options, f"method.{spec.method.type}"
     if options.validation_split is not None and spec.validation_file is not None:
         param = f"{path}.validation_split"
         raise InvalidRequest(f"{param}: give it or a validation_file, not both", param=param)

@@ -43,6 +43,7 @@ class Job(Owned, Base):
     parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", use_alter=True))
     training_file_id: Mapped[str] = mapped_column(ForeignKey("files.id"), index=True)
     validation_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
+    replay_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
     seed: Mapped[int] = mapped_column(BigInteger)
     # The key that created it.
     api_key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
@@ -81,6 +82,13 @@ class Job(Owned, Base):
     losses: Mapped[int] = mapped_column(default=0, server_default="0")
     faults: Mapped[int] = mapped_column(default=0, server_default="0")
 
+
+# The files that a job reads, by their keys in its spec; those below `method` are without its path.
+INPUTS = {
+    "training_file": Job.training_file_id,
+    "validation_file": Job.validation_file_id,
+    "replay.file": Job.replay_file_id,
+}
 
 # What lists are narrowed down to. Written as the queries are: an index serves the same expression only.
 Index("ix_jobs_method", text("(spec['method'] ->> 'type')"), Job.created_at, Job.id)

@@ -1,10 +1,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base, Owned
+from core.specs.training import Weights
 
 
 class Model(Owned, Base):
@@ -20,6 +21,9 @@ class Model(Owned, Base):
     parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
     # Set for a checkpoint of a job; null for what a finished job yielded.
     checkpoint_step: Mapped[int | None]
+    weights: Mapped[Weights] = mapped_column(String)  # of "full" ones the model is a base like any other
+    # Of an adapter: the model with full weights that it sits on; null where that is the base of the catalogue.
+    full_base_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
     prefix: Mapped[str]
     manifest: Mapped[list[dict[str, Any]]]
     deleted_at: Mapped[datetime | None]

@@ -1,11 +1,16 @@
-from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from core.access.owner import Owner
 from core.errors import NotFound
+from core.jobs.states import TERMINAL
 from core.models import Checkpoint, CheckpointPermission, Job, Model
 from core.paging import Page, page, unknown_cursor
+
+FORGOTTEN_SECONDS = 600.0
 
 
 def model_by_name(session: Session, *, owner: Owner, name: str) -> Model | None:
@@ -41,6 +46,17 @@ def model_of_job(session: Session, *, job_id: str) -> Model | None:
     return session.scalar(select(Model).where(Model.job_id == job_id, Model.checkpoint_step.is_(None)))
 
 
+def full_base(session: Session, *, parent_model_id: str | None) -> Model | None:
+    """The job-made model with full weights that a job from this one trains on; None where that is the catalogue's base.
+
+    It may have been deleted since: what stands on it keeps it.
+    """
+    parent = session.get_one(Model, parent_model_id) if parent_model_id else None
+    if parent is None or parent.weights == "full":
+        return parent
+    return session.get_one(Model, parent.full_base_id) if parent.full_base_id else None
+
+
 def model_by_id(session: Session, model_id: str) -> Model:
     return session.get_one(Model, model_id)
 
@@ -61,6 +77,25 @@ def checkpoint(session: Session, *, owner: Owner, name: str) -> tuple[Checkpoint
     if found is None:
         raise NotFound(f"no checkpoint {name!r}", param="fine_tuned_model_checkpoint")
     return found[0], found[1]
+
+
+def forgotten(session: Session, *, limit: int) -> list[Model]:
+    """Checkpoints that their jobs forgot, whose objects nothing needs: no unfinished job, and no adapter on them.
+
+    Only after FORGOTTEN_SECONDS: a job that was just being created had read the model before it went.
+    """
+    started = exists().where(Job.parent_model_id == Model.id, Job.status.not_in(TERMINAL))
+    adapter = aliased(Model)
+    under = exists().where(adapter.full_base_id == Model.id)
+    there = exists().where(Checkpoint.job_id == Model.job_id, Checkpoint.step == Model.checkpoint_step)
+    gone = (Model.deleted_at < func.now() - timedelta(seconds=FORGOTTEN_SECONDS), Model.checkpoint_step.is_not(None))
+    kept = func.jsonb_array_length(Model.manifest) > 0
+    return list(session.scalars(select(Model).where(*gone, kept, ~there, ~started, ~under).limit(limit)))
+
+
+def empty(session: Session, *, ids: list[str]) -> None:
+    """Note that these models' objects are gone."""
+    session.execute(update(Model).where(Model.id.in_(ids)).values(manifest=[]))
 
 
 def add_permission(session: Session, *, id: str, checkpoint_id: str, project_id: str) -> None:

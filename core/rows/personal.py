@@ -31,6 +31,7 @@ SECRET = re.compile(
 CATEGORIES = ("email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "secret")
 DIGIT_GAP = 4  # bytes between two digits of one cluster, at most
 ADDRESS_DOTS = 3  # of an IPv4 address
+SHORTEST_ADDRESS = 7  # bytes
 MANY_DIGITS = 9  # so many have all the others
 LONG_WORD = 20  # bytes; no secret is shorter
 AROUND = 20  # bytes before or behind a cluster that may belong to an IBAN
@@ -67,11 +68,11 @@ class PersonalData:
 def _matches(block: bytes) -> Iterator[tuple[str, int]]:
     """(category, offset) of everything that is found; the same thing may come twice."""
     data = np.frombuffer(block, np.uint8)
-    for at in np.flatnonzero(data == ord("@")).tolist():
+    for at in _places(b"@", block):
         if EMAIL.match(block, at):
             yield "email", at
-    for start, end, digits, dots in _clusters(data):
-        if dots >= ADDRESS_DOTS:
+    for start, end, digits in _clusters(data):
+        if block.count(b".", start, end) >= ADDRESS_DOTS:
             yield from (("ipv4", match.start()) for match in IPV4.finditer(block, start, end + 2))
         if digits >= MANY_DIGITS:
             yield from _numbers(block, start, end, digits)
@@ -79,11 +80,16 @@ def _matches(block: bytes) -> Iterator[tuple[str, int]]:
         match = SECRET.search(block, start, end)
         if match:
             yield "secret", match.start()
-    at = block.find(b"-----BEGIN")
-    while at >= 0:
+    for at in _places(b"-----BEGIN", block):
         if SECRET.match(block, at):
             yield "secret", at
-        at = block.find(b"-----BEGIN", at + 1)
+
+
+def _places(part: bytes, block: bytes) -> Iterator[int]:
+    at = block.find(part)
+    while at >= 0:
+        yield at
+        at = block.find(part, at + 1)
 
 
 def _long_words(data: NDArray[np.uint8]) -> list[tuple[int, int]]:
@@ -105,8 +111,8 @@ def _long_words(data: NDArray[np.uint8]) -> list[tuple[int, int]]:
     return list(zip(at[first].tolist(), (at[last] + LONG_WORD).tolist(), strict=True))
 
 
-def _clusters(data: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
-    """(first digit, behind the last one, how many, dots between) of each group of digits that some pattern may match.
+def _clusters(data: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
+    """(first digit, behind the last one, how many) of each group of digits that some pattern may match.
 
     Digits of one group stand close together.
     """
@@ -116,9 +122,8 @@ def _clusters(data: NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
     cuts = np.flatnonzero(np.diff(digits) > DIGIT_GAP) + 1
     first, last = np.concatenate(([0], cuts)), np.concatenate((cuts, [len(digits)]))
     start, end, many = digits[first], digits[last - 1] + 1, last - first
-    dots = np.diff(np.searchsorted(np.flatnonzero(data == ord(".")), (start, end)), axis=0)[0]
-    wanted = (many >= MANY_DIGITS) | (dots >= ADDRESS_DOTS)
-    return list(zip(*(found[wanted].tolist() for found in (start, end, many, dots)), strict=True))
+    wanted = (many >= MANY_DIGITS) | ((many > ADDRESS_DOTS) & (end - start >= SHORTEST_ADDRESS))
+    return list(zip(*(found[wanted].tolist() for found in (start, end, many)), strict=True))
 
 
 def _numbers(block: bytes, start: int, end: int, digits: int) -> Iterator[tuple[str, int]]:

@@ -135,7 +135,7 @@ class Smallest:
         small = keys <= self.below
         self._waiting.append((keys[small], values[small]))
         self._waiting_rows += len(self._waiting[-1][0])
-        if self._waiting_rows > self.most:
+        if self._waiting_rows > self.most // 4:  # the sooner, the fewer that have to be looked at
             self._merge()
 
     def kept(self) -> tuple[NDArray[np.uint64], NDArray[Any]]:

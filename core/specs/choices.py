@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from core.specs.optimization import Optimization
 from core.specs.supervised import Supervised
+from core.specs.training import Training
 
 MOST_AUTO_LENGTH = 4096  # tokens
 
@@ -50,15 +50,17 @@ def _epochs(options: Supervised, *, rows: int) -> int:
     return 3 if rows <= 10_000 else 2 if rows <= 50_000 else 1
 
 
-def learning_rate(options: Optimization, *, width: int) -> float:
-    """The highest learning rate of an adapter, before the multiplier.
+def learning_rate(options: Training, *, width: int) -> float:
+    """The highest learning rate, before the multiplier.
 
     LoRA's is ten times that of full training and falls with the model's width. The fit is that of "LoRA Without Regret"
     (Schulman et al., 2025) for the Llama family; its cap for very small models is ours.
     """
-    if options.learning_rate != "auto":
-        return options.learning_rate
-    return min(2e-3, 5e-4 * (2000 / width) ** 0.781)
+    given = options.optimization.learning_rate
+    if given != "auto":
+        return given
+    of_adapter = min(2e-3, 5e-4 * (2000 / width) ** 0.781)
+    return of_adapter if options.weights == "adapter" else of_adapter / 10
 
 
 def max_length(options: Supervised, *, context: int) -> int:
@@ -72,6 +74,14 @@ def max_length(options: Supervised, *, context: int) -> int:
     if options.max_length > context:
         raise ValueError(f"max_length: {options.max_length} was asked for, but the model's context is {context}")
     return options.max_length
+
+
+def replayed(options: Supervised, *, rows: int, available: int) -> int:
+    """Rows of the replay file that are trained among so many others."""
+    if options.replay is None:
+        return 0
+    fraction = options.replay.fraction
+    return min(available, max(1, round(fraction / (1 - fraction) * rows)))
 
 
 def held_out(options: Supervised, *, rows: int) -> int:

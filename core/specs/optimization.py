@@ -21,7 +21,7 @@ class Optimization(Strict):
     learning_rate: Auto | Annotated[float, Field(gt=0, le=10)] = Field(
         default="auto",
         description="The highest, times learning_rate_multiplier. auto: 5e-4 · (2000 / width)^0.781, at most 2e-3, the "
-        "fit of 'LoRA Without Regret' (Schulman et al., 2025), whose cap is ours.",
+        "fit of 'LoRA Without Regret' (Schulman et al., 2025), whose cap is ours; a tenth of that for full weights.",
     )
     schedule: Schedule = Field(
         default="linear",

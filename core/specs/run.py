@@ -31,6 +31,7 @@ class RunSpec(Strict):
     start_adapter: str | None = Field(default=None, description="Folder of the adapter that goes on training.")
     training_file: str
     validation_file: str | None = None
+    replay_file: str | None = None
     resume_from: str | None = Field(default=None, description="A checkpoint folder of an earlier attempt.")
     devices: list[int] = Field(default_factory=list, description="GPU indices; empty: CPU.")
     max_duration_seconds: float | None = Field(default=None, description="Of training, over all attempts.")

@@ -40,6 +40,11 @@ def adapter_files(names: Iterable[str], job_id: str) -> list[str]:
         TunesmithError: the job has none.
     """
     there = set(names)
+    if "config.json" in there:
+        raise TunesmithError(
+            f"job {job_id} made a model with full weights: download its artifacts into a folder, and load that with "
+            "transformers"
+        )
     if not {CONFIG, WEIGHTS} <= there:
         raise TunesmithError(f"job {job_id} has no adapter to load: it has not succeeded, or made something else")
     return [CONFIG, WEIGHTS]

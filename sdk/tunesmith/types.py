@@ -133,12 +133,16 @@ class Artifact(Answer):
 
 
 class Model(Answer):
-    """A base model of the catalogue, or what a job made (then with `base_model` and `job_id`)."""
+    """A base model of the catalogue, or what a job made (then with `base_model` and `job_id`).
+
+    weights: `adapter`, or `full`.
+    """
 
     id: str
     created: int
     owned_by: str
     base_model: str | None = None
+    weights: str = "full"
     job_id: str | None = None
     aliases: list[str] = []
 

@@ -113,14 +113,35 @@ def test_memory_is_compared_with_the_workers_that_are_there(
     assert answer.json()["memory"]["devices"] == [{"kind": "cpu", "slots": 2, "memory_bytes": 1000, "fits": False}]
     assert "memory" in codes(answer)
     memory = answer.json()["memory"]
-    assert memory["weights_bytes"] == FACTS["parameters"] * 4
-    assert memory["adapter_bytes"] == ADAPTER_PARAMETERS * 16 * 16
-    parts = ("weights_bytes", "adapter_bytes", "activations_bytes", "logits_bytes")
+    assert memory["frozen_bytes"] == FACTS["parameters"] * 4
+    assert memory["trained_bytes"] == ADAPTER_PARAMETERS * 16 * 16
+    parts = ("frozen_bytes", "trained_bytes", "activations_bytes", "logits_bytes")
     assert memory["total_bytes"] == sum(memory[part] for part in parts)
+    full = {"type": "supervised", "supervised": {"weights": "full"}}
+    memory = estimate(http, file_id, method=full).json()["memory"]
+    assert (memory["frozen_bytes"], memory["trained_bytes"]) == (0, FACTS["parameters"] * 16)
+    four_bits = {"type": "supervised", "supervised": {"quantization": "4bit"}}
+    answer = estimate(http, file_id, method=four_bits)
+    assert answer.json()["memory"]["frozen_bytes"] == FACTS["parameters"] // 2
+    assert "no_gpu" in codes(answer)
     with session_scope(engine) as session:
         session.execute(update(Worker).values(memory_bytes=10**9))
     assert "memory" not in codes(estimate(http, file_id))
     assert "no_gpu" in codes(estimate(http, file_id, resources={"gpus": 1}))
+
+
+def test_replayed_rows_are_counted(http: httpx.Client, engine: Engine, publish_card: Callable[..., None]) -> None:
+    publish_card()
+    rows = [chat(f"question {i}", "answer") for i in range(80)]
+    training, replayed = processed(http, engine, rows), processed(http, engine, rows[:40])
+
+    def steps(**options: Any) -> int:
+        supervised = {"packing": "off", "hyperparameters": {"batch_size": 1, "n_epochs": 1}, **options}
+        return estimate(http, training, method={"type": "supervised", "supervised": supervised}).json()["steps"]
+
+    assert steps() == 80
+    assert steps(replay={"file": replayed, "fraction": 0.2}) == 100
+    assert steps(replay={"file": replayed, "fraction": 0.5}) == 120  # all there are
 
 
 def test_pitfalls_are_told_by_code(http: httpx.Client, engine: Engine, publish_card: Callable[..., None]) -> None:
@@ -224,7 +245,7 @@ def test_a_job_that_asks_for_no_gpu_is_estimated_without_one(
         worker = {"current_attempts": [], "started_at": func.now(), "last_seen": func.now(), "queue": "train"}
         session.add(Worker(id="gpu", devices=[0], slots=1, memory_bytes=10**12, **worker))
     weights = {
-        gpus: estimate(http, file_id, resources={"gpus": gpus}).json()["memory"]["weights_bytes"] for gpus in (0, 1)
+        gpus: estimate(http, file_id, resources={"gpus": gpus}).json()["memory"]["frozen_bytes"] for gpus in (0, 1)
     }
     assert weights[0] == 2 * weights[1]  # float32, bfloat16
 

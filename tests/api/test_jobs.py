@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from core.db import session_scope
+from core.jobs import service as jobs
 from core.models import File, Job
 from tests.api.test_files import upload
 from tests.conftest import ProjectKey
@@ -64,6 +65,11 @@ def supervised(**options: Any) -> dict[str, Any]:
         (supervised(z=1), "method.supervised.z", "unknown key"),
         (supervised(hyperparameters={"n_epochs": 2}, max_steps=3), "method.supervised", "not both"),
         (supervised(lora={"r": 3, "init": "orthogonal"}), "method.supervised.lora", "an even r; given 3"),
+        (supervised(weights="full", lora={}), "method.supervised", "leave lora out"),
+        (supervised(weights="full", merged_weights=True), "method.supervised", "leave merged_weights out"),
+        (supervised(weights="full", quantization="4bit"), "method.supervised", "leave quantization out"),
+        (supervised(weights="half"), "method.supervised.weights", "'full'"),
+        (supervised(replay={"file": "x", "fraction": 1}), "method.supervised.replay.fraction", "given 1"),
         (supervised(keep_best="valid_loss"), "method.supervised.keep_best", "there is nothing to validate on"),
         (supervised(early_stopping={}), "method.supervised.early_stopping", "method.supervised.validation_split"),
         ({"max_duration_seconds": 1}, "max_duration_seconds", "60"),
@@ -138,6 +144,31 @@ def test_a_job_waits_for_its_file_and_fails_with_it(http: httpx.Client, engine: 
     assert failed["status"] == "failed"
     assert failed["error"]["param"] == "training_file"
     assert "line 1: not valid JSON" in failed["error"]["message"]
+
+
+def test_a_job_waits_for_the_file_that_it_replays(
+    http: httpx.Client, file_id: str, engine: Engine, make_project: Callable[[str], ProjectKey]
+) -> None:
+    def replaying(replayed: str, **body: Any) -> httpx.Response:
+        return create(http, training_file=file_id, **supervised(replay={"file": replayed, "fraction": 0.1}), **body)
+
+    key = "method.supervised.replay.file"
+    same = replaying(file_id)
+    assert (same.status_code, same.json()["error"]["param"]) == (400, key)
+    assert "is the training_file" in same.json()["error"]["message"]
+    assert (replaying("file-x").status_code, replaying("file-x").json()["error"]["param"]) == (404, key)
+
+    waiting = upload(http).json()["id"]
+    job = replaying(waiting).json()
+    assert job["status"] == "validating_files"
+    assert job["method"]["supervised"]["replay"] == {"file": waiting, "fraction": 0.1}
+    with session_scope(engine) as session:
+        session.execute(
+            update(File).where(File.id == waiting).values(status="error", status_details="line 1: not valid JSON")
+        )
+        jobs.file_finished(session, file_id=waiting)
+    failed = http.get(f"/v1/fine_tuning/jobs/{job['id']}").json()
+    assert (failed["status"], failed["error"]["param"]) == ("failed", key)
 
 
 def test_the_same_file_is_no_validation_file(http: httpx.Client, file_id: str) -> None:

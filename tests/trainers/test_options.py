@@ -1,5 +1,6 @@
 """Options of supervised jobs, each by what it changes."""
 
+import importlib.util
 import math
 import shutil
 import socket
@@ -375,3 +376,24 @@ def test_figures_of_each_step(trained: Any) -> None:
     assert all(earlier <= later for earlier, later in pairwise(series(folder, "peak_memory_bytes")))
     assert min(series(folder, "peak_memory_bytes")) > 50 * 1024**2
     assert all("model_flops_utilization" not in event["data"] for event in events(folder, "metrics"))  # a CPU's peak?
+
+
+def test_a_base_of_four_bits_is_refused_where_it_cannot_be(trained: Any) -> None:
+    folder = trained("run", status=1, quantization="4bit")
+    key = "method.supervised.quantization"
+    assert (error(folder)["code"], error(folder)["param"]) == ("quantization_unavailable", key)
+    message = f"{key}: a base of 4 bits needs a GPU and bitsandbytes, but the job runs on a CPU"
+    assert error(folder)["message"] == message
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(
+    not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None,
+    reason="no GPU with bitsandbytes: that a base of 4 bits is trained on is not shown",
+)
+def test_a_base_of_four_bits_is_trained_on(tmp_path: Path, tiny: Path, few_rows: Path) -> None:
+    supervised = {"quantization": "4bit", "hyperparameters": {"n_epochs": 3}}
+    folder = write_spec(tmp_path / "run", base=tiny, supervised=supervised, training_file=few_rows, devices=[0])
+    assert run(folder) == 0
+    losses = series(folder, "train_loss")
+    assert float(losses[-1]) < float(losses[0])

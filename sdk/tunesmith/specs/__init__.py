@@ -10,13 +10,8 @@ from tunesmith.specs.job import JobSpec, Resources
 from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
 from tunesmith.specs.optimization import Optimization
-from tunesmith.specs.supervised import (
-    EarlyStopping,
-    Samples,
-    Supervised,
-    SupervisedHyperparameters,
-    SupervisedMethod,
-)
+from tunesmith.specs.supervised import Samples, Supervised, SupervisedHyperparameters, SupervisedMethod
+from tunesmith.specs.training import EarlyStopping
 
 __all__ = [
     "EarlyStopping",

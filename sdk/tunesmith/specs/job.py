@@ -80,6 +80,12 @@ class JobSpec(Strict):
         | None
     ) = Field(default=None, description="Refused until it is implemented.")
 
+    @model_validator(mode="after")
+    def quantization_needs_a_gpu(self) -> "JobSpec":
+        if self.method.options.quantization and self.resources.gpus == 0:
+            raise ValueError("quantization needs a GPU, but resources.gpus is 0")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def move_old_hyperparameters(cls, body: Any) -> Any:

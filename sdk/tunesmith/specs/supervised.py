@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tunesmith.specs.lora import Lora
-from tunesmith.specs.optimization import Optimization
 from tunesmith.specs.strict import Auto, Strict
+from tunesmith.specs.training import Training
 
 LongRows = Literal["truncate", "drop", "error"]
-ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy"]
 
 
 class SupervisedHyperparameters(Strict):
@@ -37,28 +35,21 @@ class Samples(Strict):
     max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
 
 
-class EarlyStopping(Strict):
-    """Stop when validation no longer gets better (Prechelt, 1998)."""
+class Replay(Strict):
+    """Rows of earlier training among the new ones, against forgetting (Robins, 1995)."""
 
-    metric: ValidationMetric = Field(default="valid_loss", description="What has to get better.")
-    patience: int = Field(default=3, ge=1, le=1000, description="Validations in a row without a better one.")
-    min_delta: float = Field(default=0.0, ge=0, description="By how much a validation has to be better to count.")
+    file: str = Field(min_length=1, max_length=64, description="Id of an uploaded file.")
+    fraction: float = Field(
+        gt=0,
+        le=0.9,
+        description="Share of its rows among all that are trained; the seed draws them, each one once at most.",
+    )
 
 
-class Supervised(Strict):
+class Supervised(Training):
     """Supervised fine-tuning on the assistant's tokens."""
 
     hyperparameters: SupervisedHyperparameters = Field(default_factory=SupervisedHyperparameters)
-    lora: Lora | None = Field(
-        default=None, description="Null: the defaults, or the shape of the adapter that the job starts from."
-    )
-    optimization: Optimization = Field(default_factory=Optimization)
-    max_steps: int | None = Field(
-        default=None,
-        ge=1,
-        le=10_000_000,
-        description="Optimiser steps, however many passes they make; in place of n_epochs.",
-    )
     max_length: Auto | Annotated[int, Field(ge=32, le=131072)] = Field(
         default="auto", description="Longest row, in tokens. auto: the model's context, at most 4096."
     )
@@ -78,30 +69,7 @@ class Supervised(Strict):
         le=100,
         description="Noise on embeddings while training (NEFTune; Jain et al., 2023, arXiv 2310.05914).",
     )
-    validation_split: float | None = Field(
-        default=None,
-        gt=0,
-        le=0.5,
-        description="Share of the training rows to hold out, drawn by the seed, where there is no validation_file.",
-    )
-    checkpoint_interval: Auto | Annotated[int, Field(ge=1)] = Field(
-        default="auto", description="Optimiser steps between checkpoints; auto: a tenth of the run."
-    )
-    eval_interval: Auto | Annotated[int, Field(ge=1)] = Field(
-        default="auto", description="Optimiser steps between validations; auto: with each checkpoint."
-    )
-    early_stopping: EarlyStopping | None = Field(default=None, description="Null: the run goes to its end.")
-    keep_best: ValidationMetric | None = Field(
-        default=None,
-        description="The job yields the weights of the validation that was best by this; null: the last ones.",
-    )
-    merged_weights: bool = Field(
-        default=False, description="Also yield the base model with the adapter merged into it, as the artifact merged/."
-    )
-    tensorboard: bool = Field(
-        default=False,
-        description="Also yield the figures of all steps as TensorBoard reads them, as the artifact tensorboard/.",
-    )
+    replay: Replay | None = Field(default=None, description="Null: the rows of the training_file alone.")
     samples: Samples = Field(default_factory=Samples)
 
     @model_validator(mode="after")
@@ -110,14 +78,14 @@ class Supervised(Strict):
             raise ValueError("give max_steps or hyperparameters.n_epochs, not both")
         return self
 
-    @property
-    def needs_validation(self) -> str | None:
-        """The first option that compares validations, where one does."""
-        return next((name for name in ("early_stopping", "keep_best") if getattr(self, name)), None)
-
 
 class SupervisedMethod(Strict):
     """Stage 2: supervised fine-tuning."""
 
     type: Literal["supervised"] = "supervised"
     supervised: Supervised = Field(default_factory=Supervised)
+
+    @property
+    def options(self) -> Supervised:
+        """Those of the method, whichever it is."""
+        return self.supervised

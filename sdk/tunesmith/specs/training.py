@@ -1,0 +1,95 @@
+# pyright: standard, reportMissingImports=false
+# Copied from core/specs/training.py by sdk/tools/copy_core.py: change it there.
+"""What every method that trains has in common."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tunesmith.specs.lora import Lora
+from tunesmith.specs.optimization import Optimization
+from tunesmith.specs.strict import Auto, Strict
+
+Weights = Literal["adapter", "full"]
+ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy"]
+
+
+class EarlyStopping(Strict):
+    """Stop when validation no longer gets better (Prechelt, 1998)."""
+
+    metric: ValidationMetric = Field(default="valid_loss", description="What has to get better.")
+    patience: int = Field(default=3, ge=1, le=1000, description="Validations in a row without a better one.")
+    min_delta: float = Field(default=0.0, ge=0, description="By how much a validation has to be better to count.")
+
+
+class Training(Strict):
+    """Weights, steps, validations and what is kept."""
+
+    weights: Weights = Field(
+        default="adapter",
+        description="What is trained, and what the job yields. adapter: a LoRA adapter. full: all weights, as a model "
+        "that other jobs take as their base; an adapter that the job starts from is merged into its base first.",
+    )
+    quantization: Literal["4bit"] | None = Field(
+        default=None,
+        description="4bit: the base under an adapter takes half a byte a weight (NF4 with quantised constants; QLoRA, "
+        "Dettmers et al., 2023, arXiv 2305.14314). Needs a GPU and bitsandbytes.",
+    )
+    lora: Lora | None = Field(
+        default=None,
+        description="Of the adapter. Null: the defaults, or the shape of the adapter that the job starts from.",
+    )
+    optimization: Optimization = Field(default_factory=Optimization)
+    max_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Optimiser steps, however many passes they make; in place of n_epochs.",
+    )
+    validation_split: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        description="Share of the training rows to hold out, drawn by the seed, where there is no validation_file.",
+    )
+    checkpoint_interval: Auto | Annotated[int, Field(ge=1)] = Field(
+        default="auto", description="Optimiser steps between checkpoints; auto: a tenth of the run."
+    )
+    eval_interval: Auto | Annotated[int, Field(ge=1)] = Field(
+        default="auto", description="Optimiser steps between validations; auto: with each checkpoint."
+    )
+    early_stopping: EarlyStopping | None = Field(default=None, description="Null: the run goes to its end.")
+    keep_best: ValidationMetric | None = Field(
+        default=None,
+        description="The job yields the weights of the validation that was best by this; null: the last ones.",
+    )
+    keep_checkpoints: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Only so many of the latest checkpoints are kept, and those that others may use; null: all.",
+    )
+    merged_weights: bool = Field(
+        default=False, description="Also yield the base model with the adapter merged into it, as the artifact merged/."
+    )
+    tensorboard: bool = Field(
+        default=False,
+        description="Also yield the figures of all steps as TensorBoard reads them, as the artifact tensorboard/.",
+    )
+
+    @model_validator(mode="after")
+    def full_has_no_adapter(self) -> "Training":
+        if self.weights == "full" and self.lora is not None:
+            raise ValueError("weights 'full' trains no adapter: leave lora out")
+        if self.weights == "full" and self.merged_weights:
+            raise ValueError("weights 'full' yields whole weights as it is: leave merged_weights out")
+        if self.quantization and self.weights == "full":
+            raise ValueError("weights 'full' can't be trained in 4 bits: leave quantization out")
+        if self.quantization and self.merged_weights:
+            raise ValueError("merged_weights would merge into a base of 4 bits: leave it or quantization out")
+        return self
+
+    @property
+    def needs_validation(self) -> str | None:
+        """The first option that compares validations, where one does."""
+        return next((name for name in ("early_stopping", "keep_best") if getattr(self, name)), None)
