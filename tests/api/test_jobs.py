@@ -8,6 +8,7 @@ from sqlalchemy import Engine, update
 from core.db import session_scope
 from core.jobs import service as jobs
 from core.models import File, Job
+from tests.api.conftest import Served
 from tests.api.test_files import upload
 from tests.conftest import ProjectKey
 
@@ -87,7 +88,9 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"suffix": "../x"}, "suffix", "../x"),
         ({"suffix": "x" * 65}, "suffix", "given"),
         ({"metadata": {"k" * 65: "v"}}, "metadata", "64"),
-        ({"integrations": [{"type": "wandb"}]}, "integrations", "not implemented yet"),
+        ({"integrations": [{"type": "comet"}]}, "integrations.0", "mlflow"),
+        ({"integrations": [{"type": "wandb", "wandb": {}}]}, "integrations.0.wandb.project", "required"),
+        ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations.0.type", "there are: none"),
         ({"resources": {"gpus": 9}}, "resources.gpus", "given 9"),
         ({"resources": {"gpus": True}}, "resources.gpus", "given True"),
     ],
@@ -169,6 +172,21 @@ def test_a_job_waits_for_the_file_that_it_replays(
         jobs.file_finished(session, file_id=waiting)
     failed = http.get(f"/v1/fine_tuning/jobs/{job['id']}").json()
     assert (failed["status"], failed["error"]["param"]) == ("failed", key)
+
+
+def test_a_job_shows_its_integrations(
+    http: httpx.Client, file_id: str, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served.app.state.settings, "mlflow_tracking_uri", "http://127.0.0.1:1")
+    asked = {"type": "mlflow", "mlflow": {"experiment": "caps"}}
+    job = create(http, training_file=file_id, integrations=[asked]).json()
+    shown = [{**asked, "status": "pending", "url": None, "reason": None}]
+    assert job["integrations"] == shown
+    assert http.get("/v1/fine_tuning/jobs").json()["data"][0]["integrations"] == shown
+    wandb = {"type": "wandb", "wandb": {"project": "caps"}}
+    refused = create(http, training_file=file_id, integrations=[asked, wandb]).json()["error"]
+    assert refused["param"] == "integrations.1.type"
+    assert "there are: mlflow" in refused["message"]
 
 
 def test_the_same_file_is_no_validation_file(http: httpx.Client, file_id: str) -> None:

@@ -1,11 +1,12 @@
 """The body of a job, typed: `JobSpec` and what it is made of. The server checks the same models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 from typing_extensions import TypedDict
 
+from tunesmith.specs.integrations import Integration, Mlflow, MlflowIntegration, Wandb, WandbIntegration
 from tunesmith.specs.job import JobSpec, Resources
 from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
@@ -15,16 +16,21 @@ from tunesmith.specs.training import EarlyStopping
 
 __all__ = [
     "EarlyStopping",
+    "Integration",
     "JobFields",
     "JobSpec",
     "Lora",
     "Method",
+    "Mlflow",
+    "MlflowIntegration",
     "Optimization",
     "Resources",
     "Samples",
     "Supervised",
     "SupervisedHyperparameters",
     "SupervisedMethod",
+    "Wandb",
+    "WandbIntegration",
 ]
 
 
@@ -41,7 +47,7 @@ class JobFields(TypedDict, total=False):
     resources: Resources | Mapping[str, Any] | None
     max_duration_seconds: int | None
     hyperparameters: SupervisedHyperparameters | Mapping[str, Any] | None
-    integrations: list[Any] | None
+    integrations: Sequence[Integration | Mapping[str, Any]] | None
 
 
 def body(spec: JobSpec | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
+from tunesmith.specs.integrations import Integration
 from tunesmith.specs.method import Method
 from tunesmith.specs.strict import Strict
 from tunesmith.specs.supervised import SupervisedHyperparameters, SupervisedMethod
@@ -23,12 +24,6 @@ def _check_suffix(suffix: str) -> str:
             f"1 to 64 letters, digits, '.', '_' and '-' are allowed, first a letter or digit; given {suffix[:80]!r}"
         )
     return suffix
-
-
-def _refuse_integrations(integrations: list[Any]) -> list[Any]:
-    if integrations:
-        raise ValueError("not implemented yet; leave it out: a job's metrics, events and logs are read from the API")
-    return integrations
 
 
 Suffix = Annotated[str, AfterValidator(_check_suffix), WithJsonSchema({"type": "string", "pattern": SUFFIX})]
@@ -75,10 +70,9 @@ class JobSpec(Strict):
         deprecated=True,
         description="The contract's old place for those of a supervised job; method.supervised is the new one.",
     )
-    integrations: (
-        Annotated[list[Any], AfterValidator(_refuse_integrations), WithJsonSchema({"type": "array", "maxItems": 0})]
-        | None
-    ) = Field(default=None, description="Refused until it is implemented.")
+    integrations: list[Integration] | None = Field(
+        default=None, max_length=4, description="Where the job's figures go besides this service."
+    )
 
     @model_validator(mode="after")
     def quantization_needs_a_gpu(self) -> "JobSpec":
