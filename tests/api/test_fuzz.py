@@ -44,6 +44,8 @@ def description_with_known_names(
     bodies = schema["components"]["schemas"]
     bodies["JobSpec"]["properties"]["model"]["enum"] = ["tiny-random-llama", checkpoint]
     bodies["JobSpec"]["properties"]["training_file"]["enum"] = [file_id]
+    # Whatever else comes in time: here a job is made, and its links are followed.
+    bodies["JobSpec"]["example"] = {"model": "tiny-random-llama", "training_file": file_id}
     bodies["PermissionSpec"]["properties"]["project_ids"]["items"] = {"enum": [project_id]}
     for body in ("WebhookEndpointSpec", "WebhookEndpointChange"):
         bodies[body]["properties"]["url"] = {
@@ -90,7 +92,7 @@ def test_whatever_is_sent_the_answer_is_a_documented_one(
             *("--max-time", SECONDS or "45", "--max-examples", "8" if SECONDS is None else "1000"),
             *(
                 "--phases",
-                "coverage,stateful" if SECONDS is None else "coverage,fuzzing,stateful",
+                "examples,coverage,stateful" if SECONDS is None else "examples,coverage,fuzzing,stateful",
                 "--continue-on-failure",
                 "--no-color",
                 "--warnings",
