@@ -70,8 +70,6 @@ def append_event(
             job_id=job.id,
             seq=job.event_seq,
             id=new_id("ftevent-"),
-            # Not the transaction's time: events of one transaction keep their order in lists sorted by time.
-            created_at=func.clock_timestamp(),
             level=level,
             type=type,
             message=message,

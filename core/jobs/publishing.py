@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
@@ -107,6 +108,7 @@ def record(
     ).scalar()
     if counted is None:
         return
+    measured: dict[int, dict[str, Any]] = {}
     for event in events:
         match event:
             case MessageEvent():
@@ -115,20 +117,22 @@ def record(
                 job.resolved = event.hyperparameters
                 job.total_steps = event.total_steps
             case MetricsEvent():
-                _record_metrics(session, job, event, token=token)
+                measured[event.step] = _follow(session, job, event)
+    if measured:  # in one statement: small models make dozens of steps a second
+        values = [{"job_id": job.id, "step": step, "token": token, "data": data} for step, data in measured.items()]
+        statement = insert(Metric).values(values)
+        newer = {"token": statement.excluded.token, "data": statement.excluded.data}
+        session.execute(statement.on_conflict_do_update(index_elements=["job_id", "step"], set_=newer))
 
 
-def _record_metrics(session: Session, job: Job, event: MetricsEvent, *, token: int) -> None:
+def _follow(session: Session, job: Job, event: MetricsEvent) -> dict[str, Any]:
+    """Note where the job is now; answers the step's figures."""
     job.step, job.total_steps, job.trained_tokens = event.step, event.total_steps, event.trained_tokens
     if event.seconds_left is not None:
         job.estimated_finish = func.now() + timedelta(seconds=event.seconds_left)
     data = {"step": event.step, "total_steps": event.total_steps, **event.data}
     append_event(session, job, message=event.message, type="metrics", data=data)
-    session.execute(
-        insert(Metric)
-        .values(job_id=job.id, step=event.step, token=token, data=data)
-        .on_conflict_do_update(index_elements=["job_id", "step"], set_={"token": token, "data": data})
-    )
+    return data
 
 
 def publish_checkpoint(session: Session, *, token: int, lease: float, event: CheckpointEvent, folder: Folder) -> None:
