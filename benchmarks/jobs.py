@@ -6,7 +6,8 @@ On the tiny random Llama, whose steps take milliseconds, so that nothing hides b
 - a job's training, first step to last, beside that of the same trainer called directly;
 - eight jobs sent at once, end to end, beside the sum of their training.
 
-A client listens to the job's stream of events, as `jobs watch` does; they come in batches, a quarter of a second apart.
+A client listens to the job's stream of events, as `jobs watch` does; they come in batches, a second apart
+once the job has run for ten.
 """
 
 import json
@@ -149,7 +150,7 @@ def seconds_to_first_step(http: httpx.Client, file_id: str) -> float:
 
 
 def training_of_job(http: httpx.Client, file_id: str) -> float:
-    """Seconds from the first step that a client hears of to the last one."""
+    """Seconds from the first step that a client hears of to the last one, whose batch the trainer's end sends off."""
     first, last = seen(http, create(http, file_id, steps=LONG), (1, LONG))
     return last - first
 

@@ -28,7 +28,10 @@ from worker.logs import LogReader, masks
 from worker.patience import GivenUp, patiently
 
 log = logging.getLogger(__name__)
-RELAY_SECONDS = 0.25  # how long an event may wait for company
+# How long an event may wait for company: briefly at first, when people look, and then so that a relay costs next to
+# nothing, where a small model makes dozens of steps a second on the same cores.
+EAGER, RELAY_SECONDS = 0.25, 1.0
+EAGER_FOR = 10.0  # seconds
 RESULTS = "results.csv"
 
 
@@ -97,7 +100,8 @@ class Attempt:
             threads=spec.threads,
             log=str(self.run_dir / "log.txt"),
         )
-        while not wait([self._process.sentinel], timeout=RELAY_SECONDS):
+        eager_until = time.monotonic() + EAGER_FOR
+        while not wait([self._process.sentinel], EAGER if time.monotonic() < eager_until else RELAY_SECONDS):
             self._meter.sample(self._process.pid or 0)
             self._pass_on_requests()
             self._relay()
