@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint fuzz bench sdk docs help
+.PHONY: setup demo up down test lint fuzz proofs bench sdk docs help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -39,6 +39,9 @@ lint: setup  ## format, lint, types and import contracts
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself
 	$(BIN)/python -m pytest
+
+proofs: setup  ## train for real, over several seeds, beside controls that must fail
+	$(BIN)/python -m pytest tests/proofs -m proof -s
 
 bench: setup  ## measure things side by side and print ratios; fails where one is not what was asked for
 	for name in api event_streams upload_memory validation estimate cli_help training jobs; do \
