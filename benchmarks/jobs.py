@@ -1,7 +1,7 @@
 """`python -m benchmarks.jobs`: what a job costs besides its training, on a whole stack of one CPU slot.
 
-- The create call to the first training step that a client sees, on a warm worker, beside a cold `python -m trainers`: of the
-  tiny random Llama.
+- The create call to the first training step that a client sees, on a warm worker, beside a cold `python -m trainers`:
+  of the tiny random Llama.
 - A job's training, first step to last, beside that of the same trainer called directly: of SmolLM2-135M on
   examples/support-chats, as is asked, and of the tiny random Llama, whose steps of milliseconds hide nothing: there the
   stack takes its share of the two cores that the trainer has.

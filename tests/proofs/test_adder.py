@@ -1,8 +1,8 @@
 """Addition of three-digit numbers, learnt from nothing by full-weights training, on sums that training never saw.
 
 The answer is written from its last digit on, so that each digit needs what stands before it only (Lee et al., 2023,
-arXiv 2307.03381). The control is the same training on the same answers, dealt to the wrong sums: what it learns can't be
-addition, and an evaluation that lets it pass would measure nothing.
+arXiv 2307.03381). The control is the same training on the same answers, dealt to the wrong sums: what it learns
+can't be addition, and an evaluation that lets it pass would measure nothing.
 """
 
 import json
