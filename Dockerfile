@@ -11,5 +11,5 @@ COPY embedded embedded
 COPY migrations migrations
 COPY trainers trainers
 COPY worker worker
-RUN pip install --no-cache-dir --constraint constraints.txt '.[train]'
+RUN pip install --no-cache-dir --constraint constraints.txt '.[train,wandb]'
 USER tunesmith

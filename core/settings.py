@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     # Where jobs' figures may go: a job's integration is refused unless it is set here.
     mlflow_tracking_uri: str | None = None
     mlflow_tracking_token: SecretStr | None = None
+    mlflow_tracking_username: str | None = None
+    mlflow_tracking_password: SecretStr | None = None
     wandb_api_key: SecretStr | None = None
     wandb_base_url: str = "https://api.wandb.ai"
     wandb_mode: Literal["online", "offline"] = "online"
@@ -76,6 +78,14 @@ class Settings(BaseSettings):
         if wrong := [alias for alias, equals, model in pairs if not (equals and alias.strip() and model.strip())]:
             raise ValueError(f"write alias=model, separated by commas; given {wrong[0]!r}")
         return {alias.strip(): model.strip() for alias, _, model in pairs}
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def has_no_secret(cls, value: str | None) -> str | None:
+        """Jobs' owners see it in the addresses of their runs."""
+        if value is not None and "@" in value:
+            raise ValueError("names a user: set TUNESMITH_MLFLOW_TRACKING_USERNAME and …_PASSWORD instead")
+        return value
 
     @property
     def integrations(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Checkpoints: the Trainer's own state for an exact resume, our counters, and an adapter that plain peft loads."""
+"""Checkpoints: the Trainer's state for an exact resume, our counters, and weights that peft or transformers load."""
 
 import json
 import shutil

@@ -125,7 +125,7 @@ def read_files(
     else:
         rows, valid = held_out(spec, rows)
     if spec.replay_file and options.replay:
-        replay = rows_of(spec.replay_file, "method.supervised.replay.file")
+        replay = rows_of(spec.replay_file, f"method.{spec.method.type}.replay.file")
         count = choices.replayed(options, rows=len(rows.tokens), available=len(replay.tokens))
         run_dir.say(f"{count} of {len(replay.tokens)} rows of the replay file join {len(rows.tokens)} others")
         rows = rows.with_replay(replay, count, seed=spec.seed)
@@ -141,7 +141,7 @@ def held_out(spec: RunSpec, rows: Rows) -> tuple[Rows, Rows]:
     options = spec.method.options
     count = choices.held_out(options, rows=len(rows.tokens))
     if options.validation_split is not None and count == 0:
-        param = "method.supervised.validation_split"
+        param = f"method.{spec.method.type}.validation_split"
         raise SpecError(f"{param}: a single row is left to train on, and none to hold out", param=param)
     return rows.split(count, seed=spec.seed)
 

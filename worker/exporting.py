@@ -5,7 +5,7 @@ from functools import partial
 
 from core.db import session_scope
 from core.exports import claims
-from core.exports.claims import Batch, Told
+from core.exports.claims import Batch, NotTold, Told
 from core.leases import Replaced
 from core.settings import Settings
 from core.specs.integrations import MlflowIntegration
@@ -49,9 +49,12 @@ def _tell(settings: Settings, batch: Batch) -> Told | str:
     send = mlflow.send if isinstance(batch.integration, MlflowIntegration) else wandb.send
     try:
         return send(settings, batch)
-    except Exception as error:
+    except NotTold as error:
         log.warning("export of %s to %s failed: %s", batch.job_id, batch.integration.type, error)
-        return f"{type(error).__name__}: {error}"[:300]
+        return str(error)
+    except Exception as error:
+        log.exception("export of %s to %s failed", batch.job_id, batch.integration.type)
+        return type(error).__name__
 
 
 def _beat(context: Context, token: int) -> None:

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 EAGER, RELAY_SECONDS = 0.25, 1.0
 EAGER_FOR = 10.0  # seconds
 RESULTS = "results.csv"
+MOST_RECORDED = 1000  # events of one transaction: a statement has at most 65,535 parameters
 
 
 class Attempt:
@@ -173,10 +174,10 @@ class Attempt:
 
     def _record(self, events: list[RunEvent]) -> None:
         relayed = [event for event in events if not isinstance(event, CheckpointEvent)]
-        if relayed:
-            start = self._recorded
-            self._write(lambda s, **a: publishing.record(s, events=relayed, start=start, **a))
-            self._recorded += len(relayed)
+        for at in range(0, len(relayed), MOST_RECORDED):  # many have come where the database was away
+            part = relayed[at : at + MOST_RECORDED]
+            self._write(partial(publishing.record, events=part, start=self._recorded))
+            self._recorded += len(part)
 
     def _relay_log(self, *, final: bool = False) -> None:
         """Hand on what the trainer has printed since the last time."""

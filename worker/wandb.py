@@ -3,51 +3,61 @@
 import contextlib
 import importlib.util
 import json
+import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
-from core.exports.claims import Batch, Told
+import psutil
+
+from core.exports.claims import Batch, NotTold, Told
 from core.settings import Settings
 from core.specs.integrations import WandbIntegration
 
 TIMEOUT = 180.0  # seconds
-INHERITED = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SSL_CERT_FILE", "TMPDIR")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+INHERITED = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SSL_CERT_FILE", "TMPDIR", *PROXIES)
+
+log = logging.getLogger(__name__)
 
 
 def send(settings: Settings, batch: Batch) -> Told:
-    """Log the batch's steps.
+    """Log the batch's steps. Offline runs stay in the work folder; of others the client's files go with the batch.
 
     Raises:
-        RuntimeError: the client is not installed, or failed; its words say how.
-        TimeoutExpired: it took longer than TIMEOUT.
+        NotTold: the client is not installed, failed, or took longer than TIMEOUT.
     """
     if importlib.util.find_spec("wandb") is None:
-        raise RuntimeError("the package wandb is not installed on the worker")
-    with start(settings, batch) as process:
-        try:
-            answered, complaints = process.communicate(timeout=TIMEOUT)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+        raise NotTold("the package wandb is not installed on the worker")
+    kept = (settings.work_dir / "wandb").resolve()
+    kept.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tunesmith-wandb-") as name:
+        folder = kept if settings.wandb_mode == "offline" else Path(name)
+        with start(settings, batch, folder) as process:
+            try:
+                answered, complaints = process.communicate(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                raise NotTold(f"the client was not done in {TIMEOUT:.0f} s") from None
+            finally:
+                _kill(process)
     if process.returncode != 0:
-        lines = complaints.strip().splitlines()
-        raise RuntimeError(lines[-1][:300] if lines else f"the client ended with status {process.returncode}")
+        log.warning("the client of Weights & Biases ended with status %d: %s", process.returncode, complaints[-1000:])
+        kind = complaints.strip().rpartition("\n")[2].partition(":")[0]
+        raise NotTold(f"the client failed ({kind[:60]})" if kind.isidentifier() else "the client failed")
     return Told(batch.job_id, json.loads(answered.splitlines()[-1])["url"])
 
 
-def start(settings: Settings, batch: Batch) -> subprocess.Popen[str]:
-    """The client's process, in a group of its own; it has been told what to log."""
+def start(settings: Settings, batch: Batch, folder: Path) -> subprocess.Popen[str]:
+    """The client's process, which has been told what to log and writes its files below the folder."""
     assert isinstance(batch.integration, WandbIntegration)
-    folder = (settings.work_dir / "wandb").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     asked = {
         "id": batch.job_id,
         "options": batch.integration.wandb.model_dump(exclude_none=True),
         "facts": batch.facts,
         "steps": batch.steps,
+        "last": batch.last,
         "exit_code": 1 if batch.status in ("failed", "cancelled") else 0,
     }
     with tempfile.TemporaryFile("w+") as file:
@@ -62,6 +72,15 @@ def start(settings: Settings, batch: Batch) -> subprocess.Popen[str]:
             env=_environment(settings, str(folder)),
             start_new_session=True,
         )
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """The client and what it has started, which is in sessions of its own; harmless where they have ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(process.pid)
+        for child in (*root.children(recursive=True), root):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def _environment(settings: Settings, folder: str) -> dict[str, str]:

@@ -18,7 +18,12 @@ def main() -> int:
         resume="allow",
         config=asked["facts"],
         allow_val_change=True,
-        settings=wandb.Settings(init_timeout=START_SECONDS, x_disable_meta=True, x_disable_stats=True),
+        settings=wandb.Settings(
+            init_timeout=START_SECONDS,
+            x_disable_meta=True,
+            x_disable_stats=True,
+            x_update_finish_state=asked["last"],  # until then it goes on, in another process
+        ),
         **{"name": asked["id"], **asked["options"]},
     )
     for step, figures in asked["steps"]:

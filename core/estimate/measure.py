@@ -84,14 +84,15 @@ def measure(task: MeasureTask) -> Measured:
     if task.validation_file:
         validation = _read(task.validation_file, task, tokenizer, limit, look=survey.look_at_validation).rows()
     lengths = _read(task.training_file, task, tokenizer, limit, look=survey.look)
-    replay = _read(task.replay_file, task, tokenizer, limit, look=lambda *_: None).known if task.replay_file else []
+    replay = _read(task.replay_file, task, tokenizer, limit, look=lambda *_: None) if task.replay_file else None
     known = lengths.known
     return Measured(
         exact=lengths.sample.is_whole,
         tokens=lengths.tokens(padded=_padded(known, choices.batch_size(task.options))),
         rows=lengths.rows(),
         validation_rows=validation,
-        plan=_plan(known, replay, task.options, limit=limit, on_gpu=task.on_gpu),
+        replay_rows=replay and replay.rows(),
+        plan=_plan(known, replay.known if replay else [], task.options, limit=limit, on_gpu=task.on_gpu),
         notes=survey.notes(tokenizer),
     )
 
@@ -180,9 +181,10 @@ def _plan(lengths: list[int], replay: list[int], options: Supervised, *, limit: 
     left_out = set(_every(len(lengths), choices.held_out(options, rows=len(lengths))))
     trained = [length for i, length in enumerate(lengths) if i not in left_out]
     share = len(trained) / max(1, len(lengths))
-    tokens = sum(trained)
+    tokens = max(1, sum(trained))
     replayed = choices.replayed(options, rows=len(trained), available=len(replay))
     trained += [replay[i] for i in _every(len(replay), replayed)]
+    share *= sum(trained) / tokens
     size = choices.batch_size(options)
     if not trained:
         return Plan(max_length=limit, batch_size=size, packing=None, epochs=0, share=0, passes=0, sequences=0, steps=0)
@@ -196,7 +198,7 @@ def _plan(lengths: list[int], replay: list[int], options: Supervised, *, limit: 
         packing=packed,
         epochs=choices.resolve(options, rows=len(trained), per_epoch=per_epoch).n_epochs,
         share=share,
-        passes=steps / per_epoch * share * (sum(trained) / tokens if tokens else 1),
+        passes=steps / per_epoch * share,
         sequences=sequences,
         steps=steps,
     )

@@ -73,7 +73,7 @@ class Plan(Strict):
     epochs: int
     batch_size: int
     packing: Packing | None = Field(description="Null where no row is left.")
-    share: float = Field(description="Of the rows: those that are trained, and not held out.")
+    share: float = Field(description="Tokens of one pass, with what is replayed and without what is held out, ÷ all.")
     passes: float = Field(description="What tokens, which are of all rows, are to be multiplied by.")
     sequences: int
     steps: int
@@ -96,6 +96,7 @@ class Measured(Strict):
     tokens: TokenFigures
     rows: RowFigures
     validation_rows: RowFigures | None = Field(description="Null without a validation file.")
+    replay_rows: RowFigures | None = Field(default=None, description="Null without a replay file.")
     plan: Plan
     notes: Notes
 

@@ -53,7 +53,12 @@ def warnings(
 
 def _fatal(measured: Measured, memory: Memory, *, options: Supervised, gpus: int | None) -> Iterator[Warning]:
     limit = measured.plan.max_length
-    for rows, param in ((measured.rows, "training_file"), (measured.validation_rows, "validation_file")):
+    read = (
+        (measured.rows, "training_file"),
+        (measured.validation_rows, "validation_file"),
+        (measured.replay_rows, "replay file"),
+    )
+    for rows, param in read:
         if rows is not None:
             yield from _too_long(rows, options.long_rows, limit=limit, param=param)
             yield from _unusable(rows, param=param)
@@ -61,8 +66,7 @@ def _fatal(measured: Measured, memory: Memory, *, options: Supervised, gpus: int
     if known and not any(device.fits for device in known):
         yield Warning("memory", "no worker that runs now has as much memory as the job needs", "model")
     if (gpus or options.quantization) and not any(device.kind == "gpu" for device in memory.devices):
-        what = "wait for one" if gpus else "fail, as it asks for quantization"
-        yield Warning("no_gpu", f"no worker that runs now has a GPU: the job would {what}", "resources.gpus")
+        yield Warning("no_gpu", "no worker that runs now has a GPU: the job would wait for one", "resources.gpus")
 
 
 def _too_long(rows: RowFigures, long_rows: LongRows, *, limit: int, param: str) -> Iterator[Warning]:

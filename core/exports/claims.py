@@ -17,6 +17,7 @@ from core.queue import ring
 from core.specs.integrations import Integration
 
 MOST_STEPS = 1000  # of one batch
+MOST_ROWS = 1_000_000  # of a batch that is the only one
 PAUSE = 15.0  # seconds between two batches
 # Seconds between a failed try and the next.
 PAUSES = (15, 60, 300, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
@@ -51,6 +52,10 @@ class Told:
     url: str | None
 
 
+class NotTold(Exception):
+    """The integration could not be told. The words are for the job's owner: neither secrets nor paths are in them."""
+
+
 def add(session: Session, job: Job, integrations: list[Integration]) -> None:
     """Insert the exports of a job that is being created."""
     for position, integration in enumerate(integrations):
@@ -82,7 +87,9 @@ def claim(session: Session, *, lease: float, at_the_end: Collection[str] = ()) -
     token = export.token = session.scalars(select(attempt_token.next_value())).one()
     export.lease_expires_at = func.now() + timedelta(seconds=lease)
     newer = select(Metric.step, Metric.data).where(Metric.job_id == job.id, Metric.step > export.exported_step)
-    rows = session.execute(newer.order_by(Metric.step).limit(MOST_STEPS + 1)).all()
+    whole = export.integration["type"] in at_the_end  # all that it is ever told comes at once
+    most = MOST_ROWS if whole else MOST_STEPS
+    rows = session.execute(newer.order_by(Metric.step).limit(most + 1)).all()
     after_commit(session, lambda: ring("cpu"))  # where one waited there may be more, and other slots idle
     return Batch(
         token=token,
@@ -91,9 +98,9 @@ def claim(session: Session, *, lease: float, at_the_end: Collection[str] = ()) -
         run_id=export.run_id,
         created_at=int(job.created_at.timestamp()),
         facts=_facts(job),
-        steps=[(row.step, row.data) for row in rows[:MOST_STEPS]],
+        steps=[(row.step, row.data) for row in rows[:most]],
         status=job.status,
-        last=job.status in TERMINAL and len(rows) <= MOST_STEPS,
+        last=job.status in TERMINAL and len(rows) <= most,
     )
 
 

@@ -53,7 +53,7 @@ def create(
         replay_file_id=replay.id if replay else None,
         seed=spec.seed if spec.seed is not None else secrets.randbelow(2**31),
         api_key_id=owner.key_id,
-        needed_devices=spec.resources.gpus or 0,
+        needed_devices=spec.resources.gpus or int(spec.method.options.quantization is not None),
         input_bytes=sum(file.bytes for file in (training, validation, replay) if file),
         status=VALIDATING_FILES,
         status_reason="waiting for its files to be processed",

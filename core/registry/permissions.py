@@ -17,7 +17,7 @@ def grant(session: Session, *, owner: Owner, checkpoint: str, project_ids: list[
     Raises:
         NotFound: this owner has no such checkpoint, or its organisation no such project.
     """
-    found, project_id = repository.checkpoint(session, owner=owner, name=checkpoint)
+    found, project_id = repository.checkpoint(session, owner=owner, name=checkpoint, share=True)
     known = projects_of_organization(session, of_project=project_id, ids=project_ids)
     for at, id in enumerate(project_ids):
         if id not in known:

@@ -61,19 +61,25 @@ def model_by_id(session: Session, model_id: str) -> Model:
     return session.get_one(Model, model_id)
 
 
-def checkpoint(session: Session, *, owner: Owner, name: str) -> tuple[Checkpoint, str]:
+def checkpoint(session: Session, *, owner: Owner, name: str, share: bool = False) -> tuple[Checkpoint, str]:
     """A checkpoint of the owner's, by its id or by its model name, and the project that it belongs to.
+
+    Args:
+        share: lock it, so that it is not forgotten before this transaction ends.
 
     Raises:
         NotFound: the owner has none of that name.
     """
     named = and_(Model.job_id == Checkpoint.job_id, Model.checkpoint_step == Checkpoint.step)
-    found = session.execute(
+    statement = (
         select(Checkpoint, Job.project_id)
         .join(Job, Job.id == Checkpoint.job_id)
         .outerjoin(Model, named)
         .where(or_(Checkpoint.id == name, Model.name == name), owner.owns(Job.project_id))
-    ).one_or_none()
+    )
+    if share:
+        statement = statement.with_for_update(read=True, key_share=True, of=Checkpoint)
+    found = session.execute(statement).one_or_none()
     if found is None:
         raise NotFound(f"no checkpoint {name!r}", param="fine_tuned_model_checkpoint")
     return found[0], found[1]

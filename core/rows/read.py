@@ -34,7 +34,7 @@ def raw_rows(path: str | PathLike[str], format: Format) -> Iterator[tuple[int, R
     if format == "csv":
         return csv_rows(path)
     if format == "parquet":
-        from core.rows.parquet import parquet_rows  # pyarrow is large: only those who read Parquet pay for it
+        from core.rows.parquet import parquet_rows  # only those who read Parquet pay for it
 
         return parquet_rows(path)
     return lines(path, gzipped=format == "jsonl.gz")

@@ -68,6 +68,8 @@ def base_name(adapter: Path) -> str:
         TunesmithError: it is neither; the hub has not been asked.
     """
     name = str(json.loads((adapter / CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"])
+    if name.startswith("ft:") and not Path(name).is_dir():
+        raise TunesmithError(f"{name} was made by a job: download its artifacts, and give that folder as base")
     if "/" not in name and not Path(name).is_dir():
         raise TunesmithError(f"{name} is a base model of the server's catalogue, and no folder here: {GIVE_BASE}")
     return name

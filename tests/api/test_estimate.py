@@ -139,6 +139,12 @@ def test_replayed_rows_are_counted(http: httpx.Client, engine: Engine, publish_c
         supervised = {"packing": "off", "hyperparameters": {"batch_size": 1, "n_epochs": 1}, **options}
         return estimate(http, training, method={"type": "supervised", "supervised": supervised}).json()["steps"]
 
+    unlike = processed(http, engine, [*rows[:39], chat("long " * 1000, "answer")])
+    supervised = {"long_rows": "error", "replay": {"file": unlike, "fraction": 0.2}, "max_length": 64}
+    told = estimate(http, training, method={"type": "supervised", "supervised": supervised})
+    assert [warning["message"][:24] for warning in told.json()["warnings"] if warning["code"] == "rows_too_long"] == [
+        "1 rows of the replay fil"
+    ]
     assert steps() == 80
     assert steps(replay={"file": replayed, "fraction": 0.2}) == 100
     assert steps(replay={"file": replayed, "fraction": 0.5}) == 120  # all there are

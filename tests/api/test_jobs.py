@@ -214,6 +214,14 @@ def test_a_job_without_gpu_runs_nowhere_else(http: httpx.Client, file_id: str, e
         assert session.get_one(Job, job_id).needed_devices == 1
 
 
+def test_a_base_of_four_bits_waits_for_a_gpu(http: httpx.Client, file_id: str, engine: Engine) -> None:
+    job_id = create(http, training_file=file_id, **supervised(quantization="4bit")).json()["id"]
+    with session_scope(engine) as session:
+        assert session.get_one(Job, job_id).needed_devices == 1
+    refused = create(http, training_file=file_id, **supervised(quantization="4bit"), resources={"gpus": 0})
+    assert (refused.status_code, "resources.gpus is 0" in refused.json()["error"]["message"]) == (400, True)
+
+
 def test_a_base_model_is_not_the_projects_to_delete(http: httpx.Client) -> None:
     for name in (MODEL, "smollm2"):
         answer = http.delete(f"/v1/models/{name}")

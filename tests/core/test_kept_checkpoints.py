@@ -1,9 +1,10 @@
 """`keep_checkpoints`: older ones are forgotten, and their objects go once nothing needs them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
@@ -12,6 +13,7 @@ from core.ids import new_id
 from core.jobs import claims, publishing
 from core.jobs import repository as jobs
 from core.models import Checkpoint, CheckpointPermission, Job, Model
+from core.registry import permissions
 from core.registry import repository as registry
 from core.retention import retire
 from core.settings import Settings
@@ -19,6 +21,7 @@ from core.specs.run import CheckpointEvent
 from core.storage import Storage
 from tests.conftest import ProjectKey
 from tests.core.factories import make_job
+from tests.stack import eventually
 
 
 def running(session: Session, owner: Owner, **supervised: object) -> Job:
@@ -94,3 +97,33 @@ def test_all_stay_where_nothing_is_said(engine: Engine, storage: Storage, projec
         for step in (1, 2, 3):
             publish(session, job, storage, tmp_path, step)
         assert steps(session, job) == [1, 2, 3]
+
+
+def test_a_checkpoint_that_is_being_shared_is_not_forgotten(
+    engine: Engine, storage: Storage, project: ProjectKey, tmp_path: Path
+) -> None:
+    """Whoever shares it has it locked: what would forget it waits, and then sees the permission."""
+    with session_scope(engine) as session:
+        job = running(session, project.owner, keep_checkpoints=1)
+        publish(session, job, storage, tmp_path, 1)
+        job_id = job.id
+    with session_scope(engine) as sharing, ThreadPoolExecutor() as pool:
+        name = sharing.scalars(select(Model.name).where(Model.checkpoint_step == 1)).one()
+        permissions.grant(sharing, owner=project.owner, checkpoint=name, project_ids=[project.project_id])
+
+        def publish_next() -> None:
+            with session_scope(engine) as session:
+                publish(session, session.get_one(Job, job_id), storage, tmp_path, 2)
+
+        published = pool.submit(publish_next)
+        eventually(lambda: waits(engine), seconds=20, what="the other transaction waits")
+        sharing.commit()
+        published.result(20)
+    with session_scope(engine) as session:
+        assert steps(session, session.get_one(Job, job_id)) == [1, 2]
+
+
+def waits(engine: Engine) -> bool:
+    """In a transaction of its own: each sees the activity of one moment."""
+    with session_scope(engine) as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
