@@ -69,12 +69,12 @@ class JobObject(BaseModel):
 
     @classmethod
     def many(cls, session: Session, jobs: Sequence[Job]) -> list["JobObject"]:
-        """Those of a page; of all their projects and integrations together one query each."""
+        """Those of a page; of all their projects one query, and one of the integrations where some have any."""
         if not jobs:
             return []
         organizations = organization_ids(session, project_ids={job.project_id for job in jobs})
-        told = exports.of_jobs(session, job_ids=[job.id for job in jobs])
-        return [cls._of(job, organization_id=organizations[job.project_id], told=told[job.id]) for job in jobs]
+        told = exports.of_jobs(session, job_ids=[job.id for job in jobs if job.spec.get("integrations")])
+        return [cls._of(job, organization_id=organizations[job.project_id], told=told.get(job.id, [])) for job in jobs]
 
     @classmethod
     def _of(cls, job: Job, *, organization_id: str, told: list[Export]) -> "JobObject":

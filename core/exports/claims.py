@@ -188,6 +188,8 @@ def reap(session: Session, *, limits: Limits) -> int:
 def of_jobs(session: Session, *, job_ids: Collection[str]) -> dict[str, list[Export]]:
     """The exports of these jobs, by job."""
     found: dict[str, list[Export]] = {job_id: [] for job_id in job_ids}
+    if not found:
+        return found
     statement = select(Export).where(Export.job_id.in_(job_ids)).order_by(Export.job_id, Export.position)
     for export in session.scalars(statement):
         found[export.job_id].append(export)

@@ -44,7 +44,7 @@ def create(
     job = Job(
         id=new_id("ftjob-"),
         project_id=project_id,
-        spec=spec.model_dump(mode="json", exclude={"hyperparameters", "integrations"}),
+        spec=spec.model_dump(mode="json", exclude={"hyperparameters"}),
         model=spec.model,
         base_model=start.base.id,
         parent_model_id=start.parent.id if start.parent else None,

@@ -131,9 +131,10 @@ def from_hub(folder: Path, revision: str, address: str) -> int:
     """The exit status of a preparation in a process of its own, as the address is read at the import of the client."""
     source = {"kind": "hf", "location": "tests/tiny", "revision": revision}
     (folder / "prepare.json").write_text(json.dumps({"source": source, "folder": str(folder / revision)}))
-    environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(folder / "home")}
+    patient = {"HF_HUB_ETAG_TIMEOUT": "100", "HF_HUB_DOWNLOAD_TIMEOUT": "100"}  # the machine may be busy
+    environment = {**os.environ, **patient, "HF_ENDPOINT": address, "HF_HOME": str(folder / "home")}
     command = [sys.executable, "-m", "trainers.prepare", str(folder / "prepare.json")]
-    return subprocess.run(command, env=environment, check=False, timeout=120).returncode
+    return subprocess.run(command, env=environment, check=False, timeout=250).returncode
 
 
 REFUSALS = {
