@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
 
 from core.settings import Settings
+
+# A table's class whose rows are claimed: with `token` and `lease_expires_at`.
+Claimed = TypeVar("Claimed")
 
 
 class Replaced(Exception):
@@ -28,3 +33,34 @@ class Limits:
 def database_is_back(lease: float) -> ColumnElement[bool]:
     """True once the database has been up for a lease: while it was away nobody could renew theirs."""
     return func.now() - func.pg_postmaster_start_time() > timedelta(seconds=lease)
+
+
+def hold(session: Session, table: type[Claimed], *, token: int, lease: float) -> Claimed:
+    """Lock the row that the token has claimed and renew its lease.
+
+    Raises:
+        Replaced: no row has this token any more.
+    """
+    columns: Any = table
+    row = session.scalar(
+        update(table)
+        .where(columns.token == token)
+        .values(lease_expires_at=func.now() + timedelta(seconds=lease))
+        .returning(table)
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise Replaced(f"{columns.__tablename__}: {token} has been replaced")
+    return row
+
+
+def expired(session: Session, table: type[Claimed], *, limits: Limits) -> list[Claimed]:
+    """The rows, locked, whose claimants have been silent for longer than their lease."""
+    columns: Any = table
+    statement = (
+        select(table)
+        .where(columns.token.is_not(None), columns.lease_expires_at < func.now(), database_is_back(limits.lease))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    return list(session.scalars(statement))

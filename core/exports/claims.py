@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from core.db import after_commit
 from core.jobs.states import TERMINAL
-from core.leases import Limits, Replaced, database_is_back
+from core.leases import Limits, expired, hold
 from core.models import Export, Job, Metric, attempt_token
 from core.queue import ring
 from core.specs.integrations import Integration
@@ -117,20 +117,7 @@ def heartbeat(session: Session, *, token: int, lease: float) -> None:
     Raises:
         Replaced: the token is no longer the export's.
     """
-    _hold(session, token=token, lease=lease)
-
-
-def _hold(session: Session, *, token: int, lease: float) -> Export:
-    export = session.scalar(
-        update(Export)
-        .where(Export.token == token)
-        .values(lease_expires_at=func.now() + timedelta(seconds=lease))
-        .returning(Export)
-        .execution_options(populate_existing=True)
-    )
-    if export is None:
-        raise Replaced(f"export {token} has been replaced")
-    return export
+    hold(session, Export, token=token, lease=lease)
 
 
 def told(session: Session, *, batch: Batch, lease: float, said: Told) -> None:
@@ -139,7 +126,7 @@ def told(session: Session, *, batch: Batch, lease: float, said: Told) -> None:
     Raises:
         Replaced: the token is no longer the export's.
     """
-    export = _hold(session, token=batch.token, lease=lease)
+    export = hold(session, Export, token=batch.token, lease=lease)
     export.token = export.lease_expires_at = export.reason = None
     export.tries = 0
     export.run_id, export.url = said.run_id, said.url
@@ -157,7 +144,7 @@ def failed(session: Session, *, batch: Batch, lease: float, reason: str) -> None
     Raises:
         Replaced: the token is no longer the export's.
     """
-    export = _hold(session, token=batch.token, lease=lease)
+    export = hold(session, Export, token=batch.token, lease=lease)
     export.token = export.lease_expires_at = None
     _count(export, reason)
 
@@ -172,13 +159,7 @@ def _count(export: Export, reason: str) -> None:
 
 def reap(session: Session, *, limits: Limits) -> int:
     """Give back the exports whose worker has been silent for longer than its lease; answers how many."""
-    statement = (
-        select(Export)
-        .where(Export.token.is_not(None), Export.lease_expires_at < func.now(), database_is_back(limits.lease))
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    lost = list(session.scalars(statement))
+    lost = expired(session, Export, limits=limits)
     for export in lost:
         export.token = export.lease_expires_at = None
         _count(export, "the worker was lost")

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.db import after_commit
 from core.jobs.service import file_finished
-from core.leases import Limits, Replaced, database_is_back
+from core.leases import Limits, expired, hold
 from core.models import File, attempt_token
 from core.queue import ring
 
@@ -36,20 +36,7 @@ def heartbeat(session: Session, *, token: int, lease: float) -> None:
     Raises:
         Replaced: the token is no longer the file's.
     """
-    _hold(session, token=token, lease=lease)
-
-
-def _hold(session: Session, *, token: int, lease: float) -> File:
-    file = session.scalar(
-        update(File)
-        .where(File.token == token)
-        .values(lease_expires_at=func.now() + timedelta(seconds=lease))
-        .returning(File)
-        .execution_options(populate_existing=True)
-    )
-    if file is None:
-        raise Replaced(f"validation {token} has been replaced")
-    return file
+    hold(session, File, token=token, lease=lease)
 
 
 def finish(
@@ -66,7 +53,7 @@ def finish(
     Raises:
         Replaced: the token is no longer the file's.
     """
-    file = _hold(session, token=token, lease=lease)
+    file = hold(session, File, token=token, lease=lease)
     file.report = report
     _finish(session, file, rows=rows, fault=fault)
 
@@ -88,18 +75,12 @@ def live_validations(session: Session) -> set[int]:
 
 def release(session: Session, *, token: int, lease: float, limits: Limits, reason: str) -> None:
     """Give a file back whose validation failed for a reason that is not the file's (the store was away, say)."""
-    _count_loss(session, _hold(session, token=token, lease=lease), limits=limits, reason=reason)
+    _count_loss(session, hold(session, File, token=token, lease=lease), limits=limits, reason=reason)
 
 
 def reap(session: Session, *, limits: Limits) -> int:
     """Give back the files whose validation has been silent for longer than its lease; answers how many."""
-    statement = (
-        select(File)
-        .where(File.token.is_not(None), File.lease_expires_at < func.now(), database_is_back(limits.lease))
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    lost = list(session.scalars(statement))
+    lost = expired(session, File, limits=limits)
     for file in lost:
         _count_loss(session, file, limits=limits, reason="its worker was lost")
     if lost:

@@ -5,10 +5,11 @@ from datetime import timedelta
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from core import leases
 from core.db import after_commit, lock
 from core.jobs.lifecycle import transition
 from core.jobs.states import FAILED, PAUSED, PAUSING, QUEUED, RUNNING
-from core.leases import Limits, Replaced, database_is_back
+from core.leases import Limits
 from core.models import Attempt, Job, Project, attempt_token
 from core.queue import ring
 
@@ -65,16 +66,7 @@ def hold(session: Session, *, token: int, lease: float) -> Job:
     Raises:
         Replaced: the token is no longer the job's.
     """
-    job = session.scalar(
-        update(Job)
-        .where(Job.token == token)
-        .values(lease_expires_at=func.now() + timedelta(seconds=lease))
-        .returning(Job)
-        .execution_options(populate_existing=True)
-    )
-    if job is None:
-        raise Replaced(f"attempt {token} has been replaced")
-    return job
+    return leases.hold(session, Job, token=token, lease=lease)
 
 
 def end_attempt(session: Session, *, token: int, outcome: str, detail: str | None = None) -> None:
@@ -87,13 +79,7 @@ def end_attempt(session: Session, *, token: int, outcome: str, detail: str | Non
 
 def reap(session: Session, *, limits: Limits) -> int:
     """Requeue the jobs whose attempts have been silent for longer than their lease; answers how many."""
-    statement = (
-        select(Job)
-        .where(Job.token.is_not(None), Job.lease_expires_at < func.now(), database_is_back(limits.lease))
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    lost = list(session.scalars(statement))
+    lost = leases.expired(session, Job, limits=limits)
     for job in lost:
         end_attempt(session, token=job.token or 0, outcome="lost")
         _requeue_lost(session, job, limits=limits)

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core.db import after_commit, lock
-from core.leases import Limits, Replaced, database_is_back
+from core.leases import Limits, expired, hold
 from core.models import WebhookDelivery, WebhookEndpoint, attempt_token
 from core.queue import ring
 from core.webhooks.message import Message, compose
@@ -64,20 +64,7 @@ def heartbeat(session: Session, *, token: int, lease: float) -> None:
     Raises:
         Replaced: the token is no longer the delivery's.
     """
-    _hold(session, token=token, lease=lease)
-
-
-def _hold(session: Session, *, token: int, lease: float) -> WebhookDelivery:
-    delivery = session.scalar(
-        update(WebhookDelivery)
-        .where(WebhookDelivery.token == token)
-        .values(lease_expires_at=func.now() + timedelta(seconds=lease))
-        .returning(WebhookDelivery)
-        .execution_options(populate_existing=True)
-    )
-    if delivery is None:
-        raise Replaced(f"delivery {token} has been replaced")
-    return delivery
+    hold(session, WebhookDelivery, token=token, lease=lease)
 
 
 def finish(session: Session, *, token: int, lease: float, url: str, outcome: Outcome) -> None:
@@ -94,7 +81,7 @@ def finish(session: Session, *, token: int, lease: float, url: str, outcome: Out
     """
     # First: an endpoint is locked before its deliveries.
     gone = outcome.status_code == GONE and _disable_endpoint(session, token=token, url=url)
-    delivery = _hold(session, token=token, lease=lease)
+    delivery = hold(session, WebhookDelivery, token=token, lease=lease)
     delivery.token = delivery.lease_expires_at = None
     delivery.status_code, delivery.reason = outcome.status_code, outcome.reason
     if outcome.delivered:
@@ -135,17 +122,7 @@ def reap(session: Session, *, limits: Limits) -> int:
 
     The next try follows at once. A receiver may then hear of an event twice, under the same id.
     """
-    statement = (
-        select(WebhookDelivery)
-        .where(
-            WebhookDelivery.token.is_not(None),
-            WebhookDelivery.lease_expires_at < func.now(),
-            database_is_back(limits.lease),
-        )
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    lost = list(session.scalars(statement))
+    lost = expired(session, WebhookDelivery, limits=limits)
     for delivery in lost:
         delivery.token = delivery.lease_expires_at = None
         delivery.status_code, delivery.reason = None, "the worker was lost"

@@ -19,6 +19,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from core.db import session_scope
 from core.exports import claims
 from core.jobs import service as jobs
+from core.leases import Replaced
 from core.models import Export, Job, Metric
 from core.settings import Settings
 from embedded.ports import free_ports
@@ -183,7 +184,7 @@ def test_what_a_lost_worker_had_is_given_back(engine: Engine, project: ProjectKe
     contact.made(began)
     give_back(engine, settings.model_copy(update={"lease_seconds": 0.5}), contact)
     assert (the_export(engine).token, the_export(engine).reason) == (None, "the worker was lost")
-    with session_scope(engine) as session, pytest.raises(claims.Replaced):
+    with session_scope(engine) as session, pytest.raises(Replaced):
         claims.told(session, batch=batch, lease=60, said=claims.Told("run", None))
 
 
