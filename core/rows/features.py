@@ -93,15 +93,15 @@ def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
                 return None
             parts += (MARKS[role], content)  # not joined here: a content may be megabytes
             continue
-        calls = message.tool_calls
+        calls, trained = message.tool_calls, message.trained
         silent = calls is None and (not content or content.isspace())
         empty = empty or silent
-        if message.trained:
+        if trained:
             if silent:
                 return None
             last = len(parts)
             refused = refused or _refuses(content)
-        parts += (ASSISTANT if message.trained else UNTRAINED, content)
+        parts += (ASSISTANT if trained else UNTRAINED, content)
         if calls is not None:
             calls = _calls(calls, offered)
             called.update([call.id for call in calls])

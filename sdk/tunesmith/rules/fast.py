@@ -100,15 +100,30 @@ def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
     """
     try:
         if kind == "messages":
-            chat = _chat.decode(raw) if isinstance(raw, bytes) else _from_cells(raw)
-            messages: Any = chat.messages  # its classes say their role as classes, which no protocol can say
-            return features(messages, NOTHING if chat.tools is NO_TOOLS else _offered(bytes(chat.tools)))
+            return _of_chat(_chat.decode(raw) if isinstance(raw, bytes) else _from_cells(raw))
         texts = _texts.decode(raw) if isinstance(raw, bytes) else raw
         if len(texts) == len(KEYS[kind]) and all([type(texts.get(key)) is str for key in KEYS[kind]]):
             return _of_texts(*[texts[key] for key in KEYS[kind]])
     except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
         pass
     return None
+
+
+def _of_chat(chat: PlainChat) -> Features | None:
+    messages: Any = chat.messages  # its classes say their role as classes, which no protocol can say
+    if chat.tools is not NO_TOOLS:
+        return features(messages, _offered(bytes(chat.tools)))
+    return (
+        pair_features(*[message.content for message in messages]) if _is_pair(messages) else features(messages, NOTHING)
+    )
+
+
+def _is_pair(messages: list[Any]) -> bool:
+    """Whether it is a user's text and a text that answers it, as the rows of many files are."""
+    if len(messages) != 2 or type(messages[0]) is not User or type(messages[1]) is not Assistant:
+        return False
+    asked, answer = messages
+    return type(asked.content) is type(answer.content) is str and answer.weight != 0 and answer.tool_calls is None
 
 
 def _of_texts(asked: str, *answered: str) -> Features | None:
