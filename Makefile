@@ -43,7 +43,13 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 proofs: setup  ## train for real, over several seeds, beside controls that must fail
 	$(BIN)/python -m pytest tests/proofs -m proof -s
 
-bench: setup  ## measure things side by side and print ratios; fails where one is not what was asked for
+.venv/llama-factory/ready: benchmarks/llama-factory.txt
+	$(PYTHON) -m venv .venv/llama-factory
+	.venv/llama-factory/bin/pip install --quiet --constraint constraints.txt torch
+	.venv/llama-factory/bin/pip install --quiet --no-deps --requirement benchmarks/llama-factory.txt
+	touch $@
+
+bench: setup .venv/llama-factory/ready  ## measure things side by side and print ratios; fails where one is not what was asked for
 	for name in api event_streams upload_memory validation estimate cli_help training jobs; do \
 	  $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $${missed:-0}
 

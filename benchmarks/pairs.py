@@ -36,6 +36,16 @@ def in_turns(
     return measured
 
 
+def in_rounds(*sides: Callable[[int], Measured], rounds: int) -> list[tuple[Measured, ...]]:
+    """Measure every side once a round, whose number it is given; who begins moves on from round to round."""
+    measured: list[tuple[Measured, ...]] = []
+    for i in range(rounds):
+        order = [(i + k) % len(sides) for k in range(len(sides))]
+        found = {side: sides[side](i) for side in order}
+        measured.append(tuple(found[side] for side in range(len(sides))))
+    return measured
+
+
 def ratio(pairs: list[tuple[float, float]]) -> Ratio:
     """First over second, pair by pair."""
     ratios = [one / other for one, other in pairs]

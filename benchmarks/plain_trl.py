@@ -1,6 +1,6 @@
 """What people write today: TRL's SFTTrainer with its defaults and a LoRA adapter of PEFT, in one script.
 
-    python -m benchmarks.plain_trl MODEL TRAIN.jsonl OUTPUT LEARNING_RATE
+    python -m benchmarks.plain_trl MODEL TRAIN.jsonl OUTPUT LEARNING_RATE SEED
 
 Not a default are what a CPU needs (fp32 for bf16; no gradient checkpointing, which would cost it a third of its speed),
 the learning rate, the adapter, which are ours, and that nothing is written on the way. Prints a line of JSON.
@@ -25,7 +25,7 @@ from trl import SFTConfig, SFTTrainer  # noqa: E402
 
 
 def main() -> None:
-    model_path, rows_path, output, learning_rate = sys.argv[1:]
+    model_path, rows_path, output, learning_rate, seed = sys.argv[1:]
     chats = [json.loads(line)["messages"] for line in Path(rows_path).read_text().splitlines()]
     rows = [{"prompt": chat[:-1], "completion": chat[-1:]} for chat in chats]
     trainer = SFTTrainer(
@@ -34,6 +34,7 @@ def main() -> None:
             output_dir=output,
             num_train_epochs=1,
             learning_rate=float(learning_rate),
+            seed=int(seed),
             use_cpu=True,
             bf16=False,
             gradient_checkpointing=False,

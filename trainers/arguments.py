@@ -31,7 +31,7 @@ def arguments(
         "adam_beta2": 0.95,
         "learning_rate": learning_rate,
         "lr_scheduler_type": SCHEDULES[options.schedule],
-        "warmup_steps": options.warmup,  # below 1 a share of all steps
+        "warmup_steps": warmup_steps(options, steps=steps),
         "weight_decay": options.weight_decay,
         "max_grad_norm": options.max_grad_norm,
         "use_cpu": not on_gpu,
@@ -46,3 +46,8 @@ def arguments(
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def warmup_steps(options: Optimization, *, steps: int) -> int:
+    """A share is rounded down: transformers would round it up, and a short job's first step would change nothing."""
+    return int(options.warmup * steps if options.warmup < 1 else options.warmup)

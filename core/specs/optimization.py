@@ -28,7 +28,10 @@ class Optimization(Strict):
         description="How it falls behind the warm-up: to zero in a line or a half cosine, or not at all.",
     )
     warmup: float = Field(
-        default=0.05, ge=0, le=100_000, description="Steps in which it rises from zero; below 1 a share of all steps."
+        default=0.05,
+        ge=0,
+        le=100_000,
+        description="Steps in which it rises from zero; below 1 a share of all steps, rounded down.",
     )
     weight_decay: float = Field(default=0.0, ge=0, le=1, description="Decoupled, of the trained weights.")
     max_grad_norm: float = Field(

@@ -123,6 +123,13 @@ def test_the_learning_rate_rises_and_falls_as_asked(trained: Any, schedule: str,
     assert series(folder, "learning_rate") == pytest.approx(expected)
 
 
+def test_a_share_of_warm_up_is_rounded_down(trained: Any) -> None:
+    few = series(trained("few", max_steps=10), "learning_rate")
+    more = series(trained("more", max_steps=10, optimization={"warmup": 0.29}), "learning_rate")
+    assert few[0] == max(few)  # no step that changes nothing
+    assert more[:3] == pytest.approx([0, more[2] / 2, max(more)])
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "sgd"])
 def test_every_optimizer_learns(trained: Any, optimizer: str) -> None:
     rate = {"adamw": 1e-2, "adafactor": 1e-2, "sgd": 1.0}[optimizer]
