@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint fuzz proofs bench sdk docs help
+.PHONY: setup demo up down test lint chaos fuzz proofs bench sdk docs help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -39,6 +39,9 @@ lint: setup  ## format, lint, types and import contracts
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself
 	$(BIN)/python -m pytest
+
+chaos: setup  ## break the whole stack in ten ways under load and judge what happened; SEED=n, HOURS=n
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS))
 
 proofs: setup  ## train for real, over several seeds, beside controls that must fail
 	$(BIN)/python -m pytest tests/proofs -m proof -s

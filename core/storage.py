@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -215,6 +216,21 @@ class Storage:
 
     def delete(self, key: str) -> None:
         self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def abort_abandoned(self, *, seconds: float) -> int:
+        """Abort the uploads that began longer ago and were never completed: whoever wrote them was killed.
+
+        Their parts are in no list of objects, and stay for ever otherwise. Answers how many there were.
+        """
+        oldest = datetime.now(UTC) - timedelta(seconds=seconds)
+        count = 0
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
+            for item in page.get("Uploads", []):
+                if item["Initiated"] < oldest:
+                    at = {"Key": item["Key"], "UploadId": item["UploadId"]}
+                    self._client.abort_multipart_upload(Bucket=self.bucket, **at)
+                    count += 1
+        return count
 
 
 class MultipartWriter:

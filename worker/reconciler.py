@@ -27,6 +27,8 @@ from core.storage import Storage
 from core.webhooks import claims as delivery_claims
 
 log = logging.getLogger(__name__)
+ABANDONED_SECONDS = 24 * 3600.0  # after which an upload that is not completed never will be
+ABORT_SECONDS = 600.0  # between two looks for such ones
 
 
 class Contact:
@@ -101,8 +103,8 @@ def main() -> None:
     # Between two heartbeats of a worker a break can't cost it its lease.
     contact = Contact(longest_gap=max(settings.heartbeat_seconds, 3 * settings.poll_seconds))
 
-    def repeat(work: Callable[[], None]) -> None:
-        while not leave.wait(settings.poll_seconds):
+    def repeat(work: Callable[[], object], *, every: float = settings.poll_seconds) -> None:
+        while not leave.wait(every):
             try:
                 work()
             except Exception as error:
@@ -112,6 +114,8 @@ def main() -> None:
     # In a thread of its own: a store that hangs must hold up nobody's lease.
     tidying = partial(repeat, lambda: tidy(engine, storage, settings))
     threading.Thread(target=tidying, name="tidy", daemon=True).start()
+    aborting = partial(repeat, lambda: storage.abort_abandoned(seconds=ABANDONED_SECONDS), every=ABORT_SECONDS)
+    threading.Thread(target=aborting, name="abort", daemon=True).start()
     repeat(lambda: give_back(engine, settings, contact))
 
 

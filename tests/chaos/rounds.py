@@ -1,0 +1,79 @@
+"""One round: a cluster under load, one fault at a time from a seeded schedule, and the verdict on what was recorded."""
+
+import random
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.checker import Dump, Record, Violation, check
+from tests.chaos.cluster import PATIENCE, Cluster, run_cluster
+from tests.chaos.faults import FAULTS, Fault, NotPossible
+from tests.chaos.history import History
+from tests.chaos.watch import Watch
+from tests.chaos.work import METHODS, User, busy, one_job
+
+USERS = 3  # one more than there are slots, so that a job waits
+WENT_ON = "SELECT 1 FROM chaos_audit WHERE relation = 'jobs' AND facts->>'token' IS NOT NULL AND at > %s LIMIT 1"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    history: list[Record]
+    dump: Dump
+    violations: list[Violation]
+
+
+def run_round(folder: Path, *, seed: int, faults: Sequence[Fault] = FAULTS) -> Outcome:
+    """A round on a cluster of its own, in an empty folder, where logs and history stay."""
+    with run_cluster(folder, seed=seed) as cluster:
+        return disturb(cluster, folder, seed=seed, faults=faults)
+
+
+def disturb(cluster: Cluster, folder: Path, *, seed: int, faults: Sequence[Fault]) -> Outcome:
+    """A round on a cluster that runs."""
+    cluster.run, cluster.fault = f"round{seed}", 0
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(History(folder / "history.jsonl")) as history:
+        cluster.history = history
+        draw = random.Random(seed)
+        with Watch(cluster.witness, history, run=cluster.run, workers=cluster.workers):
+            for method in METHODS:
+                one_job(user(cluster, folder), f"undisturbed-{method}", method=method, seconds=PATIENCE)
+            for fault in draw.sample(faults, len(faults)):
+                one_fault(cluster, folder, fault, draw)
+        dump, records = cluster.witness.dump(cluster.run), history.read()
+    return Outcome(records, dump, check(records, dump))
+
+
+def user(cluster: Cluster, folder: Path, *, excuses: tuple[str, ...] = ()) -> User:
+    work = folder / "work-of-users"
+    work.mkdir(exist_ok=True)
+    return User(cluster.url, cluster.key, work, cluster.history, cluster.run, cluster.fault, excuses)
+
+
+def one_fault(cluster: Cluster, folder: Path, fault: Fault, draw: random.Random) -> None:
+    """Every variant of a fault under load; then, healed, new work."""
+    cluster.fault = fault.number
+    cluster.history.add("fault", fault=fault.number, title=fault.title, recovers=fault.recovers)
+    worker = user(cluster, folder, excuses=fault.excuses)
+    with busy(worker, count=USERS, draw=draw, seconds=PATIENCE):
+        for variant in draw.sample(fault.variants, len(fault.variants)):
+            inject(cluster, fault, draw, variant)
+    became = one_job(worker, "afterwards", method=draw.choice(list(METHODS)), seconds=PATIENCE)
+    if became != "succeeded":
+        cluster.history.add("stuck", fault=fault.number, what=f"new work: {became}")
+
+
+def inject(cluster: Cluster, fault: Fault, draw: random.Random, variant: str) -> None:
+    try:
+        fault.inject(cluster, draw, variant)
+        healed = time.time()
+        cluster.wait(lambda: cluster.witness.rows(WENT_ON, healed), what=f"work after {fault.title}: {variant}")
+    except NotPossible as error:
+        cluster.history.add("skipped", fault=fault.number, variant=variant, why=str(error))
+    except TimeoutError as error:
+        cluster.history.add("stuck", fault=fault.number, what=f"{variant}: {error}")
+    finally:
+        cluster.heal()

@@ -1,0 +1,180 @@
+"""Work as users offer it: files and jobs through the SDK, every answer and every event recorded."""
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tunesmith import Tunesmith
+from tunesmith.errors import APIConnectionError, DigestMismatch, InternalServerError, TunesmithError
+
+from tests.chaos.history import History
+from tests.e2e.rows import upper_case
+
+CHECKPOINT_INTERVAL = 40
+SHARED: dict[str, Any] = {
+    "max_steps": 280,
+    "hyperparameters": {"batch_size": 4},
+    "lora": {"dropout": 0.1},
+    "checkpoint_interval": CHECKPOINT_INTERVAL,
+}
+# What is trained, by name: each is disturbed in every way, and must end with the bytes of its undisturbed run.
+METHODS: dict[str, dict[str, Any]] = {
+    "supervised": {"type": "supervised", "supervised": SHARED | {"samples": {"rows": 0}}},
+}
+ROWS = {"supervised": upper_case(120, seed=1)}
+ADAPTER = "adapter_model.safetensors"
+CANCELLED = 0.1  # the share of jobs that their users think better of
+RETRIES = 40  # of the SDK, with the same Idempotency-Key, before a call is given up
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody with a key of the API.
+
+    Args:
+        run: what all files and jobs of a round have in their names.
+        fault: what they are counted for. excuses: error codes with which a job may fail under it.
+    """
+
+    url: str
+    key: str
+    folder: Path
+    history: History
+    run: str
+    fault: int = 0
+    excuses: tuple[str, ...] = ()
+
+    def work(self, name: str, *, method: str, cancels: bool = False) -> str:
+        """Upload a file, train on it, listen until the end, fetch the adapter; answers how the job ended.
+
+        Raises:
+            TunesmithError: the API refuses what it should take.
+        """
+        key = f"{self.run}-{self.fault}-{name}"
+        path = self.folder / f"{key}.jsonl"
+        path.write_bytes(ROWS[method])
+        self.history.add("attempted", key=key, fault=self.fault)
+        with Tunesmith(base_url=self.url, api_key=self.key, timeout=20, max_retries=RETRIES) as client:
+            try:
+                file = client.files.create(file=path)
+                self.history.add("stored", key=key, file=file.id, sha256=hashlib.sha256(ROWS[method]).hexdigest())
+                job = client.fine_tuning.jobs.create(
+                    model="tiny-random-llama",
+                    training_file=file.id,
+                    seed=5,
+                    method=METHODS[method],
+                    metadata={"run": self.run, "key": key},
+                    idempotency_key=key,
+                )
+                self.history.add(
+                    "acknowledged",
+                    key=key,
+                    job=job.id,
+                    method=method,
+                    fault=self.fault,
+                    cancels=cancels,
+                    excuses=self.excuses,
+                    interval=CHECKPOINT_INTERVAL,
+                )
+                self._listen(client, job.id, cancels=cancels)
+                return self._take(client, job.id)
+            except TunesmithError as error:
+                self.history.add("refused", key=key, fault=self.fault, error=f"{type(error).__name__}: {error}")
+                raise
+
+    def _listen(self, client: Tunesmith, job_id: str, *, cancels: bool) -> None:
+        """Record every event; comes back to a stream that broke off for longer than the SDK puts up with."""
+        seen, cancelled = 0, False
+
+        def listen() -> None:
+            nonlocal seen, cancelled
+            for event in client.fine_tuning.jobs.events.stream(job_id, after=seen):
+                self.history.add("event", job=job_id, seq=event.seq, id=event.id)
+                seen = event.seq
+                if cancels and not cancelled and event.type == "metrics":
+                    cancelled = True
+                    self._cancel(client, job_id)
+
+        _insist(listen)
+        self.history.add("heard", job=job_id, last=seen)
+
+    def _cancel(self, client: Tunesmith, job_id: str) -> None:
+        try:
+            _insist(lambda: client.fine_tuning.jobs.cancel(job_id))
+        except TunesmithError:  # it has ended, or an earlier request whose answer was lost has cancelled it
+            return
+
+    def _take(self, client: Tunesmith, job_id: str) -> str:
+        job = _insist(lambda: client.fine_tuning.jobs.retrieve(job_id))
+        if job.status == "succeeded":
+            folder = self.folder / job_id
+            _insist(lambda: client.fine_tuning.jobs.artifacts.download(job_id, folder, names=[ADAPTER]))
+            self.history.add("fetched", job=job_id, sha256=hashlib.sha256((folder / ADAPTER).read_bytes()).hexdigest())
+        self.history.add("ended", job=job_id, status=job.status)
+        return job.status
+
+
+def _insist(call: Callable[[], Answer]) -> Answer:
+    """What a patient user's script does where a service stays away for longer than its client tries."""
+    while True:
+        try:
+            return call()
+        except (APIConnectionError, InternalServerError, DigestMismatch):
+            continue
+
+
+@contextmanager
+def busy(user: User, *, count: int, draw: random.Random, seconds: float) -> Iterator[None]:
+    """So many users work as long as the block lasts, each with one job at a time; at its end their jobs end, too.
+
+    Args:
+        seconds: that these last jobs may take. Those that have not ended by then are left, for the checker to find.
+    """
+    enough = threading.Event()
+
+    def repeat(name: str, draw: random.Random) -> None:
+        number = 0
+        while not enough.is_set():
+            number += 1
+            method = draw.choice(list(METHODS))
+            try:
+                user.work(f"{name}-{number}", method=method, cancels=draw.random() < CANCELLED)
+            except TunesmithError:
+                continue
+
+    threads = [
+        threading.Thread(target=repeat, args=(f"user{i}", random.Random(draw.random())), name=f"user{i}", daemon=True)
+        for i in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        deadline = time.monotonic() + seconds
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def one_job(user: User, name: str, *, method: str, seconds: float) -> str:
+    """How a job ended, or why it did not: nothing waits for ever, whatever is broken."""
+    told: list[str] = []
+
+    def work() -> None:
+        try:
+            told.append(user.work(name, method=method))
+        except TunesmithError as error:
+            told.append(f"{type(error).__name__}: {error}")
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return told[0] if told else f"not within {seconds:.0f} s"
