@@ -151,7 +151,11 @@ class Storage:
         return body
 
     def put_folder(self, prefix: str, folder: Path) -> list[Entry]:
-        """Upload every file below `folder` and, last of all, the manifest; answers the manifest's entries."""
+        """Upload every file below `folder` and, last of all, the manifest; answers the manifest's entries.
+
+        Raises:
+            IntegrityError: what the store answers is not what one of them holds.
+        """
         entries: list[Entry] = []
         for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
             name = path.relative_to(folder).as_posix()
@@ -159,6 +163,7 @@ class Storage:
             entries.append(Entry(name=name, bytes=stored.bytes, sha256=stored.sha256))
         body = json.dumps([asdict(entry) for entry in entries], indent=1).encode()
         self._client.put_object(Bucket=self.bucket, Key=f"{prefix}{MANIFEST}", Body=body)
+        self.verify(f"{prefix}{MANIFEST}", Entry(MANIFEST, len(body), hashlib.sha256(body).hexdigest()))
         return entries
 
     def get_folder(self, prefix: str, entries: Iterable[Entry], folder: Path) -> None:
@@ -225,10 +230,11 @@ class Storage:
         oldest = datetime.now(UTC) - timedelta(seconds=seconds)
         count = 0
         for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
-            for item in page.get("Uploads", []):
-                if item["Initiated"] < oldest:
-                    at = {"Key": item["Key"], "UploadId": item["UploadId"]}
-                    self._client.abort_multipart_upload(Bucket=self.bucket, **at)
+            uploads: list[Any] = page.get("Uploads", [])
+            for upload in uploads:
+                if upload["Initiated"] < oldest:
+                    key, upload_id = upload["Key"], upload["UploadId"]
+                    self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
                     count += 1
         return count
 

@@ -131,6 +131,41 @@ class HostileStore(BaseHTTPRequestHandler):
         pass
 
 
+class DamagingStore(BaseHTTPRequestHandler):
+    """Keeps what it is given, but for the last byte of manifests, and does not notice: SeaweedFS would not, either."""
+
+    objects: dict[str, bytes]
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.objects[self.path] = body[:-1] + b"?" if self.path.endswith("manifest.json") else body
+        self._answer(b"")
+
+    def do_GET(self) -> None:
+        self._answer(self.objects[self.path])
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_manifest_that_was_damaged_on_its_way_is_not_believed(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("Store", (DamagingStore,), {"objects": {}})) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        damaging = Storage(settings.model_copy(update={"s3_endpoint_url": url}))
+        with pytest.raises(IntegrityError, match=r"manifest\.json"):
+            damaging.put_folder("folder/", tmp_path)
+        damaging._client.close()
+        server.shutdown()
+
+
 @pytest.mark.parametrize("name", ["/escaped", "../escaped", "inner/../../escaped"])
 def test_a_base_model_does_not_lead_out_of_its_folder(settings: Settings, tmp_path: Path, name: str) -> None:
     name = f"{tmp_path}/escaped" if name == "/escaped" else name
