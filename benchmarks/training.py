@@ -105,8 +105,8 @@ def _tokenized(model: Path, name: str) -> list[Any]:
     return [tokenizer.tokenize(chat) for _, chat in chats(DATA / name)]
 
 
-def ours(model: Path, folder: Path, *, seed: int) -> Trained:
-    """As a worker runs it, but by hand; the seconds are those that the trainer itself counts, to its last step."""
+def write_spec(model: Path, folder: Path, *, seed: int) -> Path:
+    """A run directory for our trainer: its defaults, but for what all sides have in common."""
     run_dir = Path(tempfile.mkdtemp(dir=folder))
     supervised = {
         "hyperparameters": {"n_epochs": 1, "batch_size": BATCH},
@@ -122,6 +122,12 @@ def ours(model: Path, folder: Path, *, seed: int) -> Trained:
         "training_file": str(DATA / "train.jsonl"),
     }
     (run_dir / "spec.json").write_text(json.dumps(spec))
+    return run_dir
+
+
+def ours(model: Path, folder: Path, *, seed: int) -> Trained:
+    """As a worker runs it, but by hand; the seconds are those that the trainer itself counts, to its last step."""
+    run_dir = write_spec(model, folder, seed=seed)
     _child(sys.executable, "trainers", run_dir)
     (counters,) = (run_dir / "checkpoints").glob("step-*/progress.json")
     seconds = json.loads(counters.read_text())["seconds"]
