@@ -23,8 +23,13 @@ EMPTY_SIGNATURES = np.empty((0, BINS), np.uint16)
 
 @dataclass
 class Survey:
-    """Rows come one by one, by `add`; `figures` and `sketch` are of all that have come."""
+    """Rows come one by one, by `add`; `figures` and `sketch` are of all that have come.
 
+    expected_bytes: of all rows, as far as that is known before. So many of them that signatures are wanted of a few only
+    are not all looked at; where more come than expected, fewer are wanted later.
+    """
+
+    expected_bytes: int = 0
     empty_answers: int = 0
     refused_answers: int = 0
     personal: PersonalData = field(default_factory=PersonalData)
@@ -48,6 +53,8 @@ class Survey:
         rows, numbers = self._block, self._block_numbers
         if not rows:
             return
+        if not self._hashes:
+            self._near.expect(round(self.expected_bytes / max(1, self._block_bytes) * len(rows)))
         self._block, self._block_numbers, self._block_bytes = [], [], 0
         self._lengths.extend([row.characters for row in rows])  # a row is far shorter than 2^32
         self.empty_answers += sum([row.empty for row in rows])
@@ -130,6 +137,11 @@ class Smallest:
         self._keys, self._values = EMPTY_HASHES, values
         self._waiting: list[tuple[NDArray[np.uint64], NDArray[Any]]] = []
         self._waiting_rows = 0
+
+    def expect(self, distinct: int) -> None:
+        """So many keys are to come: those that are too large to stay are not wanted, but for a margin of a half."""
+        if distinct > 1.5 * self.most:
+            self.below = int(WHOLE * (1.5 * self.most / distinct))
 
     def add(self, keys: NDArray[np.uint64], values: NDArray[Any]) -> None:
         small = keys <= self.below
