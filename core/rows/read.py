@@ -4,25 +4,25 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any
 
-from core.rows.cells import to_row
-from core.rows.chat import Chat, to_chat
+from core.rows import cells
 from core.rows.csvfile import csv_rows
 from core.rows.error import RowError
 from core.rows.formats import Format, detect
 from core.rows.jsonl import decode, lines
+from core.rows.kinds import Row, to_row
 
 # A line of JSONL, the cells of a table's row, or what is wrong with that.
 Raw = bytes | dict[str, Any] | RowError
 
 
-def chats(path: str | PathLike[str]) -> Iterator[tuple[int, Chat]]:
-    """(row number, chat) of every row, in the file's order; the number is that of faults: of the line, in text.
+def rows(path: str | PathLike[str]) -> Iterator[tuple[int, Row]]:
+    """(number, row) of every row, in the file's order; the number is that of faults: of the line, in text.
 
     Raises:
-        RowError: a row is no chat.
+        RowError: nothing can be learnt from a row.
     """
     for number, raw in raw_rows(path, detect(path)):
-        yield number, to_chat(number, decoded(number, raw))
+        yield number, to_row(number, decoded(number, raw))
 
 
 def raw_rows(path: str | PathLike[str], format: Format) -> Iterator[tuple[int, Raw]]:
@@ -48,4 +48,4 @@ def decoded(number: int, raw: Raw) -> dict[str, Any]:
     """
     if isinstance(raw, RowError):
         raise raw
-    return decode(number, raw) if isinstance(raw, bytes) else to_row(number, raw)
+    return decode(number, raw) if isinstance(raw, bytes) else cells.to_row(number, raw)

@@ -25,8 +25,7 @@ EMPTY_SIGNATURES = np.empty((0, BINS), np.uint16)
 class Survey:
     """Rows come one by one, by `add`; `figures` and `sketch` are of all that have come.
 
-    expected_bytes: of all rows, as far as that is known before. So many of them that signatures are wanted of a few only
-    are not all looked at; where more come than expected, fewer are wanted later.
+    expected_bytes: of all rows, as far as that is known before: of many rows only a share is looked at for likeness.
     """
 
     expected_bytes: int = 0

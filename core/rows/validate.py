@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from core.rows.chat import Kind, chat_kind, to_chat
 from core.rows.error import EmptyAnswer, RowError
 from core.rows.fast import plain_row
-from core.rows.features import Features, features, offer
+from core.rows.features import Features, row_features
 from core.rows.formats import Format, detect
+from core.rows.kinds import Kind, row_kind, to_row
 from core.rows.read import Raw, decoded, raw_rows
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Report:
 
 
 def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Survey | None" = None) -> Report:
-    """Read a file of chats in one pass, report every row that can't be used, and survey those that can.
+    """Read a file of rows in one pass, report every row that can't be used, and survey those that can.
 
     Args:
         name: what its author called it; makes faults clearer, decides nothing.
@@ -85,16 +85,13 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
         if plain is not None:
             return plain
     row = decoded(number, raw)
-    kind = chat_kind(number, row)
+    kind = row_kind(number, row)
     report.kind = report.kind or kind
     if kind != report.kind:
         raise RowError(
             number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
         )
-    chat = to_chat(number, row)
-    found = features(chat.messages, offer(chat.tools))
-    assert found is not None
-    return found
+    return row_features(to_row(number, row))
 
 
 def _shown(text: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from tunesmith.rules import tools
-from tunesmith.rules.chat import PAIRS, REASONING, Kind, is_thought, thought
+from tunesmith.rules.chat import PAIRS, REASONING, is_thought, thought
 from tunesmith.rules.error import RowError
 from tunesmith.rules.features import NOTHING, Features, Offer, features, offer, pair_features
+from tunesmith.rules.kinds import Kind
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
@@ -102,7 +103,7 @@ def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
         if kind == "messages":
             return _of_chat(_chat.decode(raw) if isinstance(raw, bytes) else _from_cells(raw))
         texts = _texts.decode(raw) if isinstance(raw, bytes) else raw
-        if len(texts) == len(KEYS[kind]) and all([type(texts.get(key)) is str for key in KEYS[kind]]):
+        if kind in KEYS and len(texts) == len(KEYS[kind]) and all([type(texts.get(key)) is str for key in KEYS[kind]]):
             return _of_texts(*[texts[key] for key in KEYS[kind]])
     except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
         pass

@@ -3,12 +3,14 @@
 """What validation looks at in a row besides its verdict."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
 import xxhash
 
 from tunesmith.rules.chat import AnyMessage
+from tunesmith.rules.kinds import Row
 from tunesmith.rules.tools import Call
 
 # What answers that refuse begin with, in lower case and with plain apostrophes.
@@ -71,6 +73,15 @@ def offer(tools: list[dict[str, Any]] | None) -> Offer:
         return NOTHING
     digest = xxhash.xxh3_64_intdigest(msgspec.json.encode(tools))
     return Offer(frozenset(tool["function"]["name"] for tool in tools), digest)
+
+
+def row_features(row: Row) -> Features:
+    """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt."""
+    chat, *others = row.chats
+    answers = [replace(other.messages[-1], trained=False) for other in others]
+    found = features([*chat.messages, *answers], offer(chat.tools))
+    assert found is not None
+    return found
 
 
 def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:

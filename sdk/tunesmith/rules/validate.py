@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.rules.chat import Kind, chat_kind, to_chat
 from tunesmith.rules.error import EmptyAnswer, RowError
 from tunesmith.rules.fast import plain_row
-from tunesmith.rules.features import Features, features, offer
+from tunesmith.rules.features import Features, row_features
 from tunesmith.rules.formats import Format, detect
+from tunesmith.rules.kinds import Kind, row_kind, to_row
 from tunesmith.rules.read import Raw, decoded, raw_rows
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Report:
 
 
 def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Survey | None" = None) -> Report:
-    """Read a file of chats in one pass, report every row that can't be used, and survey those that can.
+    """Read a file of rows in one pass, report every row that can't be used, and survey those that can.
 
     Args:
         name: what its author called it; makes faults clearer, decides nothing.
@@ -87,16 +87,13 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
         if plain is not None:
             return plain
     row = decoded(number, raw)
-    kind = chat_kind(number, row)
+    kind = row_kind(number, row)
     report.kind = report.kind or kind
     if kind != report.kind:
         raise RowError(
             number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
         )
-    chat = to_chat(number, row)
-    found = features(chat.messages, offer(chat.tools))
-    assert found is not None
-    return found
+    return row_features(to_row(number, row))
 
 
 def _shown(text: str) -> str:

@@ -9,13 +9,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.rows.cells import STRUCTURED, to_row
-from core.rows.chat import PAIRS, REASONING, Chat, Kind, Message, chat_kind, to_chat
+from core.rows.chat import PAIRS, REASONING, Chat, ChatKind, Message, chat_kind, to_chat
 from core.rows.error import RowError
 from core.rows.fast import LONGEST_TOOLS, plain_row
 from core.rows.features import ASSISTANT, CALLS, MARKS, UNTRAINED, Features, features, offer
 from core.rows.jsonl import decode
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[ChatKind, ...] = get_args(ChatKind)
 SCALARS = (
     st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from([0.0, 1.0, 0.5, "", " ", "a", "\0", "ä\u2028"])
 )
