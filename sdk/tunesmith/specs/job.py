@@ -94,6 +94,12 @@ class JobSpec(Strict):
 
     @model_validator(mode="before")
     @classmethod
+    def no_type_means_supervised(cls, body: Any) -> Any:
+        method = body.get("method") if isinstance(body, dict) else None
+        return {**body, "method": {"type": "supervised", **method}} if isinstance(method, dict) else body
+
+    @model_validator(mode="before")
+    @classmethod
     def null_means_default(cls, body: Any) -> Any:
         """The contract's clients may send null for whatever is optional."""
         return {k: v for k, v in body.items() if v is not None} if isinstance(body, dict) else body
