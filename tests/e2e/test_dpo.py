@@ -35,7 +35,7 @@ def test_preferences_follow_supervised_fine_tuning(
         foretold = jobs.estimate(**body, method=method)
         job = jobs.wait(jobs.create(**body, method=method, seed=1).id, timeout=120)
         assert job.status == "succeeded"
-        assert job.hyperparameters.batch_size == 4
+        assert (job.hyperparameters["batch_size"], job.hyperparameters["beta"]) == (4, 0.2)
         steps = [event.data for event in jobs.events.list(job.id) if event.type == "metrics"]
         assert foretold.steps == len(steps) == 4
         assert {"train_reward_accuracy", "train_reward_margin", "train_chosen_reward"} <= set(steps[0])
