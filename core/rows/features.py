@@ -35,7 +35,8 @@ REFUSALS = (
 OPENING = 64  # characters of an answer that are looked at
 FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0].upper(), " ", "\n"))
 # In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
-MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
+USER = "\x02"
+MARKS = {"system": "\x01", "developer": "\x01", "user": USER, "tool": "\x03"}
 ASSISTANT, UNTRAINED, CALLS = "\x04", "\x05", "\x06"
 _arguments = msgspec.json.Decoder(dict[str, Any])
 
@@ -127,9 +128,10 @@ def pair_features(asked: str, answered: str) -> Features | None:
     """What `features` finds in a user's message and an answer, at half the cost."""
     if not answered or answered.isspace():
         return None
-    prompt = f"{MARKS['user']}{asked}".encode()
-    answer = f"{ASSISTANT}{answered}".encode()
-    return Features(prompt + answer, prompt, 0, len(asked) + len(answered), False, _refuses(answered))
+    prompt = f"{USER}{asked}".encode()
+    refused = answered[0] in FIRST and _refuses(answered)
+    characters = len(asked) + len(answered)
+    return Features(prompt + f"{ASSISTANT}{answered}".encode(), prompt, 0, characters, False, refused)
 
 
 def _calls(calls: Sequence[Any], offered: Offer) -> list[Call]:
