@@ -83,5 +83,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    # safetensors and torch wrap the operating system's error in one of their own.
-    return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error)
+    # safetensors and torch wrap the operating system's error in one of their own; torch does not say which it was.
+    told = ("No space left on device", "PytorchStreamWriter failed writing file")
+    return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(text in str(error) for text in told)

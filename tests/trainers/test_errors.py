@@ -99,6 +99,7 @@ def wrapped(cause: Exception) -> Exception:
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device", "/host/path"), "disk_full"),
         (wrapped(OSError(errno.ENOSPC, "No space left on device")), "disk_full"),
+        (RuntimeError("enforce fail . PytorchStreamWriter failed writing file data/5: file write failed"), "disk_full"),
         (KeyError("/host/path"), "trainer_error"),
     ],
 )
