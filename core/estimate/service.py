@@ -1,6 +1,5 @@
 """What clients ask before they train: how a model sees a file, and what a job would take."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from core.models import File, Worker
 from core.registry.cards import Cards
 from core.registry.catalogue import Catalogue, CatalogueEntry
 from core.registry.service import StartingModel, starting_model
+from core.scratch import scratch
 from core.settings import Settings
 from core.specs.choices import max_length
 from core.specs.job import JobSpec
@@ -217,11 +217,11 @@ def _max_length(options: Training, *, context: int, param: str) -> int:
 @contextmanager
 def _fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, list[str | None]]]:
     """(folder, paths of the files in it, one for each source), for as long as the block lasts."""
-    with tempfile.TemporaryDirectory(prefix="tunesmith-estimate-") as name:
+    with scratch("estimate") as folder:
         paths: list[str | None] = [None] * len(sources)
         for i, source in enumerate(sources):
             if source is not None:
-                path = Path(name) / f"rows-{i}"
+                path = folder / f"rows-{i}"
                 storage.get_file(source.key, path, entry=source.entry)
                 paths[i] = str(path)
-        yield Path(name), paths
+        yield folder, paths

@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from core.ids import new_id
+from core.multipart import PART
 from core.settings import Settings
-from core.storage import PART, Entry, IntegrityError, Storage, unavailable
+from core.storage import Entry, IntegrityError, Storage, unavailable
 
 
 def sha256(content: bytes) -> str:
