@@ -108,8 +108,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-async def _database_away(request: Request, error: Exception) -> JSONResponse:
-    log.warning("%s: the database does not answer: %s", request.state.request_id, error)
+async def _database_away(_: Request, error: Exception) -> JSONResponse:
+    log.warning("the database does not answer: %s", error)
     return envelope(Unavailable("the database does not answer; try again"))
 
 
@@ -117,8 +117,8 @@ async def _unstorable(_: Request, error: Exception) -> JSONResponse:
     return envelope(InvalidRequest("a value holds characters that no id or name has, such as NUL"))
 
 
-async def _store_away(request: Request, error: Exception) -> JSONResponse:
-    log.warning("%s: the object store does not answer: %s", request.state.request_id, error)
+async def _store_away(_: Request, error: Exception) -> JSONResponse:
+    log.warning("the object store does not answer: %s", error)
     return envelope(unavailable(error))
 
 

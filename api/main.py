@@ -1,6 +1,5 @@
 """`uvicorn api.main:app`"""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,6 +32,7 @@ from api.routes import (
 from core.access.key_cache import KeyCache
 from core.access.rate_limit import RateLimiter
 from core.db import make_engine
+from core.logs import configure
 from core.registry.cards import Cards
 from core.registry.catalogue import load_catalogue
 from core.settings import Settings, get_settings
@@ -104,5 +104,5 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+configure(get_settings())
 app = create_app(get_settings())

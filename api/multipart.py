@@ -9,8 +9,9 @@ from fastapi.concurrency import run_in_threadpool
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from core.errors import InvalidRequest, TooLarge
+from core.multipart import MultipartWriter
 from core.specs.file import check_filename
-from core.storage import CHUNK, MultipartWriter, Storage
+from core.storage import CHUNK, Storage
 
 MOST_PARTS = 16
 MOST_HEADER_BYTES = 8 * 1024

@@ -6,8 +6,11 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.ids import new_id
+from core.logs import bind, bound
 
 log = logging.getLogger("api.access")
+# What a path may name, as lines of log call it.
+NAMES = {"job_id": "job", "file_id": "file", "upload_id": "upload"}
 
 
 class RequestIdMiddleware:
@@ -25,6 +28,7 @@ class RequestIdMiddleware:
             return
         request_id = new_id("req_")
         scope.setdefault("state", {})["request_id"] = request_id
+        bind(request_id=request_id)  # for good: a request is a task of its own, and errors are logged behind this
         started = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
@@ -32,15 +36,20 @@ class RequestIdMiddleware:
                 more = scope["state"].get("answer_headers", [])
                 message["headers"] = [*message["headers"], *more, (b"x-request-id", request_id.encode())]
                 milliseconds = (time.perf_counter() - started) * 1000
-                # The path only: a query may hold what does not belong into a log.
-                log.info(
-                    "%s %s %s %.0f ms %s",
-                    scope["method"],
-                    scope["path"].encode("unicode_escape").decode(),
-                    message["status"],
-                    milliseconds,
-                    request_id,
-                )
+                with bound(**_named(scope)):
+                    # The path only: a query may hold what does not belong into a log.
+                    path = _one_line(scope["path"])
+                    log.info("%s %s %s %.0f ms", scope["method"], path, message["status"], milliseconds)
             await send(message)
 
         await self.app(scope, receive, send_with_id)
+
+
+def _named(scope: Scope) -> dict[str, object]:
+    """The job, file or upload that the request's path names: anybody's text, as the path itself."""
+    parameters = scope.get("path_params", {})
+    return {name: _one_line(parameters[key]) for key, name in NAMES.items() if key in parameters}
+
+
+def _one_line(text: str) -> str:
+    return text.encode("unicode_escape").decode()

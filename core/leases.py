@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from core.ops import tallies
 from core.settings import Settings
 
 # A table's class whose rows are claimed: with `token` and `lease_expires_at`.
@@ -14,7 +15,14 @@ Claimed = TypeVar("Claimed")
 
 
 class Replaced(Exception):
-    """The token is no longer valid: the work was cancelled, reaped, or taken over. Stop, and write nothing."""
+    """The token is no longer valid: the work was cancelled, reaped, or taken over. Stop, and write nothing.
+
+    kind: the table whose row somebody else has, or nobody, by now.
+    """
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,13 @@ def hold(session: Session, table: type[Claimed], *, token: int, lease: float) ->
         .execution_options(populate_existing=True)
     )
     if row is None:
-        raise Replaced(f"{columns.__tablename__}: {token} has been replaced")
+        kind = columns.__tablename__
+        raise Replaced(f"{kind}: {token} has been replaced", kind=kind)
     return row
 
 
 def expired(session: Session, table: type[Claimed], *, limits: Limits) -> list[Claimed]:
-    """The rows, locked, whose claimants have been silent for longer than their lease."""
+    """The rows, locked, whose claimants have been silent for longer than their lease: the caller gives them back."""
     columns: Any = table
     statement = (
         select(table)
@@ -63,4 +72,7 @@ def expired(session: Session, table: type[Claimed], *, limits: Limits) -> list[C
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
-    return list(session.scalars(statement))
+    rows = list(session.scalars(statement))
+    if rows:
+        tallies.count(session, "lease_expiries", label=columns.__tablename__, by=len(rows))
+    return rows

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
 
+    # Every process.
+    log_format: Literal["text", "json"] = "text"
+
     # The API.
     organization_name: str = "tunesmith"
     file_max_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
@@ -48,6 +51,8 @@ class Settings(BaseSettings):
     work_dir: Path = Path(".tunesmith/work")
     cpu_slots: int = Field(default=1, ge=1)
     trainer_threads: int | None = Field(default=None, ge=1)
+    trainer_memory_bytes: int | None = Field(default=None, ge=64 * 1024**2)
+    run_max_bytes: int = Field(default=200 * 1024**3, ge=1024**2)
     cache_max_bytes: int = Field(default=50 * 1024**3, ge=1)
     log_max_bytes: int = Field(default=1024 * 1024, ge=128 * 1024)
     lease_seconds: float = Field(default=30.0, gt=0)
@@ -55,6 +60,9 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=60.0, ge=0)
     max_faults: int = Field(default=3, ge=1)
     max_losses: int = Field(default=10, ge=1)
+
+    # The reconciler.
+    orphan_seconds: int = Field(default=24 * 3600, ge=3600)
 
     # Where jobs' figures may go: a job's integration is refused unless it is set here.
     mlflow_tracking_uri: str | None = None

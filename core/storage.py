@@ -9,7 +9,8 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,13 +20,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import TunesmithError, Unavailable
 from core.ids import new_id
+from core.multipart import MultipartWriter
 from core.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CHUNK = 1024 * 1024
-PART = 5 * 1024 * 1024  # the least that the protocol takes, as each upload under way holds one
 MANIFEST = "manifest.json"
 STORE_ERRORS = (ClientError, BotoCoreError)
 
@@ -34,6 +35,24 @@ class IntegrityError(TunesmithError):
     """Bytes are not what their SHA-256 says."""
 
     code = "integrity_error"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as the store lists it; age: seconds since it was written, on the store's own clock."""
+
+    key: str
+    bytes: int
+    age: float
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An upload that was begun, and is neither an object yet nor given up; age as in Stored."""
+
+    key: str
+    upload_id: str
+    age: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ class Storage:
         """Raises one of STORE_ERRORS where the bucket does not answer."""
         self._client.head_bucket(Bucket=self.bucket)
 
-    def writer(self, key: str) -> "MultipartWriter":
+    def writer(self, key: str) -> MultipartWriter:
         return MultipartWriter(self._client, bucket=self.bucket, key=key)
 
     def stream(self, key: str, *, bucket: str | None = None) -> Iterator[bytes]:
@@ -222,101 +241,36 @@ class Storage:
     def delete(self, key: str) -> None:
         self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def abort_abandoned(self, *, seconds: float) -> int:
-        """Abort the uploads that began longer ago and were never completed: whoever wrote them was killed.
+    def page(self, prefix: str, *, after: str = "") -> list[Stored]:
+        """The next objects below a prefix, in the order of their keys; none where `after` is the last one."""
+        answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=after)
+        now = _store_time(answer)
+        return [
+            Stored(item.get("Key", ""), item.get("Size", 0), _seconds(now, item.get("LastModified")))
+            for item in answer.get("Contents", [])
+        ]
 
-        Their parts are in no list of objects, and stay for ever otherwise. Answers how many there were.
-        """
-        oldest = datetime.now(UTC) - timedelta(seconds=seconds)
-        count = 0
-        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
-            uploads: list[Any] = page.get("Uploads", [])
-            for upload in uploads:
-                if upload["Initiated"] < oldest:
-                    key, upload_id = upload["Key"], upload["UploadId"]
-                    self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
-                    count += 1
-        return count
+    def size(self, key: str) -> int | None:
+        """Of the object; None where there is none."""
+        try:
+            return self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+                return None
+            raise
 
+    def unfinished(self, prefix: str) -> list[Unfinished]:
+        """The uploads below a prefix that somebody is at, or that somebody who was killed has left."""
+        found: list[Unfinished] = []
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix):
+            now = _store_time(page)
+            for item in page.get("Uploads", []):
+                age = _seconds(now, item.get("Initiated"))
+                found.append(Unfinished(item.get("Key", ""), item.get("UploadId", ""), age))
+        return found
 
-class MultipartWriter:
-    """Streams bytes of unknown length into one object, which becomes visible whole, at the end, or never.
-
-    After the `with` block `bytes` and `sha256` describe what was written; an exception inside it aborts the upload.
-    Memory: one part, the same from first to last: many that come and go would not all go back to the system.
-    """
-
-    def __init__(self, client: "S3Client", *, bucket: str, key: str) -> None:
-        self._client = client
-        self._at: dict[str, str] = {"Bucket": bucket, "Key": key}
-        self._upload_id: str | None = None
-        self._parts: list[dict[str, Any]] = []
-        self._buffer = bytearray()  # of one part, from the first byte on; the next part is filled into it again
-        self._filled = 0
-        self._digest = hashlib.sha256()
-        self.bytes = 0
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def write(self, chunk: bytes | memoryview) -> None:
-        """Append bytes; sends a part to the store whenever one is full."""
-        self._digest.update(chunk)
-        self.bytes += len(chunk)
-        self._buffer = self._buffer or bytearray(PART)
-        rest = memoryview(chunk)
-        while rest:
-            piece = rest[: PART - self._filled]
-            self._buffer[self._filled : self._filled + len(piece)] = piece
-            self._filled += len(piece)
-            rest = rest[len(piece) :]
-            if self._filled == PART:
-                self._send(self._buffer)
-                self._filled = 0
-
-    def _send(self, part: bytes | bytearray) -> None:
-        if self._upload_id is None:
-            self._upload_id = self._client.create_multipart_upload(**self._at)["UploadId"]  # pyright: ignore[reportArgumentType]
-        number = len(self._parts) + 1
-        answer = self._client.upload_part(**self._at, UploadId=self._upload_id, PartNumber=number, Body=part)  # pyright: ignore[reportArgumentType]
-        self._parts.append({"ETag": answer["ETag"], "PartNumber": number})
-
-    def __enter__(self) -> "MultipartWriter":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.finish()
-        else:
-            self.abort()
-
-    def finish(self) -> None:
-        """Make the object visible."""
-        self._complete()
-        self._free()
-
-    def _complete(self) -> None:
-        if self._upload_id is None:
-            self._client.put_object(**self._at, Body=self._rest())  # pyright: ignore[reportArgumentType]
-        else:
-            if self._filled:
-                self._send(self._rest())
-            parts: Any = {"Parts": self._parts}
-            self._client.complete_multipart_upload(**self._at, UploadId=self._upload_id, MultipartUpload=parts)  # pyright: ignore[reportArgumentType]
-
-    def _rest(self) -> bytes:
-        return bytes(memoryview(self._buffer)[: self._filled])
-
-    def _free(self) -> None:
-        # Not left to the garbage collector: who holds a writer may be part of a cycle, and wait long for it.
-        self._buffer, self._filled = bytearray(), 0
-
-    def abort(self) -> None:
-        self._free()
-        if self._upload_id is not None:
-            self._client.abort_multipart_upload(**self._at, UploadId=self._upload_id)  # pyright: ignore[reportArgumentType]
-            self._upload_id = None
+    def abort(self, upload: Unfinished) -> None:
+        self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload.key, UploadId=upload.upload_id)
 
 
 def _client(settings: Settings, endpoint: str | None) -> "S3Client":
@@ -339,6 +293,16 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
             response_checksum_validation="when_required",
         ),
     )
+
+
+def _store_time(answer: Any) -> datetime:
+    """When the store answered, by its own clock."""
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+
+def _seconds(now: datetime, then: datetime | None) -> float:
+    """From then to now; 0 where the store does not say when that was."""
+    return max(0.0, (now - then).total_seconds()) if then else 0.0
 
 
 def _inside(name: str) -> PurePosixPath:

@@ -1,6 +1,5 @@
 """`tunesmith-server`: the stack on one machine, and what operators do by hand."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -13,15 +12,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.access import service as access
 from core.db import make_engine, session_scope
+from core.doctor import WrongStore
 from core.errors import NotFound
+from core.logs import configure
 from core.models import Project
 from core.settings import get_settings
+from core.storage import STORE_ERRORS
 from embedded import stack
-from embedded.process import StartFailed, end_tree, is_same
+from embedded.doctor import consult
+from embedded.process import StartFailed, end_tree, is_same, keep_short
 from migrations import upgrade
 
 app = typer.Typer(help="Run and operate Tunesmith.", no_args_is_help=True, add_completion=False)
@@ -61,7 +65,7 @@ def up(
     if detach:
         _up_detached(data_dir, port)
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    configure(get_settings())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
@@ -77,6 +81,7 @@ def up(
 def _up_detached(data_dir: Path, port: int | None) -> None:
     logs = data_dir / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    keep_short(logs / "supervisor.log")
     command = [sys.executable, "-m", "embedded", "up", "--data-dir", str(data_dir)]
     command += [] if port is None else ["--port", str(port)]
     with (logs / "supervisor.log").open("ab") as log:
@@ -129,6 +134,27 @@ def status(data_dir: DataDir = DEFAULT) -> None:
 def migrate() -> None:
     """Bring the database of TUNESMITH_DATABASE_URL up to date."""
     upgrade(get_settings().database_url)
+
+
+@app.command()
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Remove what is orphaned, mark rows whose objects are gone as unusable.")
+    ] = False,
+    data_dir: DataDir = DEFAULT,
+) -> None:
+    """Compare database and object store, both ways; read-only without --fix. Exit status 1 where something is amiss and
+    stays so, 2 where one of the two does not answer.
+
+    Uses TUNESMITH_DATABASE_URL and the store of the settings, else the stack of the data directory.
+    """
+    _use_stack(data_dir)
+    try:
+        healthy = consult(get_settings(), fix=fix)
+    except (WrongStore, SQLAlchemyError, *STORE_ERRORS) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(0 if healthy else 1)
 
 
 def _checked_name(name: str | None) -> str | None:
@@ -217,14 +243,23 @@ def _described(project: Project) -> str:
 @contextmanager
 def _database(data_dir: Path) -> Iterator[Session]:
     """A transaction in the database of TUNESMITH_DATABASE_URL, else in that of the directory's stack."""
-    if "TUNESMITH_DATABASE_URL" not in os.environ:
-        try:
-            os.environ["TUNESMITH_DATABASE_URL"] = stack.database_url(data_dir)
-        except FileNotFoundError:
-            message = f"there is no stack in {data_dir}, and TUNESMITH_DATABASE_URL is not set"
-            raise typer.BadParameter(message, param_hint="--data-dir") from None
+    _use_stack(data_dir)
     with session_scope(make_engine(get_settings())) as session:
         yield session
+
+
+def _use_stack(data_dir: Path) -> None:
+    """Without a database in the environment, take that of the directory's stack, and its store as far as it has one."""
+    if "TUNESMITH_DATABASE_URL" in os.environ:
+        return
+    try:
+        found = stack.environment(data_dir)
+    except FileNotFoundError:
+        message = f"there is no stack in {data_dir}, and TUNESMITH_DATABASE_URL is not set"
+        raise typer.BadParameter(message, param_hint="--data-dir") from None
+    if "TUNESMITH_S3_ENDPOINT_URL" in os.environ:
+        found = {name: value for name, value in found.items() if not name.startswith("TUNESMITH_S3")}
+    os.environ.update(found)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,14 +110,24 @@ class Child:
         path = self.logs / f"{self.name}.log"
         assert process.stdout is not None
         for line in process.stdout:
-            if path.exists() and path.stat().st_size > LOG_BYTES:
-                path.replace(path.with_suffix(".log.1"))
-            with path.open("ab") as file:
-                file.write(line)
+            with suppress(OSError):  # on a full disk lines are lost, but who writes them does not wait for ever
+                append(path, line)
             if self.echo:
                 sys.stdout.write(f"{self.name:<11} {line.decode(errors='replace')}")
                 sys.stdout.flush()
         process.stdout.close()
+
+
+def append(path: Path, line: bytes) -> None:
+    keep_short(path)
+    with path.open("ab") as file:
+        file.write(line)
+
+
+def keep_short(log: Path) -> None:
+    """Let a log that is long begin anew; the one before it is kept."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
 
 
 def end_tree(pid: int) -> None:

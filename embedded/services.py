@@ -83,17 +83,21 @@ def prepare(data_dir: Path, *, given: dict[str, str], durable: bool = True) -> S
         services.children.append(_valkey(data_dir / "valkey", logs, kept))
         services.env["TUNESMITH_REDIS_URL"] = f"redis://:{kept['valkey']}@127.0.0.1:{kept['ports']['valkey']}/0"
     if "TUNESMITH_S3_ENDPOINT_URL" not in given:
-        services.env |= {
-            "TUNESMITH_S3_ENDPOINT_URL": f"http://127.0.0.1:{kept['ports']['s3']}",
-            "TUNESMITH_S3_ACCESS_KEY_ID": kept["s3_access_key"],
-            "TUNESMITH_S3_SECRET_ACCESS_KEY": kept["s3_secret_key"],
-        }
+        services.env |= store_settings(kept)
         services.children.append(_seaweedfs(data_dir / "seaweedfs", logs, kept, services.env))
     return services
 
 
 def postgres_url(kept: dict) -> str:
     return f"postgresql+psycopg://tunesmith:{kept['postgres']}@127.0.0.1:{kept['ports']['postgres']}/postgres"
+
+
+def store_settings(kept: dict) -> dict[str, str]:
+    return {
+        "TUNESMITH_S3_ENDPOINT_URL": f"http://127.0.0.1:{kept['ports']['s3']}",
+        "TUNESMITH_S3_ACCESS_KEY_ID": kept["s3_access_key"],
+        "TUNESMITH_S3_SECRET_ACCESS_KEY": kept["s3_secret_key"],
+    }
 
 
 def _kept(data_dir: Path) -> dict:

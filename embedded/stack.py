@@ -26,8 +26,9 @@ from core.settings import Settings, get_settings
 from core.storage import Storage
 from embedded.ports import first_free, is_free
 from embedded.process import Child, StartFailed, Stopped, created_at, end_tree, is_same
-from embedded.services import Services, postgres_url, prepare, write_private
+from embedded.services import Services, postgres_url, prepare, store_settings, write_private
 from migrations import upgrade
+from worker.devices import slots
 
 log = logging.getLogger("tunesmith")
 DEFAULT_PORT = 8000
@@ -138,10 +139,10 @@ def read_state(data_dir: Path) -> dict[str, Any] | None:
     return state if is_same(state["pid"], state["created"]) else None
 
 
-def database_url(data_dir: Path) -> str:
-    """The URL of the directory's own PostgreSQL."""
+def environment(data_dir: Path) -> dict[str, str]:
+    """Where the directory's own PostgreSQL and SeaweedFS are, as settings."""
     kept = json.loads((data_dir / "secrets.json").read_text())
-    return postgres_url(kept)
+    return {"TUNESMITH_DATABASE_URL": postgres_url(kept), **store_settings(kept)}
 
 
 def end_leftovers(data_dir: Path) -> None:
@@ -173,14 +174,15 @@ def _own_processes(data_dir: Path, services: Services, port: int) -> list[Child]
     env = {**os.environ, **services.env, "TUNESMITH_WORK_DIR": str(work_dir), "PYTHONUNBUFFERED": "1"}
     python = sys.executable
     settings = Settings(work_dir=work_dir)
-    celery = [python, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads", "--loglevel", "info"]
+    celery = [python, "-m", "celery", "--quiet", "-A", "worker.app", "worker"]
+    celery += ["--pool", "threads", "--loglevel", "info"]
     url = f"http://127.0.0.1:{port}/healthz"
     uvicorn = ["uvicorn", "api.main:app", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
     commands = {
         "api": [python, "-m", *uvicorn],
         "reconciler": [python, "-m", "worker.reconciler"],
         "worker-cpu": [*celery, "-Q", "cpu", "--concurrency", "1", "-n", "cpu@%h"],
-        "worker-train": [*celery, "-Q", "train", "--concurrency", str(_slots(settings)), "-n", "train@%h"],
+        "worker-train": [*celery, "-Q", "train", "--concurrency", str(slots(settings)), "-n", "train@%h"],
     }
     logs = data_dir / "logs"
     children = [Child(name=name, command=command, logs=logs, env=env) for name, command in commands.items()]
@@ -188,12 +190,6 @@ def _own_processes(data_dir: Path, services: Services, port: int) -> list[Child]
     api.ready = lambda: _responds(url)
     api.env = env | API_MALLOC
     return children
-
-
-def _slots(settings: Settings) -> int:
-    from worker.devices import gpus
-
-    return len(gpus()) or settings.cpu_slots
 
 
 def _responds(url: str) -> bool:
@@ -257,7 +253,10 @@ def _supervise(data_dir: Path, children: list[Child], *, port: int, stop: thread
                 changed = True
         if changed:
             restarts = {watch.child.name: watch.restarts for watch in watches}
-            _record(data_dir, children, port=port, ready=True, restarts=restarts)
+            try:
+                _record(data_dir, children, port=port, ready=True, restarts=restarts)
+            except OSError as error:  # a full disk is no reason to stop what runs
+                log.warning("the state of the stack could not be written: %s", error)
 
 
 def _stop(children: list[Child]) -> None:

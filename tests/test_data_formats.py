@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from core.rows import jsonl, parquet, personal, sketch
-from core.rows.chat import Kind
 from core.rows.features import REFUSALS
+from core.rows.kinds import Kind
 from core.rows.validate import validate
 from core.specs.method import USABLE_KINDS
 
@@ -21,7 +21,7 @@ def test_examples_are_valid(repository_root: Path, tmp_path: Path) -> None:
         assert report.faults == [], block
         kinds.append(report.kind)
     pairs = ["prompt_completion", "instruction_response", "instruction_response"]
-    assert kinds == ["messages", "messages", *pairs, "reasoning"]
+    assert kinds == ["messages", "messages", *pairs, "reasoning", "preference", "prompt_chosen_rejected"]
 
 
 def test_limits_and_lists_are_those_of_the_code(repository_root: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.rows.read import chats
+from core.rows.read import rows as read_rows
 
 
 @pytest.fixture
@@ -16,10 +16,10 @@ def folder(repository_root: Path) -> Path:
 
 
 def answers(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(chat.messages[-1].content) for _, chat in chats(path)]
+    return [json.loads(row.chats[0].messages[-1].content) for _, row in read_rows(path)]
 
 
-@pytest.mark.parametrize("name", ["order-emails", "support-chats"])
+@pytest.mark.parametrize("name", ["order-emails", "support-chats", "support-preferences"])
 def test_the_rows_are_those_that_the_script_writes(repository_root: Path, name: str, tmp_path: Path) -> None:
     folder = repository_root / "examples" / name
     runpy.run_path(str(folder / "make.py"))["main"](tmp_path)
@@ -37,7 +37,7 @@ def test_no_value_of_a_validation_row_was_seen_in_training(folder: Path) -> None
 
 def test_every_answer_can_be_read_from_its_email(folder: Path) -> None:
     for name in ("train.jsonl", "validation.jsonl"):
-        for _, chat in chats(folder / name):
-            email, answer = (message.content for message in chat.messages[1:])
+        for _, row in read_rows(folder / name):
+            email, answer = (message.content for message in row.chats[0].messages[1:])
             order = json.loads(answer)
             assert all(str(order[key]) in email for key in ("name", "item", "quantity", "city"))

@@ -8,10 +8,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers.pytorch_utils import Conv1D
 
 from core.specs.lora import Lora
+from trainers import lora as layers
 from trainers.errors import SpecError
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+REFERENCE = "ref"  # the folder, and the name in a model, of a copy that stays as it was
 INITIAL: dict[str, Any] = {"zero": True, "gaussian": "gaussian", "orthogonal": "orthogonal"}  # peft's names
 BLOCK_PARTS = {"attention": ("attn", "attention"), "mlp": ("mlp", "feed_forward", "ffn")}
 # What makes an adapter's shape: our name, and peft's.
@@ -36,12 +38,13 @@ def attach(model: Any, *, lora: Lora | None, start_adapter: str | None, param: s
             starts from.
     """
     if start_adapter is None:
-        return get_peft_model(model, configure(model, lora or Lora(), param=param))
+        return get_peft_model(model, layers.use(configure(model, lora or Lora(), param=param), model))
     if not (Path(start_adapter) / WEIGHTS).exists():
         raise SpecError("the adapter that the job starts from has no safetensors weights", param="model")
+    stored: Any = LoraConfig.from_pretrained(start_adapter)
     if lora is not None:
-        _refuse_other_shape(configure(model, lora, param=param), LoraConfig.from_pretrained(start_adapter), param=param)
-    attached = PeftModel.from_pretrained(model, start_adapter, is_trainable=True)
+        _refuse_other_shape(configure(model, lora, param=param), stored, param=param)
+    attached = PeftModel.from_pretrained(model, start_adapter, is_trainable=True, config=layers.use(stored, model))
     # Whoever saves looks at the base's config; its public name would send peft to the hub for it.
     attached.peft_config["default"].base_model_name_or_path = model.name_or_path
     return attached

@@ -11,12 +11,20 @@ SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_
 
 
 def arguments(
-    spec: RunSpec, run_dir: RunDir, options: Optimization, *, learning_rate: float, steps: int, accumulate: int
+    spec: RunSpec,
+    run_dir: RunDir,
+    options: Optimization,
+    *,
+    learning_rate: float,
+    steps: int,
+    batch: int,
+    accumulate: int,
 ) -> dict[str, Any]:
     """For `TrainingArguments` and what derives from it.
 
     Args:
         steps: of the whole run.
+        batch: rows that the Trainer takes at once.
         accumulate: batches per optimiser step.
     """
     on_gpu = bool(spec.devices)
@@ -25,7 +33,7 @@ def arguments(
         "seed": spec.seed,
         "data_seed": spec.seed,
         "max_steps": steps,
-        "per_device_train_batch_size": 1,
+        "per_device_train_batch_size": batch,
         "gradient_accumulation_steps": accumulate,
         "optim": OPTIMIZERS[options.optimizer],
         "adam_beta2": 0.95,

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.rows.packing import Packing
 from trainers.rundir import RunDir
 
 COUNTERS = "progress.json"
@@ -18,7 +17,6 @@ class Counters:
 
     trained_tokens: tokens that carried loss since step 0. seconds: of training. done: no step is left to do.
     history: the figures of every step, by the contract's names.
-    packing: that of the first attempt. Another device would choose another one, whose steps are not the same steps.
     """
 
     step: int = 0
@@ -26,13 +24,10 @@ class Counters:
     seconds: float = 0.0
     done: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
-    packing: Packing | None = None
 
 
 def read_counters(folder: Path) -> Counters:
-    stored = json.loads((folder / COUNTERS).read_text())
-    packing = stored.pop("packing", None)
-    return Counters(**stored, packing=Packing(**packing) if packing else None)
+    return Counters(**json.loads((folder / COUNTERS).read_text()))
 
 
 def publish(written: Path, counters: Counters, run_dir: RunDir) -> Path:

@@ -16,13 +16,12 @@ from trainers.best import best, gone_stale
 from trainers.checkpoints import Counters
 from trainers.errors import Diverged, OutOfTime
 from trainers.rundir import RunDir
-from trainers.scoring import Score
+from trainers.scoring import Score, means
 from trainers.stopping import Stopped, StopRequest
 
 # Of a step's figures these are for the result file and the resume only.
 NOT_METRICS = ("step", "seconds")
 BEST = "best.safetensors"  # of a checkpoint: the weights of the validation that was best so far
-EXPLODED = 3  # times the loss of guessing uniformly
 
 
 class Progress(TrainerCallback):
@@ -30,7 +29,8 @@ class Progress(TrainerCallback):
 
     Args:
         reached: what earlier attempts have done.
-        validate: answers (loss, token accuracy) on the validation rows; None without any.
+        highest_loss: from which a step's loss says that the run has diverged.
+        validate: answers the figures of the validation rows, by their names without valid_; None without any.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class Progress(TrainerCallback):
         spec: RunSpec,
         *,
         reached: Counters,
-        validate: Callable[[], tuple[float, float]] | None,
+        highest_loss: float,
+        validate: Callable[[], dict[str, float]] | None,
         eval_interval: int,
         checkpoint_interval: int,
         early_stopping: EarlyStopping | None,
@@ -61,7 +62,7 @@ class Progress(TrainerCallback):
             run_dir.working.mkdir(exist_ok=True)
             shutil.copyfile(Path(spec.resume_from) / BEST, self._best)
         self._device: usage.Device | None = None
-        self._highest_loss = math.inf
+        self._highest_loss = highest_loss
         self._clock = time.monotonic()
         self._begin_step()
 
@@ -88,12 +89,10 @@ class Progress(TrainerCallback):
             self._run_dir.say(f"The weights are those of step {row['step']}, whose {self._keep_best} was the best")
 
     def add(self, score: Score, *, tokens: int) -> None:
-        """Count a packed sequence of `tokens` tokens into the step in the making."""
-        self._loss_sum += float(score.loss_sum.detach())
-        self._correct += score.correct
-        self._trained += score.tokens
+        """Count a batch of `tokens` tokens into the step in the making."""
+        self._scores.append(score)
         self._tokens += tokens
-        if not math.isfinite(self._loss_sum):
+        if not math.isfinite(score.loss_sum):
             raise self._diverged("the loss is not finite", step=self.counters.step + 1)
 
     def _diverged(self, what: str, *, step: int) -> Diverged:
@@ -101,15 +100,14 @@ class Progress(TrainerCallback):
         return Diverged(what, step=step, kept=self._kept, param=param)
 
     def _begin_step(self) -> None:
-        self._loss_sum = 0.0
-        self._correct = self._trained = self._tokens = 0
+        self._scores: list[Score] = []
+        self._tokens = 0
         self._started = time.perf_counter()
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
     ) -> None:
         self._device = usage.Device.of(model)
-        self._highest_loss = EXPLODED * math.log(model.config.vocab_size)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step == self._kept:
@@ -133,7 +131,7 @@ class Progress(TrainerCallback):
         now = time.monotonic()
         self.counters.seconds, self._clock = self.counters.seconds + now - self._clock, now
         self.counters.step = step
-        self.counters.trained_tokens += self._trained
+        self.counters.trained_tokens += sum(score.tokens for score in self._scores)
         # After validations only: looking through the history at every step would be quadratic in the steps.
         stale = not last and "valid_loss" in row and self._is_stale()
         self.counters.done = last or stale
@@ -148,8 +146,7 @@ class Progress(TrainerCallback):
         speed = self._tokens / seconds
         return {
             "step": step,
-            "train_loss": self._loss_sum / max(1, self._trained),
-            "train_mean_token_accuracy": self._correct / max(1, self._trained),
+            **{f"train_{name}": value for name, value in means(self._scores).items()},
             "tokens_per_second": speed,
             "peak_memory_bytes": usage.peak_memory(),
             **self._device.utilization(speed),
@@ -158,11 +155,10 @@ class Progress(TrainerCallback):
 
     def _add_validation(self, row: dict[str, Any], model: Any) -> None:
         assert self._validate is not None
-        loss, accuracy = self._validate()
-        if not math.isfinite(loss):
+        figures = self._validate()
+        if not math.isfinite(figures["loss"]):
             raise self._diverged("the validation loss is not finite", step=row["step"])
-        row |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
-        row |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
+        row |= {f"{prefix}{name}": value for prefix in ("valid_", "full_valid_") for name, value in figures.items()}
         if self._keep_best and best(self.counters.history, self._keep_best) is row:
             weights.save(model, self._best)
 

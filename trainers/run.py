@@ -5,6 +5,7 @@ import importlib
 import os
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from core.specs.run import RunError, RunResult, RunSpec
@@ -25,7 +26,8 @@ def run(path: Path) -> int:
             result = _stopped(run_dir)
         except Exception as error:
             stop.ignore()
-            traceback.print_exc()
+            with suppress(OSError):  # the disk may be full
+                traceback.print_exc()
             run_dir.fail(explain(error))
             return 1
         run_dir.succeed(result)
@@ -59,7 +61,11 @@ def explain(error: Exception) -> RunError:
     if isinstance(error, OutOfTime):
         return RunError(code="max_duration_exceeded", message=str(error), param="max_duration_seconds")
     if any(map(_is_out_of_memory, _with_causes(error))):
-        return RunError(code="out_of_memory", message="The trainer ran out of memory", retryable=True)
+        from trainers.usage import peak_memory  # torch reads its environment when it is imported: not before `_train`
+
+        peak = f"{peak_memory() / 1024**3:.2f} GiB"
+        message = f"The trainer ran out of memory; it took {peak} at its peak"
+        return RunError(code="out_of_memory", message=message, retryable=True)
     if any(map(_is_disk_full, _with_causes(error))):
         return RunError(code="disk_full", message="The worker's disk is full", retryable=True)
     return RunError(code="trainer_error", message=f"The trainer failed with {type(error).__name__}", retryable=True)
@@ -77,5 +83,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    # safetensors and torch wrap the operating system's error in one of their own.
-    return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error)
+    # safetensors and torch wrap the operating system's error in one of their own; torch does not say which it was.
+    told = ("No space left on device", "PytorchStreamWriter failed writing file")
+    return (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(text in str(error) for text in told)

@@ -1,4 +1,4 @@
-"""Loss and accuracy of packed rows, at the positions that carry loss and at no others."""
+"""What a batch came to, and the loss of packed rows at the positions that carry loss and at no others."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,30 +6,55 @@ from typing import Any
 import torch
 
 from core.rows.tokens import IGNORED
+from trainers import attention
+from trainers.head import token_loss
+
+# Rows that share a sequence: `input_ids`, `labels` and `position_ids`, which begin anew with each row, [1, tokens], and
+# `edges`, a list of where each row begins, and of the end.
+Sequence = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Score:
-    """loss_sum: negative log-likelihood, in nats, summed over `tokens`. correct: those that were the likeliest."""
+    """loss_sum: over `count` trained tokens or pairs, whichever the method takes the mean of. tokens: that carry loss.
 
-    loss_sum: torch.Tensor
-    correct: int
+    sums: of its other figures, over the same `count`, by their names without train_ or valid_.
+    """
+
+    loss_sum: float
+    count: int
     tokens: int
+    sums: dict[str, float]
 
 
-def score(model: Any, inputs: dict[str, torch.Tensor]) -> Score:
-    """Score a packed batch of one sequence, `input_ids` and `labels` [1, tokens].
+def means(scores: list[Score]) -> dict[str, float]:
+    """The loss and the other figures of several batches."""
+    count = max(1, sum(score.count for score in scores))
+    names = scores[0].sums if scores else ()
+    loss = sum(score.loss_sum for score in scores) / count
+    return {"loss": loss, **{name: sum(score.sums[name] for score in scores) / count for name in names}}
+
+
+def trained_tokens(sequence: Sequence) -> int:
+    """How many tokens carry loss; a row's first one never does."""
+    return int((sequence["labels"] != IGNORED).sum())
+
+
+def score(model: Any, sequence: Sequence) -> tuple[torch.Tensor, Score]:
+    """(summed loss, which has a gradient; what it came to) of rows that share a sequence.
 
     On a GPU it is TRL's fused head, which never has all logits in memory. That head would score every position on a
-    CPU, and once more in the backward pass, so that there the model's own head gets only the positions that count.
+    CPU, and once more in the backward pass; there ours gets only the positions that count.
     """
-    if inputs["input_ids"].is_cuda:
-        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-        tokens, correct = int(outputs.label_mask.sum()), int(outputs.is_top1.sum())
-        return Score(-outputs.log_probs.sum(), correct, tokens)
-    targets = inputs["labels"][0, 1:]
-    kept = (targets != IGNORED).nonzero().flatten()
-    others = {key: value for key, value in inputs.items() if key != "labels"}
-    logits = model(**others, use_cache=False, logits_to_keep=kept).logits[0]
-    loss_sum = torch.nn.functional.cross_entropy(logits, targets[kept], reduction="sum")
-    return Score(loss_sum, int((logits.argmax(-1) == targets[kept]).sum()), len(kept))
+    inputs = {key: sequence[key] for key in ("input_ids", "position_ids")}
+    labels = sequence["labels"]
+    with attention.rows(sequence["edges"]):
+        if labels.is_cuda:
+            outputs = model(**inputs, labels=labels, use_cache=False, fused_lm_head=True)
+            tokens, correct = int(outputs.label_mask.sum()), int(outputs.is_top1.sum())
+            loss_sum = -outputs.log_probs.sum()
+            return loss_sum, Score(float(loss_sum.detach()), tokens, tokens, {"mean_token_accuracy": correct})
+        targets = labels[0, 1:]
+        kept = (targets != IGNORED).nonzero().flatten()
+        loss_sum, correct = token_loss(model, inputs, kept, targets[kept])
+    return loss_sum, Score(float(loss_sum.detach()), len(kept), len(kept), {"mean_token_accuracy": int(correct)})

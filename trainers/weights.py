@@ -1,6 +1,7 @@
 """What a job trains, an adapter or all weights: made, kept, put back, and written so that it can leave the machine."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,14 @@ def start(spec: RunSpec) -> Any:
         param = f"method.{spec.method.type}.lora"
         return adapters.attach(model, lora=options.lora, start_adapter=spec.start_adapter, param=param)
     return adapters.merged(model, spec.start_adapter) if spec.start_adapter else model
+
+
+def write(model: Any, folder: Path) -> None:
+    """Write the model, or its adapter, as plain transformers or peft loads it."""
+    if isinstance(model, PeftModel):
+        model.save_pretrained(str(folder), safe_serialization=True, selected_adapters=["default"])
+    else:
+        model.save_pretrained(folder, safe_serialization=True)
 
 
 def save(model: Any, path: Path) -> None:
@@ -74,8 +83,10 @@ def as_before(model: Any, spec: RunSpec) -> Iterator[None]:
 def tidy(folder: Path, *, base_model_name: str) -> None:
     """Make a folder that a model and its tokenizer were saved in fit to leave the machine.
 
-    An adapter's base goes by its public name, sets get an order, and what the libraries noted of this host goes.
+    An adapter's base goes by its public name, sets get an order, and what the libraries noted of this host goes. So
+    does the adapter that is only referred to: it is the one that the job starts from.
     """
+    shutil.rmtree(folder / adapters.REFERENCE, ignore_errors=True)
     if (folder / adapters.CONFIG).exists():
         with _rewritten(folder / adapters.CONFIG) as config:
             config["base_model_name_or_path"] = base_model_name

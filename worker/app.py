@@ -11,6 +11,7 @@ from typing import Any
 
 from celery import signals
 
+from core.logs import bind_process, configure
 from core.queue import TASK, make_celery
 from core.settings import get_settings
 from worker import forkserver
@@ -33,9 +34,17 @@ def run_until_idle(task: Any) -> None:
     _slots[queue].work()
 
 
+@signals.celeryd_init.connect
+def _begin(sender: str, **_: Any) -> None:
+    # Before Celery has anything to say.
+    configure(get_settings())
+    bind_process(worker=sender)
+
+
 @signals.setup_logging.connect
-def _log_to_stderr(loglevel: int, **_: Any) -> None:
-    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def _set_levels(loglevel: int, **_: Any) -> None:
+    # Celery sets up nothing of its own where this signal has a receiver.
+    logging.getLogger().setLevel(loglevel)
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)  # a line for every ring
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
 

@@ -3,6 +3,7 @@
 Users of the cache get hard links of their own, so that eviction never takes a file from under a trainer.
 """
 
+import errno
 import fcntl
 import hashlib
 import logging
@@ -42,10 +43,10 @@ class Cache:
                 log.warning("cached file %s does not match its digest; fetched again", entry.sha256)
                 cached.unlink()
             if not cached.exists():
-                fetch(cached)
+                self._making_room(lambda: fetch(cached))
             os.utime(cached)
             os.link(cached, target)
-        self._evict(keep=cached)
+        self._evict(most=self._max_bytes, keep=cached)
 
     def link_model(self, key: str, target: Path, *, prepare: Callable[[Path], None]) -> None:
         """Put the prepared base model of that key at `target`; `prepare(folder)` makes what is not here yet.
@@ -56,12 +57,22 @@ class Cache:
         with self._lock(key):
             if not cached.exists():
                 partial = self._models / f"{key}.partial"
-                shutil.rmtree(partial, ignore_errors=True)
-                prepare(partial)
+                self._making_room(lambda: _anew(partial, prepare))
                 partial.rename(cached)
             os.utime(cached)
             shutil.copytree(cached, target, copy_function=os.link)
-        self._evict(keep=cached)
+        self._evict(most=self._max_bytes, keep=cached)
+
+    def _making_room(self, make: Callable[[], None]) -> None:
+        """Make an entry; where the disk is full, once more when all that nobody is making or linking has gone."""
+        try:
+            make()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            log.warning("the disk is full: the cache is emptied")
+            self._evict(most=0)
+            make()
 
     @contextmanager
     def _lock(self, key: str) -> Iterator[None]:
@@ -72,14 +83,20 @@ class Cache:
     def _remove_leftovers(self) -> None:
         """What a killed process was making. Whoever makes an entry holds its lock: where that is free, nobody does."""
         for path in (path for folder in (self._files, self._models) for path in folder.glob("*.part*")):
-            with (self._locks / path.name.partition(".")[0]).open("w") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                _remove(path)
+            self._remove_unless_locked(path, key=path.name.partition(".")[0])
 
-    def _evict(self, *, keep: Path) -> None:
+    def _remove_unless_locked(self, path: Path, *, key: str) -> bool:
+        """Waits for nobody: whoever asks may hold the lock of another entry."""
+        with (self._locks / key).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            _remove(path)
+        return True
+
+    def _evict(self, *, most: int, keep: Path | None = None) -> None:
+        """Remove the least recently used entries until the others have `most` bytes; what is locked stays."""
         with self._lock("evict"):
             self._remove_leftovers()
             entries = [path for folder in (self._files, self._models) for path in folder.iterdir()]
@@ -87,13 +104,15 @@ class Cache:
             sizes = {path: _size(path) for _, path in used}
             total = sum(sizes.values())
             for _, path in used:
-                if total <= self._max_bytes:
+                if total <= most:
                     return
-                if path == keep:
-                    continue
-                with self._lock(path.name):
-                    _remove(path)
-                total -= sizes[path]
+                if path != keep and self._remove_unless_locked(path, key=path.name):
+                    total -= sizes[path]
+
+
+def _anew(folder: Path, prepare: Callable[[Path], None]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    prepare(folder)
 
 
 def _remove(path: Path) -> None:

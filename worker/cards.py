@@ -1,12 +1,11 @@
 """Publishing the cards of the catalogue's models, in a thread of its own beside the slots."""
 
 import logging
-import tempfile
-from pathlib import Path
 
 from core.ids import new_id
 from core.registry import cards
 from core.registry.catalogue import CatalogueEntry, load_catalogue
+from core.scratch import scratch
 from worker.context import Context
 from worker.inputs import prepare_model
 
@@ -39,8 +38,8 @@ def _publish(context: Context, entry: CatalogueEntry) -> None:
 
     Two that publish at once do not mix their files: the manifest that stays is one of the two, and both are whole.
     """
-    with tempfile.TemporaryDirectory(prefix="card-", dir=context.runs.parent) as name:
-        working, whole = Path(name) / "working", Path(name) / "whole"
+    with scratch("card", within=context.runs.parent) as folder:
+        working, whole = folder / "working", folder / "whole"
         working.mkdir()
         whole.mkdir()
         prepare_model(context, entry, whole / new_id("card-"), working, given_up=context.draining.is_set, weights=False)

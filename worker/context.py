@@ -1,5 +1,6 @@
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -7,6 +8,7 @@ from sqlalchemy import Engine
 from core.leases import Limits
 from core.settings import Settings
 from core.storage import Storage
+from worker import devices
 from worker.cache import Cache
 
 
@@ -25,6 +27,11 @@ class Context:
     @property
     def lease(self) -> float:
         return self.settings.lease_seconds
+
+    @cached_property
+    def trainer_memory(self) -> int:
+        """Bytes of this machine's memory that one trainer may take."""
+        return devices.trainer_memory(self.settings)
 
     @property
     def limits(self) -> Limits:

@@ -1,6 +1,7 @@
 """What an attempt uses of its machine."""
 
 import time
+from contextlib import suppress
 
 import psutil
 
@@ -8,7 +9,9 @@ from core.jobs.publishing import Cost
 
 
 class CostMeter:
-    """Samples a trainer and whatever it has started; what has ended keeps the figure of its last sample.
+    """Samples a trainer and whatever it has started; what has ended keeps the CPU seconds of its last sample.
+
+    resident: bytes of memory at the last sample, pages that two processes share counted in both. peak: the most so far.
 
     Args:
         gpus: how many the attempt holds, from now on.
@@ -17,16 +20,23 @@ class CostMeter:
     def __init__(self, *, gpus: int) -> None:
         self._gpus = gpus
         self._began = time.monotonic()
+        self._family: list[psutil.Process] = []
         self._seconds: dict[int, float] = {}  # CPU-seconds by process
+        self.resident = self.peak = 0
 
-    def sample(self, pid: int) -> None:
-        try:
-            root = psutil.Process(pid)
-            for process in (root, *root.children(recursive=True)):
+    def sample(self, pid: int, *, family: bool = True) -> None:
+        """family: look for what it has started since, instead of at those that are known."""
+        resident = 0
+        with suppress(psutil.Error):  # here and below: it has just ended
+            if family:
+                root = psutil.Process(pid)
+                self._family = [root, *root.children(recursive=True)]
+        for process in self._family:
+            with suppress(psutil.Error), process.oneshot():
                 times = process.cpu_times()
                 self._seconds[process.pid] = times.user + times.system
-        except psutil.Error:
-            return  # it has just ended
+                resident += process.memory_info().rss
+        self.resident, self.peak = resident, max(self.peak, resident)
 
     def cost(self) -> Cost:
         return Cost(

@@ -7,10 +7,12 @@ from core.db import session_scope
 from core.exports import claims
 from core.exports.claims import Batch, NotTold, Told
 from core.leases import Replaced
+from core.logs import bound
 from core.settings import Settings
 from core.specs.integrations import MlflowIntegration
 from worker import mlflow, wandb
 from worker.context import Context
+from worker.fence import fenced
 from worker.heartbeat import heartbeat
 from worker.patience import TRANSIENT
 from worker.slots import Slot
@@ -27,11 +29,17 @@ def run_next(context: Context, slot: Slot) -> bool:
     if batch is None:
         return False
     slot.token = batch.token
+    with bound(job=batch.job_id, attempt=batch.token):
+        _export(context, batch)
+    return True
+
+
+def _export(context: Context, batch: Batch) -> None:
     every = context.settings.heartbeat_seconds
     try:
         with heartbeat(partial(_beat, context, batch.token), every=every, on_replaced=lambda: None):
             said = _tell(context.settings, batch)
-        with session_scope(context.engine) as session:
+        with fenced(context.engine) as session:
             if isinstance(said, Told):
                 claims.told(session, batch=batch, lease=context.lease, said=said)
             else:
@@ -40,8 +48,7 @@ def run_next(context: Context, slot: Slot) -> bool:
         log.info("%s", error)
     except TRANSIENT as error:
         # The lease runs out, the reconciler gives the export back: its steps are told again, which changes nothing.
-        log.warning("how export %d of %s ended was not written: %s", batch.token, batch.job_id, error)
-    return True
+        log.warning("how the export ended was not written: %s", error)
 
 
 def _tell(settings: Settings, batch: Batch) -> Told | str:
@@ -50,13 +57,13 @@ def _tell(settings: Settings, batch: Batch) -> Told | str:
     try:
         return send(settings, batch)
     except NotTold as error:
-        log.warning("export of %s to %s failed: %s", batch.job_id, batch.integration.type, error)
+        log.warning("the export to %s failed: %s", batch.integration.type, error)
         return str(error)
     except Exception as error:
-        log.exception("export of %s to %s failed", batch.job_id, batch.integration.type)
+        log.exception("the export to %s failed", batch.integration.type)
         return type(error).__name__
 
 
 def _beat(context: Context, token: int) -> None:
-    with session_scope(context.engine) as session:
+    with fenced(context.engine) as session:
         claims.heartbeat(session, token=token, lease=context.lease)

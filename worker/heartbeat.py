@@ -1,5 +1,6 @@
 """The thread that keeps a lease, and brings back what has been decided about the work meanwhile."""
 
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ def heartbeat(beat: Callable[[], None], *, every: float, on_replaced: Callable[[
             except Exception as error:
                 log.warning("heartbeat failed, the next one tries again: %s", error)
 
-    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="heartbeat", daemon=True)
     thread.start()
     try:
         yield replaced

@@ -1,5 +1,7 @@
 """Fetching what a trainer needs into its run directory."""
 
+import errno
+import os
 import re
 import shutil
 import time
@@ -7,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
@@ -23,7 +24,7 @@ from core.specs.run import PrepareSpec, RunSpec
 from core.storage import Entry
 from worker import forkserver
 from worker.context import Context
-from worker.logs import mask, masks
+from worker.logs import TAIL, mask, masks
 from worker.patience import GivenUp
 
 # Of an adapter's folder only these are needed to go on training it.
@@ -193,6 +194,7 @@ def prepare_model(
 
     Raises:
         UnpreparedModel: it can't be made of what the source has, or not in LONGEST_PREPARATION seconds.
+        OSError: the disk is full.
         GivenUp: `given_up()` came true meanwhile.
     """
     source = entry.source
@@ -218,6 +220,8 @@ def prepare_model(
     finally:
         forkserver.kill(process)
     if process.exitcode != 0 or not folder.is_dir():
+        if os.strerror(errno.ENOSPC) in last_line(log):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         masked = masks(run_dir=run_dir, work_dir=context.settings.work_dir.resolve())
         if entry.source.kind == "folder":
             masked["<source>"] = Path(entry.source.location)
@@ -226,5 +230,9 @@ def prepare_model(
 
 def last_line(path: Path) -> str:
     """The last line of a log, shortened: what a traceback ends with."""
-    lines: list[Any] = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    if not path.exists():
+        return "no output"
+    with path.open("rb") as file:  # it may be longer than memory
+        file.seek(max(0, path.stat().st_size - TAIL))
+        lines = file.read().decode(errors="replace").strip().splitlines()
     return lines[-1][:500] if lines else "no output"

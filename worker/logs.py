@@ -1,12 +1,14 @@
 """The trainer's own output, made fit for the job's owner, a chunk at a time."""
 
 import codecs
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 CHUNK = 16 * 1024  # bytes
 TAIL = 64 * 1024  # bytes of a log that is too long that are kept of its end: there a failure is explained
+LONGEST = 64 * 1024**2  # bytes on disk; a log whose beginning has been read is emptied when it is longer
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class LogReader:
         self._path = path
         self._masked = masked
         self._head = max(0, most - TAIL)
+        self._emptied = 0  # bytes that were in the file before it was emptied: offsets count them
         self.offset = 0
 
     def read(self, *, final: bool = False) -> Chunk | None:
@@ -38,13 +41,17 @@ class LogReader:
         Args:
             final: nothing more will be written: the last line need not be whole, and the end of a long log is due.
         """
-        size = self._path.stat().st_size if self._path.exists() else 0
-        start = self._tail(size) if final and self.offset >= self._head else self.offset
-        if start >= size or (not final and self.offset >= self._head):
+        on_disk = self._path.stat().st_size if self._path.exists() else 0
+        size = self._emptied + on_disk
+        if not final and self.offset >= self._head:
+            if on_disk > LONGEST:
+                os.truncate(self._path, 0)  # its writer appends, and goes on
+                self._emptied = size
             return None
-        with self._path.open("rb") as file:
-            file.seek(start)
-            raw = file.read(CHUNK)
+        start = self._tail(size) if final and self.offset >= self._head else self.offset
+        if start >= size:
+            return None
+        raw = self._bytes(start, CHUNK)
         whole = raw.rfind(b"\n") + 1
         if not final and not whole and len(raw) < CHUNK:
             return None
@@ -54,13 +61,17 @@ class LogReader:
 
     def _tail(self, size: int) -> int:
         """Where the end of a long log begins: with a line, for half of a path would not be masked."""
-        start = max(self.offset, size - TAIL)
+        start = max(self.offset, self._emptied, size - TAIL)
         if start == self.offset:
             return start
+        before = max(self._emptied, start - 1)
+        line = self._bytes(before, TAIL).find(b"\n")
+        return start if line < 0 else before + line + 1
+
+    def _bytes(self, start: int, most: int) -> bytes:
         with self._path.open("rb") as file:
-            file.seek(start - 1)
-            skipped = file.read(TAIL).find(b"\n")
-        return start if skipped < 0 else start + skipped
+            file.seek(start - self._emptied)
+            return file.read(most)
 
     def _text(self, raw: bytes) -> str:
         return mask(raw.decode(errors="replace"), self._masked)

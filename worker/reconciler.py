@@ -6,29 +6,31 @@ lets one of them work at a time.
 
 import logging
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine
 
 from core.db import make_engine, session_scope, transaction_time, try_lock
 from core.exports import claims as export_claims
 from core.files import claims as file_claims
-from core.files.report import sketch_key
-from core.files.repository import purgeable
 from core.jobs import claims as job_claims
 from core.jobs.service import advance_waiting
 from core.leases import Limits
-from core.retention import retire
+from core.logs import bind_process, configure
+from core.ops import tallies
+from core.retention import purge_deleted_files, retire, sweep
 from core.settings import Settings, get_settings
 from core.storage import Storage
 from core.webhooks import claims as delivery_claims
+from core.workers import repository as workers
 
 log = logging.getLogger(__name__)
-ABANDONED_SECONDS = 24 * 3600.0  # after which an upload that is not completed never will be
-ABORT_SECONDS = 600.0  # between two looks for such ones
+REST_SECONDS = 3600.0  # between two rounds through the store
 
 
 class Contact:
@@ -73,6 +75,7 @@ def give_back(engine: Engine, settings: Settings, contact: Contact) -> None:
                     given_back = "leases expired: %d jobs, %d validations, %d webhooks and %d exports were given back"
                     log.warning(given_back, jobs, files, deliveries, exports)
             advance_waiting(session)
+            tallies.fold(session)
     except Exception:
         contact.lost()
         raise
@@ -84,18 +87,33 @@ def tidy(engine: Engine, storage: Storage, settings: Settings) -> None:
     purge_deleted_files(engine, storage)
 
 
-def purge_deleted_files(engine: Engine, storage: Storage) -> None:
-    """Remove the bytes of deleted files that no unfinished job needs."""
+class Sweeper:
+    """Goes through the whole store, a page a step, and rests between two rounds."""
+
+    def __init__(self, engine: Engine, storage: Storage, *, youngest: float) -> None:
+        self._engine, self._storage, self._youngest = engine, storage, youngest
+        self._after = ""
+        self._rests_until = 0.0
+
+    def step(self) -> None:
+        if time.monotonic() < self._rests_until:
+            return
+        self._after = sweep(self._engine, self._storage, after=self._after, youngest=self._youngest)
+        if not self._after:
+            self._rests_until = time.monotonic() + REST_SECONDS
+
+
+def report(engine: Engine, name: str) -> None:
+    """Say that this process is alive and reaches the database."""
     with session_scope(engine) as session:
-        for file in purgeable(session, limit=100):
-            storage.delete(file.object_key)
-            storage.delete(sketch_key(file.object_key))
-            file.purged_at = func.now()
+        workers.report(session, worker_id=name, queue="reconciler", slots=0, devices=[], current_attempts=[])
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = get_settings()
+    name = f"reconciler@{socket.gethostname()}"
+    configure(settings)
+    bind_process(worker=name)
     engine, storage = make_engine(settings), Storage(settings)
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,20 +121,23 @@ def main() -> None:
     # Between two heartbeats of a worker a break can't cost it its lease.
     contact = Contact(longest_gap=max(settings.heartbeat_seconds, 3 * settings.poll_seconds))
 
-    def repeat(work: Callable[[], object], *, every: float = settings.poll_seconds) -> None:
-        while not leave.wait(every):
+    def repeat(work: Callable[[], None]) -> None:
+        while not leave.wait(settings.poll_seconds):
             try:
                 work()
             except Exception as error:
                 log.warning("this pass failed, the next one tries again: %s", error)
 
+    def keep_leases() -> None:
+        give_back(engine, settings, contact)
+        report(engine, name)
+
     log.info("reconciling every %s s", settings.poll_seconds)
-    # In a thread of its own: a store that hangs must hold up nobody's lease.
-    tidying = partial(repeat, lambda: tidy(engine, storage, settings))
-    threading.Thread(target=tidying, name="tidy", daemon=True).start()
-    aborting = partial(repeat, lambda: storage.abort_abandoned(seconds=ABANDONED_SECONDS), every=ABORT_SECONDS)
-    threading.Thread(target=aborting, name="abort", daemon=True).start()
-    repeat(lambda: give_back(engine, settings, contact))
+    # In threads of their own: a store that hangs must hold up nobody's lease.
+    sweeper = Sweeper(engine, storage, youngest=settings.orphan_seconds)
+    for work in (partial(tidy, engine, storage, settings), sweeper.step):
+        threading.Thread(target=repeat, args=(work,), name="tidy", daemon=True).start()
+    repeat(keep_leases)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from core.db import make_engine, session_scope
@@ -53,10 +55,10 @@ def start_slots(
             # From here on nothing needs the environment, and no trainer should find a secret in it.
             forkserver.keep_only_allowed(os.environ)
             forkserver.start()
-            patiently(lambda: training.clean_up(context), what="cleaning up", stop=draining)
+            clean_up = partial(training.clean_up, context)
             threading.Thread(target=cards.publish_all, args=(context,), name="cards", daemon=True).start()
         else:
-            patiently(lambda: validation.clean_up(context), what="cleaning up", stop=draining)
+            clean_up = partial(validation.clean_up, context)
             for name, (run_next, count) in BESIDE.items():
                 started[name] = Slots(
                     [Slot() for _ in range(count)],
@@ -64,6 +66,8 @@ def start_slots(
                     draining=draining,
                     poll_seconds=settings.poll_seconds,
                 )
+        patiently(clean_up, what="cleaning up", stop=draining)
+        threading.Thread(target=_clean_up, args=(context, clean_up), name=f"clean-{queue}", daemon=True).start()
         slots = Slots(
             _slots_of(queue, settings),
             run_next=partial(WORK[queue], context),
@@ -82,20 +86,32 @@ def _slots_of(queue: str, settings: Settings) -> list[Slot]:
     return [Slot(devices=[index]) for index in devices.gpus()] or [Slot() for _ in range(settings.cpu_slots)]
 
 
+def _clean_up(context: Context, clean_up: Callable[[], None]) -> None:
+    """Again and again: at our start the leases of those who were killed right before may not have expired yet."""
+    while not context.draining.wait(context.lease):
+        try:
+            clean_up()
+        except Exception as error:
+            log.warning("what killed workers have left could not be removed, the next try follows: %s", error)
+
+
 def _report(context: Context, queue: str, slots: Slots) -> None:
     """Keep this process's row in the workers table fresh."""
-    memory = devices.memory([index for slot in slots.slots for index in slot.devices], slots=len(slots.slots))
+    gpus = [index for slot in slots.slots for index in slot.devices]
+    memory = devices.gpu_memory(gpus) if gpus else context.trainer_memory
     while True:
         try:
+            disk = shutil.disk_usage(context.runs.parent)
             with session_scope(context.engine) as session:
                 workers.report(
                     session,
                     worker_id=context.worker_id,
                     queue=queue,
                     slots=len(slots.slots),
-                    devices=[index for slot in slots.slots for index in slot.devices],
+                    devices=gpus,
                     current_attempts=slots.tokens(),
                     memory_bytes=memory,
+                    disk=(disk.total, disk.free),
                 )
         except Exception as error:
             log.warning("worker %s could not report itself: %s", context.worker_id, error)

@@ -7,21 +7,25 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from core.db import session_scope
 from core.jobs import publishing
 from core.leases import Replaced
+from core.ops import tallies
 from core.specs.run import RUN_EVENT, CheckpointEvent, RunError, RunEvent, RunResult, RunSpec
-from worker import forkserver
+from worker import forkserver, watch
 from worker.context import Context
 from worker.cost import CostMeter
+from worker.faults import DISK_FULL
+from worker.fence import fenced
 from worker.heartbeat import heartbeat
 from worker.inputs import Assignment, fetch, last_line
 from worker.logs import LogReader, masks
@@ -34,6 +38,7 @@ EAGER, RELAY_SECONDS = 0.25, 1.0
 EAGER_FOR = 10.0  # seconds
 RESULTS = "results.csv"
 MOST_RECORDED = 1000  # events of one transaction: a statement has at most 65,535 parameters
+LEAST_FREE = 1024**2  # bytes of a disk: with less a trainer may not even have been able to say why it ended
 
 
 class Attempt:
@@ -53,10 +58,13 @@ class Attempt:
         self._process: ForkServerProcess | None = None
         self._asked_to_stop_at: float | None = None
         self._overdue = False  # killed, because it did not stop when asked to
+        self._took_too_much: RunError | None = None  # killed, because of that
+        self._oom_kills = watch.oom_kills()
         self._pausing = threading.Event()
         self._stop = threading.Event()  # replaced: nothing is worth waiting for
         self._offset = 0  # bytes of events.jsonl that were read
         self._recorded = 0  # events of this attempt that are in the database
+        self._caught_up_at: float | None = None  # when all that the trainer had said was there; it has not begun
         self._published: Path | None = None  # the local folder of the last checkpoint in the store
         self._meter = CostMeter(gpus=len(devices))
         settings = context.settings
@@ -101,22 +109,35 @@ class Attempt:
             threads=spec.threads,
             log=str(self.run_dir / "log.txt"),
         )
+        assert self._process.pid is not None
+        pid = self._process.pid
+        allowed = watch.Allowed(memory=self.context.trainer_memory, disk=self.context.settings.run_max_bytes)
         eager_until = time.monotonic() + EAGER_FOR
-        while not wait([self._process.sentinel], EAGER if time.monotonic() < eager_until else RELAY_SECONDS):
-            self._meter.sample(self._process.pid or 0)
-            self._pass_on_requests()
-            self._relay()
-            self._relay_log()
+        with watch.watched(pid, self.run_dir, meter=self._meter, allowed=allowed, stop_it=self._took):
+            while not wait([self._process.sentinel], EAGER if time.monotonic() < eager_until else RELAY_SECONDS):
+                self._pass_on_requests()
+                self._relay()
+                self._relay_log()
         self._process.join()
         self._relay()
+        self._caught_up_at = None  # from here on it says nothing
         self._relay_log(final=True)
         cost = self._meter.cost()
         self._write(lambda s, **a: publishing.charge(s, cost=cost, **a))
 
+    def _took(self, error: RunError) -> None:
+        """It takes more than it may. Called by the thread that watches it, until it has ended."""
+        self._took_too_much = self._took_too_much or error
+        assert self._process is not None
+        assert self._process.pid is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def _beat(self) -> None:
-        with session_scope(self.context.engine) as session:
+        lag = 0.0 if self._caught_up_at is None else time.monotonic() - self._caught_up_at
+        with fenced(self.context.engine) as session:
             token, lease = self.assignment.token, self.context.lease
-            if publishing.heartbeat(session, token=token, lease=lease, cost=self._meter.cost()):
+            if publishing.heartbeat(session, token=token, lease=lease, cost=self._meter.cost(), event_lag=lag):
                 self._pausing.set()
 
     def _replaced(self) -> None:
@@ -149,7 +170,8 @@ class Attempt:
     def _relay(self) -> None:
         """Hand on the events that the trainer has written since the last time, in their order."""
         if self._stop.is_set():
-            raise Replaced(f"attempt {self.assignment.token} has been replaced")
+            raise Replaced(f"attempt {self.assignment.token} has been replaced", kind="jobs")
+        looked_at = time.monotonic()
         batch: list[RunEvent] = []
         for event in self._read_events():
             if isinstance(event, CheckpointEvent):
@@ -160,6 +182,7 @@ class Attempt:
             else:
                 batch.append(event)
         self._record(batch)
+        self._caught_up_at = looked_at
 
     def _read_events(self) -> list[RunEvent]:
         path = self.run_dir / "events.jsonl"
@@ -187,8 +210,15 @@ class Attempt:
 
     def _publish_checkpoint(self, event: CheckpointEvent) -> None:
         prefix = f"{self.assignment.object_prefix}checkpoints/step-{event.step}/"
+        began = time.monotonic()
         folder = self._upload(prefix, self.run_dir / event.path)
-        self._write(lambda s, **a: publishing.publish_checkpoint(s, event=event, folder=folder, **a))
+        seconds = time.monotonic() - began
+
+        def publish(session: Session, **attempt: Any) -> None:
+            publishing.publish_checkpoint(session, event=event, folder=folder, **attempt)
+            tallies.time(session, "checkpoint_seconds", seconds=seconds)
+
+        self._write(publish)
         if self._published is not None:  # the newest stays: a stopping trainer reads its counters
             shutil.rmtree(self._published, ignore_errors=True)
         self._published = self.run_dir / event.path
@@ -205,16 +235,26 @@ class Attempt:
         elif result is not None and result.outcome == "succeeded":
             folder = self._upload(f"{self.assignment.object_prefix}artifacts/", self.run_dir / "artifacts")
             self._write(lambda s, **a: publishing.succeed(s, result=result, folder=folder, results_name=RESULTS, **a))
+        elif self._took_too_much is not None:
+            self._fail(self._took_too_much)
         elif self._stopped_as_asked(result):
             self._write(publishing.stopped)
         elif result is not None:
             message = "The trainer stopped before its last step, and nobody had asked it to"
             self._fail(RunError(code="trainer_stopped", message=message, retryable=True))
         else:
-            assert self._process is not None
-            ended = _ending(self._process.exitcode)
-            log.error("trainer of %s %s: %s", self.assignment.job_id, ended, last_line(self.run_dir / "log.txt"))
-            self._fail(RunError(code="trainer_crashed", message=f"The trainer {ended}", retryable=True))
+            self._fail(self._crash())
+
+    def _crash(self) -> RunError:
+        """What ended a trainer that left no word."""
+        assert self._process is not None
+        ended = _ending(self._process.exitcode)
+        log.error("the trainer %s: %s", ended, last_line(self.run_dir / "log.txt"))
+        if self._process.exitcode == -signal.SIGKILL and watch.oom_kills() > self._oom_kills:
+            return watch.out_of_memory(self._meter)
+        if shutil.disk_usage(self.run_dir).free < LEAST_FREE:
+            return RunError(code="disk_full", message=DISK_FULL, retryable=True)
+        return RunError(code="trainer_crashed", message=f"The trainer {ended}", retryable=True)
 
     def _stopped_as_asked(self, result: RunResult | None) -> bool:
         if self.context.draining.is_set():
@@ -250,7 +290,7 @@ class Attempt:
         """
 
         def attempt() -> None:
-            with session_scope(self.context.engine) as session:
+            with fenced(self.context.engine) as session:
                 write(session)
 
         patiently(attempt, what=f"write of attempt {self.assignment.token}", stop=self._stop)

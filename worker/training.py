@@ -7,10 +7,12 @@ from core.access.repository import organization_of_project
 from core.db import session_scope
 from core.jobs import claims, publishing
 from core.leases import Replaced
+from core.logs import bound
 from core.models import Job
 from core.specs.job import JobSpec
 from worker import faults
 from worker.context import Context
+from worker.fence import fenced
 from worker.inputs import Assignment, read_assignment
 from worker.patience import TRANSIENT
 from worker.slots import Slot
@@ -26,19 +28,24 @@ def run_next(context: Context, slot: Slot) -> bool:
         return False
     job_id, token = claimed
     slot.token = token
+    with bound(job=job_id, attempt=token):
+        _run(context, slot, job_id, token=token)
+    return True
+
+
+def _run(context: Context, slot: Slot, job_id: str, *, token: int) -> None:
     run_dir = context.runs / f"{job_id}-{token}"
-    log.info("job %s: attempt %s begins", job_id, token)
+    log.info("the attempt begins")
     try:
         assignment = _read(context, job_id, token=token)
         run_dir.mkdir(parents=True)
         Attempt(context, assignment, run_dir, devices=devices_for(assignment.spec, slot)).run()
     except Exception as error:
-        log.exception("job %s: attempt %s failed in its supervisor", job_id, token)
+        log.exception("the attempt failed in its supervisor")
         _fail(context, token, error)
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
-        log.info("job %s: attempt %s has ended", job_id, token)
-    return True
+        log.info("the attempt has ended")
 
 
 def devices_for(spec: JobSpec, slot: Slot) -> list[int]:
@@ -66,14 +73,14 @@ def _fail(context: Context, token: int, error: Exception) -> None:
     if fault is None:
         return
     try:
-        with session_scope(context.engine) as session:
+        with fenced(context.engine) as session:
             publishing.fail(session, token=token, limits=context.limits, error=fault)
     except (Replaced, *TRANSIENT) as problem:
-        log.warning("attempt %s: its fault was not counted: %s", token, problem)
+        log.warning("the fault was not counted: %s", problem)
 
 
 def clean_up(context: Context) -> None:
-    """Remove the run directories that a killed worker of the same name has left; their trainers died with it."""
+    """Remove the run directories whose attempts have ended: killed workers leave them, and no trainer."""
     context.runs.mkdir(parents=True, exist_ok=True)
     found = list(context.runs.iterdir())  # listed first: an attempt that begins meanwhile is in neither list
     with session_scope(context.engine) as session:

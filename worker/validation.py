@@ -11,9 +11,12 @@ from core.db import session_scope
 from core.files import claims
 from core.files.report import SKETCH_VERSION, sketch_key
 from core.leases import Replaced
+from core.logs import bound
 from core.storage import Entry
 from worker.checking import Checked, Interrupted, check
 from worker.context import Context
+from worker.faults import DISK_FULL, is_disk_full
+from worker.fence import fenced
 from worker.heartbeat import heartbeat
 from worker.patience import TRANSIENT, refusal
 from worker.slots import Slot
@@ -38,6 +41,12 @@ def run_next(context: Context, slot: Slot) -> bool:
     if assignment is None:
         return False
     slot.token = assignment.token
+    with bound(file=assignment.file_id, attempt=assignment.token):
+        return _run(context, assignment)
+
+
+def _run(context: Context, assignment: Assignment) -> bool:
+    """False where this worker should not claim the next file at once."""
     stop = threading.Event()
     try:
         with heartbeat(
@@ -49,10 +58,13 @@ def run_next(context: Context, slot: Slot) -> bool:
     except Exception as error:
         if isinstance(error, (*TRANSIENT, Interrupted)) and not refusal(error):
             # The lease runs out, the reconciler gives the file back: a pause that suits a service that is away.
-            log.warning("validation of %s was interrupted: %s", assignment.file_id, error)
+            log.warning("the validation was interrupted: %s", error)
         else:
-            log.exception("validation of %s failed", assignment.file_id)
-            _release(context, assignment.token, reason=refusal(error) or type(error).__name__)
+            log.exception("the validation failed")
+            full = is_disk_full(error)
+            reason = DISK_FULL if full else refusal(error) or type(error).__name__
+            _release(context, assignment.token, reason=reason)
+            return not full  # it may not be full any more at the next poll
     finally:
         shutil.rmtree(assignment.folder, ignore_errors=True)
     return True
@@ -79,7 +91,7 @@ def _validate(context: Context, assignment: Assignment, stop: threading.Event) -
     if checked.sketch is not None:
         stored = _store_sketch(context, assignment, checked.sketch)
         report = {**report, "sketch": {"version": SKETCH_VERSION, "bytes": stored.bytes, "sha256": stored.sha256}}
-    with session_scope(context.engine) as session:
+    with fenced(context.engine) as session:
         claims.finish(
             session,
             token=assignment.token,
@@ -92,10 +104,10 @@ def _validate(context: Context, assignment: Assignment, stop: threading.Event) -
 
 def _release(context: Context, token: int, *, reason: str) -> None:
     try:
-        with session_scope(context.engine) as session:
+        with fenced(context.engine) as session:
             claims.release(session, token=token, lease=context.lease, limits=context.limits, reason=reason)
     except (Replaced, *TRANSIENT) as problem:
-        log.warning("validation %s was not given back: %s", token, problem)
+        log.warning("the file was not given back: %s", problem)
 
 
 def _store_sketch(context: Context, assignment: Assignment, sketch: bytes) -> Entry:
@@ -117,7 +129,7 @@ def _fault(checked: Checked) -> str | None:
 
 
 def _beat(context: Context, token: int) -> None:
-    with session_scope(context.engine) as session:
+    with fenced(context.engine) as session:
         claims.heartbeat(session, token=token, lease=context.lease)
 
 

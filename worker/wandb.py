@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from core.exports.claims import Batch, NotTold, Told
+from core.scratch import scratch
 from core.settings import Settings
 from core.specs.integrations import WandbIntegration
 
@@ -33,8 +34,8 @@ def send(settings: Settings, batch: Batch) -> Told:
         raise NotTold("the package wandb is not installed on the worker")
     kept = (settings.work_dir / "wandb").resolve()
     kept.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="tunesmith-wandb-") as name:
-        folder = kept if settings.wandb_mode == "offline" else Path(name)
+    with scratch("wandb") as made:
+        folder = kept if settings.wandb_mode == "offline" else made
         with start(settings, batch, folder) as process:
             try:
                 answered, complaints = process.communicate(timeout=TIMEOUT)

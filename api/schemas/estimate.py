@@ -94,7 +94,7 @@ class EstimateObject(BaseModel):
             epochs=plan.epochs,
             batch_size=plan.batch_size,
             max_length=plan.max_length,
-            sequence_length=plan.packing.length if plan.packing else None,
+            sequence_length=plan.sequence_length,
             memory=estimate.memory,
             time=estimate.time,
             cost=estimate.cost,

@@ -11,11 +11,12 @@ from core.estimate.sampling import Row, Sample
 from core.estimate.task import Example, Measured, MeasureTask, Notes, Plan, RowFigures, TokenFigures
 from core.rows import packing, read
 from core.rows.chat import Chat
+from core.rows.kinds import Row as RowContent
 from core.rows.long import fitted
 from core.rows.template import ignores_system, ignores_tools
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs import choices
-from core.specs.supervised import LongRows, Supervised
+from core.specs.training import LongRows, Training
 
 MOST_EXAMPLES = 20
 MOST_COMPARED = 1_000_000  # rows whose digests are kept, of either file
@@ -23,7 +24,11 @@ MOST_COMPARED = 1_000_000  # rows whose digests are kept, of either file
 
 @dataclass(frozen=True)
 class Length:
-    """What a row came to. tokens: None where the template refuses it, for `reason`. kept: 0 where it is left out."""
+    """What a row came to.
+
+    tokens: of its longest chat; None where the template refuses it, for `reason`. kept, trained: of all its chats; 0
+    where it is left out.
+    """
 
     row: Row
     tokens: int | None
@@ -44,12 +49,12 @@ class Survey:
     has_system: bool = False
     with_tools: Chat | None = None
 
-    def look_at_validation(self, _: int, chat: Chat) -> None:
+    def look_at_validation(self, _: int, row: RowContent) -> None:
         if len(self.validation) < MOST_COMPARED:
-            self.validation.add(_digest(chat))
+            self.validation.add(_digest(row))
 
-    def look(self, number: int, chat: Chat) -> None:
-        digest = _digest(chat)
+    def look(self, number: int, row: RowContent) -> None:
+        digest, chat = _digest(row), row.chats[0]
         if digest in self.seen:
             self.duplicates += 1
         elif len(self.seen) < MOST_COMPARED:
@@ -98,14 +103,14 @@ def measure(task: MeasureTask) -> Measured:
 
 
 def _read(
-    path: str, task: MeasureTask, tokenizer: ChatTokenizer, limit: int, *, look: Callable[[int, Chat], None]
+    path: str, task: MeasureTask, tokenizer: ChatTokenizer, limit: int, *, look: Callable[[int, RowContent], None]
 ) -> "Lengths":
     sample, rows = Sample(limit), 0
     long_rows = task.options.long_rows
-    for rows, (number, chat) in enumerate(read.chats(path), 1):
-        look(number, chat)
-        characters, size = _sizes(chat)
-        sample.add(rows - 1, number, chat, characters=characters, bytes=size)
+    for rows, (number, row) in enumerate(read.rows(path), 1):
+        look(number, row)
+        characters, size = _sizes(row)
+        sample.add(rows - 1, number, row, characters=characters, bytes=size)
     return Lengths(
         sample,
         limit,
@@ -176,7 +181,7 @@ class Lengths:
         return Example(row=length.row.number, tokens=length.tokens, reason=reason[:500])
 
 
-def _plan(lengths: list[int], replay: list[int], options: Supervised, *, limit: int, on_gpu: bool) -> Plan:
+def _plan(lengths: list[int], replay: list[int], options: Training, *, limit: int, on_gpu: bool) -> Plan:
     """Of the rows that are not held out, and of those that are replayed: every so many, where the job's seed draws."""
     left_out = set(_every(len(lengths), choices.held_out(options, rows=len(lengths))))
     trained = [length for i, length in enumerate(lengths) if i not in left_out]
@@ -187,19 +192,17 @@ def _plan(lengths: list[int], replay: list[int], options: Supervised, *, limit: 
     share *= sum(trained) / tokens
     size = choices.batch_size(options)
     if not trained:
-        return Plan(max_length=limit, batch_size=size, packing=None, epochs=0, share=0, passes=0, sequences=0, steps=0)
-    packed = packing.plan(trained, batch_size=size, on_gpu=on_gpu, shared=options.packing == "auto")
-    sequences = packing.count_sequences(trained, packed)
-    per_epoch = packing.steps_per_epoch(sequences, packed)
+        return Plan(max_length=limit, batch_size=size, sequence_length=None, epochs=0, share=0, passes=0, steps=0)
+    capacity = packing.capacity(shared=options.shares_sequences, on_gpu=on_gpu)
+    per_epoch = packing.steps_per_epoch(len(trained), batch_size=size)
     steps = choices.total_steps(options, rows=len(trained), per_epoch=per_epoch)
     return Plan(
         max_length=limit,
         batch_size=size,
-        packing=packed,
+        sequence_length=packing.longest_sequence(trained, batch_size=size, capacity=capacity),
         epochs=choices.resolve(options, rows=len(trained), per_epoch=per_epoch).n_epochs,
         share=share,
         passes=steps / per_epoch * share,
-        sequences=sequences,
         steps=steps,
     )
 
@@ -211,16 +214,18 @@ def _every(of: int, count: int) -> list[int]:
 
 def _length(tokenizer: ChatTokenizer, row: Row, limit: int, long_rows: LongRows) -> Length:
     try:
-        tokens = tokenizer.tokenize(row.chat)
+        chats = [tokenizer.tokenize(chat) for chat in row.content.chats]
     except ValueError as error:
         return Length(row, None, reason=str(error))
+    longest = max(len(chat.input_ids) for chat in chats)
     try:
-        kept = fitted(tokens, limit=limit, long_rows=long_rows)
+        kept = fitted(chats, limit=limit, long_rows=long_rows)
     except ValueError:
         kept = None
     if kept is None:
-        return Length(row, len(tokens.input_ids))
-    return Length(row, len(tokens.input_ids), len(kept.input_ids), len(kept.labels) - kept.labels.count(IGNORED))
+        return Length(row, longest)
+    trained = sum(len(chat.labels) - chat.labels.count(IGNORED) for chat in kept)
+    return Length(row, longest, sum(len(chat.input_ids) for chat in kept), trained)
 
 
 def _padded(lengths: list[int], batch_size: int) -> int:
@@ -234,19 +239,22 @@ def _index(length: Length) -> int:
     return length.row.index
 
 
-def _sizes(chat: Chat) -> tuple[int, int]:
-    """(characters, bytes of UTF-8) of all that the template may write of a chat."""
-    texts = [message.content for message in chat.messages]
-    texts += [str(message.tool_calls) for message in chat.messages if message.tool_calls]
-    if chat.tools:
-        texts.append(str(chat.tools))
+def _sizes(row: RowContent) -> tuple[int, int]:
+    """(characters, bytes of UTF-8) of all that the template may write of a row."""
+    texts: list[str] = []
+    for chat in row.chats:
+        texts += [message.content for message in chat.messages]
+        texts += [str(message.tool_calls) for message in chat.messages if message.tool_calls]
+        if chat.tools:
+            texts.append(str(chat.tools))
     characters = sum(map(len, texts))
     return characters, characters if all(map(str.isascii, texts)) else sum(len(text.encode()) for text in texts)
 
 
-def _digest(chat: Chat) -> bytes:
+def _digest(row: RowContent) -> bytes:
     digest = blake2b(digest_size=8)
-    for message in chat.messages:
-        calls = str(message.tool_calls) if message.tool_calls else ""
-        digest.update(f"{message.role}\0{len(message.content)}\0{message.content}{calls}".encode())
+    for chat in row.chats:
+        for message in chat.messages:
+            calls = str(message.tool_calls) if message.tool_calls else ""
+            digest.update(f"{message.role}\0{len(message.content)}\0{message.content}{calls}".encode())
     return digest.digest()

@@ -46,14 +46,13 @@ def memory(
     """
     number = 2 if on_gpu else 4
     plan = measured.plan
-    length = plan.packing.length if plan.packing else 0
+    length = plan.sequence_length or 0
     frozen = 0 if rank is None else facts.parameters // 2 if four_bits else facts.parameters * number
     trained = (facts.parameters if rank is None else facts.adapter_parameters * rank) * ADAM_BYTES
-    mask = length * length * number
-    activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2 + mask
-    # fp32, once as they are and once as their gradient; on a GPU the fused head never has them all.
-    scored = 0 if on_gpu else round(measured.tokens.trained * plan.share) // max(1, plan.sequences)
-    logits = scored * facts.vocab_size * 4 * 2
+    activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2
+    # fp32, and their gradient takes their place; on a GPU the fused head never has them all.
+    scored = 0 if on_gpu else length * measured.tokens.trained // max(1, measured.tokens.total)
+    logits = scored * facts.vocab_size * 4
     total = frozen + trained + activations + logits
     return Memory(frozen, trained, activations, logits, total, _devices(workers, total))
 

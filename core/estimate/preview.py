@@ -2,12 +2,16 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from core.estimate.task import Previewed, PreviewRow, PreviewTask, PreviewToken
 from core.rows import read
 from core.rows.chat import Chat
+from core.rows.preference import Preference
 from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 
+Side = Literal["chosen", "rejected"] | None
+SIDES: tuple[Side, Side] = ("chosen", "rejected")
 MOST_TOKENS = 8192  # that one row shows; its totals count all
 
 
@@ -18,23 +22,28 @@ def preview(task: PreviewTask) -> Previewed:
         ValueError: the model's card or a row can't be read.
     """
     tokenizer = ChatTokenizer.load(Path(task.card))
-    rows = list(islice(read.chats(task.file), task.offset, task.offset + task.limit + 1))
-    shown = [_row(tokenizer, number, chat, max_length=task.max_length) for number, chat in rows[: task.limit]]
+    rows = list(islice(read.rows(task.file), task.offset, task.offset + task.limit + 1))
+    shown = [
+        _row(tokenizer, number, chat, side=side, max_length=task.max_length)
+        for number, row in rows[: task.limit]
+        for side, chat in zip(SIDES if isinstance(row, Preference) else (None,), row.chats, strict=True)
+    ]
     return Previewed(rows=shown, has_more=len(rows) > task.limit)
 
 
-def _row(tokenizer: ChatTokenizer, number: int, chat: Chat, *, max_length: int) -> PreviewRow:
+def _row(tokenizer: ChatTokenizer, number: int, chat: Chat, *, side: Side, max_length: int) -> PreviewRow:
     try:
         tokens = tokenizer.tokenize(chat, offsets=True)
     except ValueError as error:
         reason = str(error)[:500]
         return PreviewRow(
-            row=number, text="", tokens=[], trained_tokens=0, total_tokens=0, truncated=False, error=reason
+            row=number, side=side, text="", tokens=[], trained_tokens=0, total_tokens=0, truncated=False, error=reason
         )
     total = len(tokens.input_ids)
     shown = min(total, MOST_TOKENS)
     return PreviewRow(
         row=number,
+        side=side,
         text=tokens.text[: tokens.offsets[shown - 1][1]] if shown < total else tokens.text,
         tokens=[_token(tokenizer, tokens, k, max_length) for k in range(shown)],
         trained_tokens=total - tokens.labels.count(IGNORED),

@@ -9,7 +9,7 @@ from core.jobs.states import SUCCEEDED
 from core.models import Job, Metric, Model
 from core.specs.job import JobSpec
 from core.specs.lora import Lora
-from core.specs.training import Weights
+from core.specs.method import Method
 
 RECENT = 20  # jobs
 
@@ -22,14 +22,17 @@ class Throughput:
     jobs: int
 
 
-def throughput(session: Session, *, base_model: str, weights: Weights, on_gpu: bool) -> Throughput | None:
-    """How fast this deployment trains such weights on a base model, whoever's jobs they were; None: it never has."""
-    method = Job.spec["method"]
-    options = method.op("->")(method["type"].astext)
+def throughput(session: Session, *, base_model: str, method: Method, on_gpu: bool) -> Throughput | None:
+    """How fast this deployment trains such weights of a base model by a method, whoever's jobs they were.
+
+    None: it never has.
+    """
+    kind = Job.spec["method"]["type"].astext
+    options = Job.spec["method"].op("->")(kind)
     trained = func.coalesce(options.op("->>")("weights"), "adapter")
     recent = (
         select(Job.id)
-        .where(Job.base_model == base_model, trained == weights)
+        .where(Job.base_model == base_model, kind == method.type, trained == method.options.weights)
         .where(Job.status == SUCCEEDED, (Job.gpu_seconds > 0) == on_gpu)
         .order_by(Job.created_at.desc())
         .limit(RECENT)

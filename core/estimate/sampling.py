@@ -5,7 +5,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
-from core.rows.chat import Chat
+from core.rows import kinds
 
 # Characters: files up to WHOLE are tokenised whole, of larger ones at most SAMPLED, and as much of long rows.
 WHOLE = 8_000_000
@@ -19,7 +19,7 @@ class Row:
 
     index: int
     number: int
-    chat: Chat
+    content: kinds.Row
     characters: int
     draw: float
 
@@ -44,10 +44,11 @@ class Sample:
     _kept_characters: int = 0
     _lots: random.Random = field(default_factory=lambda: random.Random(0))
 
-    def add(self, index: int, number: int, chat: Chat, *, characters: int, bytes: int) -> None:
-        row = Row(index, number, chat, characters, self._lots.random())
+    def add(self, index: int, number: int, content: kinds.Row, *, characters: int, bytes: int) -> None:
+        row = Row(index, number, content, characters, self._lots.random())
         # A token is at least a byte of the text.
-        if bytes + MESSAGE_TOKENS * len(chat.messages) <= self.max_length:
+        messages = sum(len(chat.messages) for chat in content.chats)
+        if bytes + MESSAGE_TOKENS * messages <= self.max_length:
             self._add_other(row)
             return
         heapq.heappush(self.long, (characters, index, row))

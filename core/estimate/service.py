@@ -1,6 +1,5 @@
 """What clients ask before they train: how a model sees a file, and what a job would take."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +25,12 @@ from core.models import File, Worker
 from core.registry.cards import Cards
 from core.registry.catalogue import Catalogue, CatalogueEntry
 from core.registry.service import StartingModel, starting_model
+from core.scratch import scratch
 from core.settings import Settings
 from core.specs.choices import max_length
 from core.specs.job import JobSpec
 from core.specs.lora import Lora
-from core.specs.supervised import Supervised
+from core.specs.training import Training
 from core.storage import Entry, Storage
 from core.workers import repository as workers
 
@@ -91,9 +91,7 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
         replay=_source(replay, param=f"method.{spec.method.type}.replay.file") if replay else None,
         workers=present,
         on_gpu=on_gpu,
-        throughput=repository.throughput(
-            session, base_model=start.base.id, weights=spec.method.options.weights, on_gpu=on_gpu
-        ),
+        throughput=repository.throughput(session, base_model=start.base.id, method=spec.method, on_gpu=on_gpu),
     )
 
 
@@ -107,7 +105,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
     """
     facts = cards.facts(question.base)
     options = question.spec.method.options
-    _max_length(options, context=facts.context)
+    _max_length(options, context=facts.context, param=f"method.{question.spec.method.type}.max_length")
     files = (question.training, question.validation, question.replay)
     with process.turn(), _fetched(storage, *files) as (folder, (training, validation, replay)):
         assert training is not None
@@ -116,7 +114,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
             training_file=training,
             validation_file=validation,
             replay_file=replay,
-            options=options,
+            method=question.spec.method,
             context=facts.context,
             on_gpu=question.on_gpu,
         )
@@ -133,7 +131,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         warnings=warnings(
             measured,
             taken,
-            options=question.spec.method.options,
+            method=question.spec.method,
             report=question.training.report,
             overlap=_overlap(question, storage),
             gpus=question.spec.resources.gpus,
@@ -182,7 +180,7 @@ def preview(
     Raises:
         CardPending, InvalidRequest, Busy: as `answer`.
     """
-    options = Supervised.model_validate({"max_length": max_length or "auto"})
+    options = Training.model_validate({"max_length": max_length or "auto"})
     longest = _max_length(options, context=cards.facts(base).context, param="max_length")
     with process.turn(), _fetched(storage, source) as (folder, (file,)):
         assert file is not None
@@ -209,7 +207,7 @@ def _rank(session: Session, spec: JobSpec, start: StartingModel) -> int | None:
     return (options.lora or Lora()).r
 
 
-def _max_length(options: Supervised, *, context: int, param: str = "method.supervised.max_length") -> int:
+def _max_length(options: Training, *, context: int, param: str) -> int:
     try:
         return max_length(options, context=context)
     except ValueError as error:
@@ -219,11 +217,11 @@ def _max_length(options: Supervised, *, context: int, param: str = "method.super
 @contextmanager
 def _fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, list[str | None]]]:
     """(folder, paths of the files in it, one for each source), for as long as the block lasts."""
-    with tempfile.TemporaryDirectory(prefix="tunesmith-estimate-") as name:
+    with scratch("estimate") as folder:
         paths: list[str | None] = [None] * len(sources)
         for i, source in enumerate(sources):
             if source is not None:
-                path = Path(name) / f"rows-{i}"
+                path = folder / f"rows-{i}"
                 storage.get_file(source.key, path, entry=source.entry)
                 paths[i] = str(path)
-        yield Path(name), paths
+        yield folder, paths

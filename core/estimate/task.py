@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.rows.packing import Packing
+from core.specs.method import Method
 from core.specs.strict import Strict
-from core.specs.supervised import Supervised
+from core.specs.training import Training
 
 
 class MeasureTask(Strict):
@@ -17,9 +17,13 @@ class MeasureTask(Strict):
     training_file: str
     validation_file: str | None = None
     replay_file: str | None = None
-    options: Supervised
+    method: Method
     context: int = Field(description="Longest sequence of the model, in tokens.")
     on_gpu: bool
+
+    @property
+    def options(self) -> Training:
+        return self.method.options
 
 
 class PreviewTask(Strict):
@@ -37,7 +41,7 @@ Task = Annotated[MeasureTask | PreviewTask, Field(discriminator="type")]
 
 
 class Example(Strict):
-    """A row that can't be trained as it is. tokens: its length; null where the template refuses it."""
+    """A row that can't be trained as it is. tokens: of its longest answer; null where the template refuses it."""
 
     row: int
     tokens: int | None
@@ -72,10 +76,9 @@ class Plan(Strict):
     max_length: int
     epochs: int
     batch_size: int
-    packing: Packing | None = Field(description="Null where no row is left.")
+    sequence_length: int | None = Field(description="Tokens that go through the model together; null without rows.")
     share: float = Field(description="Tokens of one pass, with what is replayed and without what is held out, ÷ all.")
     passes: float = Field(description="What tokens, which are of all rows, are to be multiplied by.")
-    sequences: int
     steps: int
 
 
@@ -114,6 +117,9 @@ class PreviewRow(Strict):
 
     object: Literal["file.preview_row"] = "file.preview_row"
     row: int
+    side: Literal["chosen", "rejected"] | None = Field(
+        default=None, description="Which answer of a preference this is, whose row is shown twice."
+    )
     text: str
     tokens: list[PreviewToken]
     trained_tokens: int

@@ -7,7 +7,8 @@ from typing import Any
 
 from core.estimate.memory import Memory
 from core.estimate.task import Example, Measured, RowFigures
-from core.specs.supervised import LongRows, Supervised
+from core.specs.method import Method
+from core.specs.training import LongRows
 
 FEW_ROWS = 100  # below that models learn rows by heart
 FEW_ROWS_FOR_MANY_EPOCHS = 1000
@@ -29,7 +30,7 @@ def warnings(
     measured: Measured,
     memory: Memory,
     *,
-    options: Supervised,
+    method: Method,
     report: dict[str, Any] | None,
     overlap: dict[str, Any] | None,
     gpus: int | None,
@@ -37,21 +38,22 @@ def warnings(
     """All that apply, the fatal ones first.
 
     Args:
-        options: the job's.
+        method: the job's.
         report: what the validation of the training file found out, where it did.
         overlap: what both files have in common, of `core.rows.sketch`; None where that is not known.
         gpus: what the job asks for.
     """
     return [
-        *_fatal(measured, memory, options=options, gpus=gpus),
+        *_fatal(measured, memory, method=method, gpus=gpus),
         *_template(measured),
-        *_amount(measured, options),
+        *_amount(measured, method),
         *_quality(measured, report or {}),
-        *_held_out(measured, overlap, split=options.validation_split is not None),
+        *_held_out(measured, overlap, split=method.options.validation_split is not None),
     ]
 
 
-def _fatal(measured: Measured, memory: Memory, *, options: Supervised, gpus: int | None) -> Iterator[Warning]:
+def _fatal(measured: Measured, memory: Memory, *, method: Method, gpus: int | None) -> Iterator[Warning]:
+    options = method.options
     limit = measured.plan.max_length
     read = (
         (measured.rows, "training_file"),
@@ -60,7 +62,9 @@ def _fatal(measured: Measured, memory: Memory, *, options: Supervised, gpus: int
     )
     for rows, param in read:
         if rows is not None:
-            yield from _too_long(rows, options.long_rows, limit=limit, param=param)
+            yield from _too_long(
+                rows, options.long_rows, limit=limit, param=param, key=f"method.{method.type}.max_length"
+            )
             yield from _unusable(rows, param=param)
     known = [device for device in memory.devices if device.fits is not None]
     if known and not any(device.fits for device in known):
@@ -69,8 +73,7 @@ def _fatal(measured: Measured, memory: Memory, *, options: Supervised, gpus: int
         yield Warning("no_gpu", "no worker that runs now has a GPU: the job would wait for one", "resources.gpus")
 
 
-def _too_long(rows: RowFigures, long_rows: LongRows, *, limit: int, param: str) -> Iterator[Warning]:
-    key = "method.supervised.max_length"
+def _too_long(rows: RowFigures, long_rows: LongRows, *, limit: int, param: str, key: str) -> Iterator[Warning]:
     if not rows.too_long:
         return
     if rows.left_out + rows.unusable >= rows.total:
@@ -105,14 +108,14 @@ def _template(measured: Measured) -> Iterator[Warning]:
         yield Warning("template_ignores_tools", message, "training_file")
 
 
-def _amount(measured: Measured, options: Supervised) -> Iterator[Warning]:
+def _amount(measured: Measured, method: Method) -> Iterator[Warning]:
     if measured.rows.total < FEW_ROWS:
         message = f"{measured.rows.total} rows are few: the model may learn them by heart; better {FEW_ROWS} or more"
         yield Warning("too_few_rows", message, "training_file")
     elif measured.rows.total < FEW_ROWS_FOR_MANY_EPOCHS and measured.plan.epochs > MANY_EPOCHS:
         message = f"{measured.plan.epochs} passes over {measured.rows.total} rows: the model may learn them by heart"
-        key = "max_steps" if options.max_steps else "hyperparameters.n_epochs"
-        yield Warning("too_many_epochs", message, f"method.supervised.{key}")
+        key = "max_steps" if method.options.max_steps else "hyperparameters.n_epochs"
+        yield Warning("too_many_epochs", message, f"method.{method.type}.{key}")
 
 
 def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:

@@ -1,5 +1,6 @@
 """Validation of files: claimed, leased, fenced and reaped as jobs are."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,11 @@ from sqlalchemy.orm import Session
 from core.db import after_commit
 from core.jobs.service import file_finished
 from core.leases import Limits, expired, hold
+from core.logs import bound
 from core.models import File, attempt_token
 from core.queue import ring
+
+log = logging.getLogger(__name__)
 
 
 def claim(session: Session, *, lease: float) -> File | None:
@@ -67,6 +71,13 @@ def _finish(session: Session, file: File, *, rows: int | None, fault: str | None
     file_finished(session, file_id=file.id)
 
 
+def give_up(session: Session, *, file_id: str, reason: str) -> None:
+    """Make a file unusable whose bytes are lost, and end the jobs that wait for it."""
+    file = session.get_one(File, file_id, with_for_update=True, populate_existing=True)
+    file.purged_at = func.now()
+    _finish(session, file, rows=file.rows, fault=reason)
+
+
 def live_validations(session: Session) -> set[int]:
     """The tokens that validations hold now."""
     held = session.scalars(select(File.token).where(File.token.is_not(None)))
@@ -82,6 +93,8 @@ def reap(session: Session, *, limits: Limits) -> int:
     """Give back the files whose validation has been silent for longer than its lease; answers how many."""
     lost = expired(session, File, limits=limits)
     for file in lost:
+        with bound(file=file.id, attempt=file.token):
+            log.warning("the lease has expired: the worker that validated it is lost")
         _count_loss(session, file, limits=limits, reason="its worker was lost")
     if lost:
         after_commit(session, lambda: ring("cpu"))

@@ -1,5 +1,6 @@
 """How an attempt gets a job, keeps it, and loses it."""
 
+import logging
 from datetime import timedelta
 
 from sqlalchemy import func, or_, select, update
@@ -7,11 +8,15 @@ from sqlalchemy.orm import Session
 
 from core import leases
 from core.db import after_commit, lock
-from core.jobs.lifecycle import transition
+from core.jobs.lifecycle import interrupt, transition
 from core.jobs.states import FAILED, PAUSED, PAUSING, QUEUED, RUNNING
 from core.leases import Limits
+from core.logs import bound
 from core.models import Attempt, Job, Project, attempt_token
+from core.ops import tallies
 from core.queue import ring
+
+log = logging.getLogger(__name__)
 
 
 def claim(session: Session, *, worker_id: str, devices: int, lease: float) -> Job | None:
@@ -70,17 +75,22 @@ def hold(session: Session, *, token: int, lease: float) -> Job:
 
 
 def end_attempt(session: Session, *, token: int, outcome: str, detail: str | None = None) -> None:
-    session.execute(
+    ended = session.scalar(
         update(Attempt)
         .where(Attempt.token == token, Attempt.ended_at.is_(None))
         .values(ended_at=func.now(), outcome=outcome, detail=detail)
+        .returning(Attempt.token)
     )
+    if ended is not None:
+        tallies.count(session, "attempts", label=outcome)
 
 
 def reap(session: Session, *, limits: Limits) -> int:
     """Requeue the jobs whose attempts have been silent for longer than their lease; answers how many."""
     lost = leases.expired(session, Job, limits=limits)
     for job in lost:
+        with bound(job=job.id, attempt=job.token, worker=job.worker_id):
+            log.warning("the lease has expired: its worker is lost")
         end_attempt(session, token=job.token or 0, outcome="lost")
         _requeue_lost(session, job, limits=limits)
     if lost:
@@ -91,6 +101,8 @@ def reap(session: Session, *, limits: Limits) -> int:
 def _requeue_lost(session: Session, job: Job, *, limits: Limits) -> None:
     worker = job.worker_id
     job.losses += 1
+    assert job.lease_expires_at is not None
+    interrupt(job, since=job.lease_expires_at - timedelta(seconds=limits.lease))
     if job.status == PAUSING:
         message = f"Worker {worker} was lost while the job was pausing; it is paused at its last checkpoint"
         transition(session, job, PAUSED, reason="paused on request", message=message, level="warn")

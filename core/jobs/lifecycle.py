@@ -1,13 +1,14 @@
 """The one way in which a job changes its state."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import Session
 
 from core.errors import InvalidState
 from core.ids import new_id
-from core.jobs.states import ACTIVE, RUNNING, TERMINAL, TRANSITIONS
+from core.jobs.states import ACTIVE, PAUSED, RUNNING, TERMINAL, TRANSITIONS
 from core.models import Event, Job
 from core.webhooks.service import job_ended
 
@@ -45,6 +46,8 @@ def transition(
         job.estimated_finish = None
     if to == RUNNING and job.started_at is None:
         job.started_at = func.now()
+    if to == PAUSED or to in TERMINAL:
+        job.interrupted_at = None
     if to in TERMINAL:
         job.finished_at = func.now()
         job.error = error
@@ -52,6 +55,12 @@ def transition(
     if to in TERMINAL:
         job_ended(session, job)
     session.flush()  # the times set above are the database's; whoever reads them next gets them from there
+
+
+def interrupt(job: Job, *, since: datetime | ColumnElement[datetime]) -> None:
+    """Note that the job trains no more since then; it may have been interrupted before and not got going since."""
+    if job.interrupted_at is None:
+        job.interrupted_at = since
 
 
 def append_event(

@@ -10,14 +10,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.access.repository import organization_of_project
-from core.db import after_commit
+from core.db import Now, after_commit, transaction_time
 from core.ids import new_id
 from core.jobs import repository
 from core.jobs.claims import end_attempt, hold
-from core.jobs.lifecycle import append_event, transition
+from core.jobs.lifecycle import append_event, interrupt, transition
 from core.jobs.states import FAILED, PAUSED, PAUSING, QUEUED, SUCCEEDED
 from core.leases import Limits
 from core.models import Artifact, Attempt, Checkpoint, File, Job, LogChunk, Metric, Model
+from core.ops import tallies
 from core.queue import ring
 from core.registry.repository import full_base
 from core.registry.service import model_name
@@ -46,13 +47,18 @@ class Cost:
     gpu_seconds: float = 0.0
 
 
-def heartbeat(session: Session, *, token: int, lease: float, cost: Cost) -> bool:
+def heartbeat(session: Session, *, token: int, lease: float, cost: Cost, event_lag: float = 0.0) -> bool:
     """Renew the lease and charge the job; answers True where the attempt should checkpoint and stop, to pause.
+
+    Args:
+        event_lag: seconds for which something that the trainer has said has waited to be recorded.
 
     Raises:
         Replaced: the attempt must kill its trainer and leave.
     """
-    return charge(session, token=token, lease=lease, cost=cost).status == PAUSING
+    job = charge(session, token=token, lease=lease, cost=cost)
+    session.get_one(Attempt, token).event_lag_seconds = event_lag
+    return job.status == PAUSING
 
 
 def charge(session: Session, *, token: int, lease: float, cost: Cost) -> Job:
@@ -118,6 +124,10 @@ def record(
                 job.total_steps = event.total_steps
             case MetricsEvent():
                 measured[event.step] = _follow(session, job, event)
+    if measured and job.interrupted_at is not None:
+        silent = transaction_time(session) - job.interrupted_at
+        tallies.time(session, "recovery_seconds", seconds=silent.total_seconds())
+        job.interrupted_at = None
     if measured:  # in one statement: small models make dozens of steps a second
         values = [{"job_id": job.id, "step": step, "token": token, "data": data} for step, data in measured.items()]
         statement = insert(Metric).values(values)
@@ -248,6 +258,7 @@ def stopped(session: Session, *, token: int, lease: float) -> None:
         transition(session, job, PAUSED, reason="paused on request", message="The job is paused")
     else:
         end_attempt(session, token=token, outcome="drained")
+        interrupt(job, since=Now())
         message = "The worker is shutting down; queued again to go on from the last checkpoint"
         transition(session, job, QUEUED, reason="its worker was shut down", message=message)
         after_commit(session, lambda: ring("train"))
@@ -257,9 +268,11 @@ def fail(session: Session, *, token: int, limits: Limits, error: RunError) -> No
     """The trainer failed: end the job, or, where another attempt may do better, count the fault and queue it again."""
     job = hold(session, token=token, lease=limits.lease)
     end_attempt(session, token=token, outcome="fault" if error.retryable else "failed", detail=error.message)
+    tallies.count(session, "attempt_errors", label=error.code)
     job.faults += error.retryable
     if error.retryable and job.faults < limits.max_faults and job.status != PAUSING:
         message = f"{error.message} (attempt {job.faults} of {limits.max_faults}; queued again)"
+        interrupt(job, since=Now())
         transition(session, job, QUEUED, reason=error.message, message=message, level="warn")
         after_commit(session, lambda: ring("train"))
     elif error.retryable and job.faults < limits.max_faults:

@@ -14,8 +14,10 @@ from core.models.job import Job
 from core.models.log_chunk import LogChunk
 from core.models.metric import Metric
 from core.models.model import Model
+from core.models.observation import Observation
 from core.models.organization import Organization
 from core.models.project import Project
+from core.models.tally import Tally
 from core.models.upload import Upload
 from core.models.upload_part import UploadPart
 from core.models.webhook_delivery import WebhookDelivery
@@ -37,8 +39,10 @@ __all__ = [
     "LogChunk",
     "Metric",
     "Model",
+    "Observation",
     "Organization",
     "Project",
+    "Tally",
     "Upload",
     "UploadPart",
     "WebhookDelivery",

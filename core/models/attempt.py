@@ -24,6 +24,8 @@ class Attempt(Base):
     cpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
     gpu_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
     recorded_log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # For how long something that the trainer had said waited to be in the database, as of the last heartbeat.
+    event_lag_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
     ended_at: Mapped[datetime | None]
     # succeeded | failed | cancelled | paused | drained | fault | lost
     outcome: Mapped[str | None]

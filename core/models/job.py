@@ -81,6 +81,8 @@ class Job(Owned, Base):
     worker_id: Mapped[str | None]
     losses: Mapped[int] = mapped_column(default=0, server_default="0")
     faults: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Since when nothing has been trained although something should be; null: an attempt trains, or nobody wants it to.
+    interrupted_at: Mapped[datetime | None]
 
 
 # The files that a job reads, by their keys in its spec; those below `method` are without its path.

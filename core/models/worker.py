@@ -20,5 +20,8 @@ class Worker(Base):
     current_attempts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     # What one slot may use: its GPU's memory, else its share of the machine's; null: not known.
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    # The disk that holds its work folder; null: it has none.
+    disk_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    disk_free_bytes: Mapped[int | None] = mapped_column(BigInteger)
     started_at: Mapped[datetime]
     last_seen: Mapped[datetime]

@@ -65,10 +65,10 @@ def _queue(
     return Queue(depth=depth, running=running or 0, oldest_wait=float(oldest_wait or 0))
 
 
-def attempts_by_outcome(session: Session) -> dict[str, int]:
-    """All attempts that have ended."""
-    ended = select(Attempt.outcome, func.count()).where(Attempt.outcome.is_not(None)).group_by(Attempt.outcome)
-    return {str(outcome): count for outcome, count in session.execute(ended)}
+def event_lag(session: Session) -> float:
+    """Seconds for which something that a trainer has said waits to be recorded: the most of all running attempts."""
+    most = select(func.max(Attempt.event_lag_seconds)).join(Job, Job.token == Attempt.token)
+    return session.scalar(most.where(Job.token.is_not(None))) or 0.0
 
 
 def running(session: Session, *, tokens: list[int]) -> dict[int, tuple[str, float]]:

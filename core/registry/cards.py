@@ -8,12 +8,13 @@ models, read them. A card is named by its model's source and never changes:
 """
 
 import shutil
-import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from core.errors import Unavailable
 from core.registry.catalogue import CatalogueEntry
+from core.scratch import scratch
 from core.specs.base_model import Facts
 from core.storage import Storage
 
@@ -35,6 +36,7 @@ class Cards:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._folder: Path | None = None
+        self._opened = ExitStack()  # holds the folder
         self._lock = threading.Lock()
 
     def folder(self, entry: CatalogueEntry) -> Path:
@@ -46,7 +48,7 @@ class Cards:
         """
         with self._lock:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="tunesmith-cards-"))
+                self._folder = self._opened.enter_context(scratch("cards"))
             card = self._folder / entry.source.key
             if card.exists():
                 return card
@@ -70,5 +72,5 @@ class Cards:
         return Facts.model_validate_json((self.folder(entry) / "facts.json").read_bytes())
 
     def close(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._opened.close()
+        self._folder = None

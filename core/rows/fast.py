@@ -9,9 +9,12 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from core.rows import tools
-from core.rows.chat import PAIRS, REASONING, Kind, is_thought, thought
+from core.rows.chat import PAIRS, REASONING, is_thought, thought
+from core.rows.csvfile import Table
 from core.rows.error import RowError
 from core.rows.features import NOTHING, Features, Offer, features, offer, pair_features
+from core.rows.jsonl import LONGEST_LINE, Lines
+from core.rows.kinds import Kind
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
@@ -84,6 +87,7 @@ class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     parallel_tool_calls: bool | None = None
 
 
+NOT_PLAIN = (msgspec.DecodeError, UnicodeError, RecursionError, RowError)
 KEYS: dict[Kind, tuple[str, ...]] = {**PAIRS, "reasoning": REASONING}
 _chat = msgspec.json.Decoder(PlainChat)
 _messages = msgspec.json.Decoder(list[Message])
@@ -99,29 +103,54 @@ def plain_row(raw: bytes | dict[str, Any], kind: Kind) -> Features | None:
     try:
         if kind == "messages":
             return _of_chat(_chat.decode(raw) if isinstance(raw, bytes) else _from_cells(raw))
-        texts = _texts.decode(raw) if isinstance(raw, bytes) else raw
-        if len(texts) == len(KEYS[kind]) and all([type(texts.get(key)) is str for key in KEYS[kind]]):
-            return _of_texts(*[texts[key] for key in KEYS[kind]])
-    except (msgspec.DecodeError, UnicodeError, RecursionError, RowError):
+        if kind in KEYS:
+            return _of_keys(_texts.decode(raw) if isinstance(raw, bytes) else raw, KEYS[kind])
+    except NOT_PLAIN:
         pass
     return None
+
+
+def plain_rows(block: Lines | Table, kind: Kind) -> list[Features] | None:
+    """What `plain_row` makes of each row of the block, at less than its cost; None where it can't be said of all."""
+    try:
+        found = _of_lines(block, kind) if isinstance(block, Lines) else _of_table(block, kind)
+    except NOT_PLAIN:
+        return None
+    plain = [row for row in found if row is not None]
+    return plain if len(plain) == len(found) == block.count else None  # two on one line could make up for a bad row
+
+
+def _of_lines(lines: Lines, kind: Kind) -> list[Features | None]:
+    if not lines.one_object_each() or len(lines.data) > LONGEST_LINE:
+        return []
+    if kind == "messages":
+        return [_of_chat(chat) for chat in _chat.decode_lines(lines.data)]
+    return [_of_keys(texts, KEYS[kind]) for texts in _texts.decode_lines(lines.data)] if kind in KEYS else []
+
+
+def _of_table(table: Table, kind: Kind) -> list[Features | None]:
+    if kind not in KEYS or set(table.header) != set(KEYS[kind]):
+        return []
+    places = [table.header.index(key) for key in KEYS[kind]]
+    return [_of_texts(*[cells[place] for place in places]) for cells in table.rows]
+
+
+def _of_keys(texts: dict[str, Any], keys: tuple[str, ...]) -> Features | None:
+    if len(texts) != len(keys) or not all([type(texts.get(key)) is str for key in keys]):
+        return None
+    return _of_texts(*[texts[key] for key in keys])
 
 
 def _of_chat(chat: PlainChat) -> Features | None:
     messages: Any = chat.messages  # its classes say their role as classes, which no protocol can say
     if chat.tools is not NO_TOOLS:
         return features(messages, _offered(bytes(chat.tools)))
-    return (
-        pair_features(*[message.content for message in messages]) if _is_pair(messages) else features(messages, NOTHING)
-    )
-
-
-def _is_pair(messages: list[Any]) -> bool:
-    """Whether it is a user's text and a text that answers it, as the rows of many files are."""
-    if len(messages) != 2 or type(messages[0]) is not User or type(messages[1]) is not Assistant:
-        return False
-    asked, answer = messages
-    return type(asked.content) is type(answer.content) is str and answer.weight != 0 and answer.tool_calls is None
+    # The rows of many files are a text and a text that answers it; the shortest way for them.
+    if len(messages) == 2 and type(messages[0]) is User and type(messages[1]) is Assistant:
+        asked, answer = messages[0], messages[1]
+        if type(asked.content) is type(answer.content) is str and answer.trained and answer.tool_calls is None:
+            return pair_features(asked.content, answer.content)
+    return features(messages, NOTHING)
 
 
 def _of_texts(asked: str, *answered: str) -> Features | None:

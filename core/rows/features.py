@@ -1,12 +1,14 @@
 """What validation looks at in a row besides its verdict."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
 import xxhash
 
 from core.rows.chat import AnyMessage
+from core.rows.kinds import Row
 from core.rows.tools import Call
 
 # What answers that refuse begin with, in lower case and with plain apostrophes.
@@ -33,7 +35,8 @@ REFUSALS = (
 OPENING = 64  # characters of an answer that are looked at
 FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0].upper(), " ", "\n"))
 # In front of each message's text: who speaks. Control characters end words, so that no pattern reaches across.
-MARKS = {"system": "\x01", "developer": "\x01", "user": "\x02", "tool": "\x03"}
+USER = "\x02"
+MARKS = {"system": "\x01", "developer": "\x01", "user": USER, "tool": "\x03"}
 ASSISTANT, UNTRAINED, CALLS = "\x04", "\x05", "\x06"
 _arguments = msgspec.json.Decoder(dict[str, Any])
 
@@ -69,6 +72,15 @@ def offer(tools: list[dict[str, Any]] | None) -> Offer:
         return NOTHING
     digest = xxhash.xxh3_64_intdigest(msgspec.json.encode(tools))
     return Offer(frozenset(tool["function"]["name"] for tool in tools), digest)
+
+
+def row_features(row: Row) -> Features:
+    """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt."""
+    chat, *others = row.chats
+    answers = [replace(other.messages[-1], trained=False) for other in others]
+    found = features([*chat.messages, *answers], offer(chat.tools))
+    assert found is not None
+    return found
 
 
 def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:
@@ -116,9 +128,10 @@ def pair_features(asked: str, answered: str) -> Features | None:
     """What `features` finds in a user's message and an answer, at half the cost."""
     if not answered or answered.isspace():
         return None
-    prompt = f"{MARKS['user']}{asked}".encode()
-    answer = f"{ASSISTANT}{answered}".encode()
-    return Features(prompt + answer, prompt, 0, len(asked) + len(answered), False, _refuses(answered))
+    prompt = f"{USER}{asked}".encode()
+    refused = answered[0] in FIRST and _refuses(answered)
+    characters = len(asked) + len(answered)
+    return Features(prompt + f"{ASSISTANT}{answered}".encode(), prompt, 0, characters, False, refused)
 
 
 def _calls(calls: Sequence[Any], offered: Offer) -> list[Call]:

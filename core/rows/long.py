@@ -6,20 +6,23 @@ from dataclasses import replace
 from core.rows.tokens import IGNORED, Tokenized
 
 
-def fitted(tokens: Tokenized, *, limit: int, long_rows: str) -> Tokenized | None:
-    """The row as it is trained; None where it is left out: dropped, or cut off before anything that is learnt.
+def fitted(chats: list[Tokenized], *, limit: int, long_rows: str) -> list[Tokenized] | None:
+    """The chats of a row as they are trained, the very list where all fit.
+
+    None where the row is left out: dropped, or a chat of it cut off before anything that is learnt.
 
     Raises:
-        ValueError: it is longer than `limit`, and `long_rows` calls that an error.
+        ValueError: one is longer than `limit`, and `long_rows` calls that an error.
     """
-    if len(tokens.input_ids) <= limit:
-        return tokens
+    longest = max(len(chat.input_ids) for chat in chats)
+    if longest <= limit:
+        return chats
     if long_rows == "error":
-        raise ValueError(f"has {len(tokens.input_ids)} tokens, but max_length is {limit}")
-    labels = tokens.labels[:limit]
-    if long_rows == "drop" or _nothing_to_learn(labels):
+        raise ValueError(f"has {longest} tokens, but max_length is {limit}")
+    cut = [replace(chat, input_ids=chat.input_ids[:limit], labels=chat.labels[:limit]) for chat in chats]
+    if long_rows == "drop" or any(_nothing_to_learn(chat.labels) for chat in cut):
         return None
-    return replace(tokens, input_ids=tokens.input_ids[:limit], labels=labels)
+    return cut
 
 
 def _nothing_to_learn(labels: Sequence[int]) -> bool:

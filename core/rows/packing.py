@@ -1,69 +1,49 @@
-"""How long packed sequences are, how many there are, and how many make a step."""
+"""How the rows of an optimiser step share sequences."""
 
 import math
 from bisect import bisect_left, insort
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-# SDPA's mask of a packed sequence is dense, T x T: on a CPU a longer one costs more than it saves.
-CPU_LENGTH = 512
+# Tokens that go through the model together, unless one row alone has more: enough for products that keep a CPU, or a
+# GPU, busy; more would take memory and bring nothing.
+CPU_LENGTH = 1024
 GPU_LENGTH = 2048
-TOGETHER = 1000  # rows that TRL packs together, in the file's order
 
 
-@dataclass(frozen=True)
-class Packing:
-    """length: tokens that a sequence holds at most. sequences: how many of them make one optimiser step.
-
-    shared: rows share sequences; else each row is one.
-    """
-
-    length: int
-    sequences: int
-    shared: bool = True
-
-
-def plan(lengths: list[int], *, batch_size: int, on_gpu: bool, shared: bool = True) -> Packing:
-    """Sequences of about the usual length that together hold `batch_size` rows a step, on average.
-
-    The length gives way to the batch: a small batch makes it shorter, and a batch of 1.4 usual lengths is one sequence
-    of that length. It is never shorter than the longest row.
-
-    Args:
-        lengths: tokens of each training row.
-        batch_size: rows per optimiser step.
-        shared: whether rows may share a sequence.
-    """
+def capacity(*, shared: bool, on_gpu: bool) -> int:
+    """Tokens that a sequence of several rows holds at most; 0 where each row is one."""
     if not shared:
-        return Packing(length=max(lengths), sequences=batch_size, shared=False)
-    tokens_per_step = batch_size * sum(lengths) / len(lengths)
-    usual = GPU_LENGTH if on_gpu else CPU_LENGTH
-    sequences = max(1, round(tokens_per_step / usual))
-    length = max(max(lengths), math.ceil(tokens_per_step / sequences))
-    return Packing(length=length, sequences=max(1, round(tokens_per_step / length)))
+        return 0
+    return GPU_LENGTH if on_gpu else CPU_LENGTH
 
 
-def count_sequences(lengths: list[int], packing: Packing) -> int:
-    """How many sequences TRL's `bfd` packing makes: the longest row first, each into the fullest that has room."""
-    if not packing.shared:
-        return len(lengths)
-    return sum(_bins(lengths[at : at + TOGETHER], packing.length) for at in range(0, len(lengths), TOGETHER))
+def bins(lengths: Sequence[int], *, capacity: int) -> list[list[int]]:
+    """The rows, by their places, that share each sequence: the longest first, each into the fullest that has room.
 
-
-def _bins(lengths: list[int], capacity: int) -> int:
-    """Best fit decreasing; which of several equally full bins takes a row makes no difference to their number."""
-    count, free = 0, []  # free: tokens left in each bin that has any, ascending
-    for length in sorted(lengths, reverse=True):
-        at = bisect_left(free, length)
+    Best fit decreasing (Johnson, 1974); a row that is longer than the capacity has a sequence of its own.
+    """
+    found: list[list[int]] = []
+    free: list[tuple[int, int]] = []  # (tokens left, bin), of bins that have any left, ascending
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        at = bisect_left(free, (lengths[row], 0))
         if at == len(free):
-            count += 1
-            left = capacity - length
+            left, bin = capacity - lengths[row], len(found)
+            found.append([row])
         else:
-            left = free.pop(at) - length
+            left, bin = free.pop(at)
+            left -= lengths[row]
+            found[bin].append(row)
         if left > 0:
-            insort(free, left)
-    return count
+            insort(free, (left, bin))
+    return found
 
 
-def steps_per_epoch(sequences: int, packing: Packing) -> int:
-    """Optimiser steps of one pass; the last one may hold fewer sequences."""
-    return math.ceil(sequences / packing.sequences)
+def longest_sequence(lengths: Sequence[int], *, batch_size: int, capacity: int) -> int:
+    """Tokens of a sequence, at most: of a step's rows, of the longest row, or what fits."""
+    of_step = math.ceil(batch_size * sum(lengths) / max(1, len(lengths)))
+    return max(max(lengths, default=0), min(capacity, of_step))
+
+
+def steps_per_epoch(rows: int, *, batch_size: int) -> int:
+    """Optimiser steps of one pass; the last one may hold fewer rows."""
+    return math.ceil(rows / batch_size)

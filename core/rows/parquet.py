@@ -12,17 +12,18 @@ from arro3.core import DataType, Field
 
 from core.rows.cells import STRUCTURED, check_columns
 from core.rows.error import RowError
-from core.rows.jsonl import HIGHEST_RATIO, LEAST_ROW, LONGEST_LINE, most_decoded
+from core.rows.jsonl import HIGHEST_RATIO, LEAST_ROW, LONGEST_LINE, Lines, most_decoded
 
 MOST_FOOTER = 16 * 1024 * 1024  # bytes of metadata at the end of the file
 BATCH = 64  # rows that are decoded at once, so that long ones need little memory
 NEEDED = "text, numbers, true and false, and lists and structs of them are needed"
 
 
-def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, bytes | dict[str, Any] | RowError]]:
-    """(row number from 1, its line of JSON, or what is wrong with it); its cells where some hold JSON text themselves.
+def parquet_blocks(path: str | PathLike[str]) -> Iterator[Lines | list[tuple[int, bytes | dict[str, Any] | RowError]]]:
+    """Each row as (number from 1, its line of JSON or what is wrong with it), some at once.
 
-    That what the file says of itself may be a lie is what a limited process is for.
+    Its cells instead of a line where some hold JSON text themselves. That what the file says of itself may be a lie is
+    what a limited process is for.
 
     Raises:
         RowError: damaged, encrypted or not within the limits; reading cannot go on behind it.
@@ -41,13 +42,9 @@ def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, bytes | dict[
             if decoded > most:
                 reason = f"the Parquet data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
                 raise RowError(number + 1, "", reason)
-            rows.seek(0)
-            for line in rows:
-                number += 1
-                if len(line) > LONGEST_LINE:
-                    yield number, RowError(number, "", f"longer than {LONGEST_LINE} bytes")
-                else:
-                    yield number, msgspec.json.decode(line) if cells else line
+            lines = Lines(number + 1, rows.getvalue(), batch.num_rows)
+            yield _one_by_one(lines, cells=cells) if cells or len(lines.data) > LONGEST_LINE else lines
+            number += batch.num_rows
     except RowError:
         raise
     except BaseException as error:
@@ -55,6 +52,17 @@ def parquet_rows(path: str | PathLike[str]) -> Iterator[tuple[int, bytes | dict[
             raise
         reason = str(error).rpartition("an `Err` value: ")[2]
         raise RowError(number + 1, "", f"the Parquet data is damaged or cut off ({reason:.200})") from None
+
+
+def _one_by_one(lines: Lines, *, cells: bool) -> list[tuple[int, dict[str, Any] | bytes | RowError]]:
+    """A row that is too long stops no other here: all of them have been read."""
+    rows: list[tuple[int, dict[str, Any] | bytes | RowError]] = []
+    for number, line in enumerate(io.BytesIO(lines.data), lines.first):
+        if len(line) > LONGEST_LINE:
+            rows.append((number, RowError(number, "", f"longer than {LONGEST_LINE} bytes")))
+        else:
+            rows.append((number, msgspec.json.decode(line) if cells else line))
+    return rows
 
 
 def _is_of_reader(error: BaseException) -> bool:

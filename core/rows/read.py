@@ -1,43 +1,46 @@
 """Rows of a file, whichever format it has: what trainers and estimates read, and what validation judges."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any
 
-from core.rows.cells import to_row
-from core.rows.chat import Chat, to_chat
-from core.rows.csvfile import csv_rows
+from core.rows import cells
+from core.rows.csvfile import Table, csv_blocks
 from core.rows.error import RowError
 from core.rows.formats import Format, detect
-from core.rows.jsonl import decode, lines
+from core.rows.jsonl import Lines, blocks, decode
+from core.rows.kinds import Row, to_row
 
 # A line of JSONL, the cells of a table's row, or what is wrong with that.
 Raw = bytes | dict[str, Any] | RowError
+# (row number, row) of some rows after another; the first two know how to give many at once.
+Block = Lines | Table | Sequence[tuple[int, Raw]]
 
 
-def chats(path: str | PathLike[str]) -> Iterator[tuple[int, Chat]]:
-    """(row number, chat) of every row, in the file's order; the number is that of faults: of the line, in text.
+def rows(path: str | PathLike[str]) -> Iterator[tuple[int, Row]]:
+    """(number, row) of every row, in the file's order; the number is that of faults: of the line, in text.
 
     Raises:
-        RowError: a row is no chat.
+        RowError: nothing can be learnt from a row.
     """
-    for number, raw in raw_rows(path, detect(path)):
-        yield number, to_chat(number, decoded(number, raw))
+    for block in raw_blocks(path, detect(path)):
+        for number, raw in block:
+            yield number, to_row(number, decoded(number, raw))
 
 
-def raw_rows(path: str | PathLike[str], format: Format) -> Iterator[tuple[int, Raw]]:
-    """(row number, row), as far as the format can tell rows apart.
+def raw_blocks(path: str | PathLike[str], format: Format) -> Iterator[Block]:
+    """All rows, as far as the format can tell them apart.
 
     Raises:
-        RowError: reading cannot go on.
+        RowError: reading cannot go on; iterating a block may raise it too.
     """
     if format == "csv":
-        return csv_rows(path)
+        return csv_blocks(path)
     if format == "parquet":
-        from core.rows.parquet import parquet_rows  # only those who read Parquet pay for it
+        from core.rows.parquet import parquet_blocks  # only those who read Parquet pay for it
 
-        return parquet_rows(path)
-    return lines(path, gzipped=format == "jsonl.gz")
+        return parquet_blocks(path)
+    return blocks(path, gzipped=format == "jsonl.gz")
 
 
 def decoded(number: int, raw: Raw) -> dict[str, Any]:
@@ -48,4 +51,4 @@ def decoded(number: int, raw: Raw) -> dict[str, Any]:
     """
     if isinstance(raw, RowError):
         raise raw
-    return decode(number, raw) if isinstance(raw, bytes) else to_row(number, raw)
+    return decode(number, raw) if isinstance(raw, bytes) else cells.to_row(number, raw)

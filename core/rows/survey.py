@@ -2,19 +2,20 @@
 
 import math
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
+from xxhash import xxh3_64_digest as digest
 
 from core.rows.features import Features
 from core.rows.near import BINS, FEWEST_SHINGLES, near_rows, signatures
 from core.rows.personal import PersonalData
 from core.rows.sketch import MOST_HASHES, MOST_SIGNATURES, WHOLE, Sketch
 
-BLOCK = 128 * 1024  # bytes of rows that numpy is given at once
+BLOCK = 256 * 1024  # bytes of rows that numpy is given at once
 MOST_OF_A_ROW = 256 * 1024  # bytes of a row that are searched for patterns and likeness
 SEPARATOR = bytes(8)  # as long as a shingle, so that none reaches into the next row
 EMPTY_HASHES = np.empty(0, np.uint64)
@@ -23,8 +24,12 @@ EMPTY_SIGNATURES = np.empty((0, BINS), np.uint16)
 
 @dataclass
 class Survey:
-    """Rows come one by one, by `add`; `figures` and `sketch` are of all that have come."""
+    """Rows come one by one, by `add`; `figures` and `sketch` are of all that have come.
 
+    expected_bytes: of all rows, as far as that is known before: of many rows only a share is looked at for likeness.
+    """
+
+    expected_bytes: int = 0
     empty_answers: int = 0
     refused_answers: int = 0
     personal: PersonalData = field(default_factory=PersonalData)
@@ -43,18 +48,28 @@ class Survey:
         if self._block_bytes >= BLOCK:
             self._end_block()
 
+    def extend(self, first: int, rows: Sequence[Features]) -> None:
+        """Add rows whose numbers follow each other."""
+        self._block += rows
+        self._block_numbers += range(first, first + len(rows))
+        self._block_bytes += sum([len(row.content) for row in rows])
+        if self._block_bytes >= BLOCK:
+            self._end_block()
+
     def _end_block(self) -> None:
         """Whatever can be done for many rows at once is cheaper by the row."""
         rows, numbers = self._block, self._block_numbers
         if not rows:
             return
+        if not self._hashes:
+            self._near.expect(round(self.expected_bytes / max(1, self._block_bytes) * len(rows)))
         self._block, self._block_numbers, self._block_bytes = [], [], 0
         self._lengths.extend([row.characters for row in rows])  # a row is far shorter than 2^32
         self.empty_answers += sum([row.empty for row in rows])
         self.refused_answers += sum([row.refused for row in rows])
-        hashes = _hashes([(row.content, row.seed) for row in rows])
+        hashes = _hashes([digest(row.content, row.seed) for row in rows])
         self._hashes.frombytes(hashes.tobytes())
-        prompts = _hashes([(row.prompt, row.seed) for row in rows])
+        prompts = _hashes([digest(row.prompt, row.seed) for row in rows])
         self._prompts.add(prompts, prompts)
         searched = [row.content[:MOST_OF_A_ROW] for row in rows]
         lengths = np.array([len(content) + len(SEPARATOR) for content in searched], np.int64)
@@ -113,9 +128,8 @@ class Survey:
         return Sketch(rows, prompts, self._near.kept()[1], distinct.below, self._prompts.below)
 
 
-def _hashes(seeded: list[tuple[bytes, int]]) -> NDArray[np.uint64]:
-    digests = b"".join([xxhash.xxh3_64_digest(text, seed) for text, seed in seeded])
-    return np.frombuffer(digests, ">u8").astype(np.uint64)
+def _hashes(digests: list[bytes]) -> NDArray[np.uint64]:
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
 class Smallest:
@@ -130,6 +144,11 @@ class Smallest:
         self._keys, self._values = EMPTY_HASHES, values
         self._waiting: list[tuple[NDArray[np.uint64], NDArray[Any]]] = []
         self._waiting_rows = 0
+
+    def expect(self, distinct: int) -> None:
+        """So many keys are to come: those that are too large to stay are not wanted, but for a margin of a half."""
+        if distinct > 1.5 * self.most:
+            self.below = int(WHOLE * (1.5 * self.most / distinct))
 
     def add(self, keys: NDArray[np.uint64], values: NDArray[Any]) -> None:
         small = keys <= self.below

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from core.rows.chat import Kind, chat_kind, to_chat
+from core.rows.csvfile import Table
 from core.rows.error import EmptyAnswer, RowError
-from core.rows.fast import plain_row
-from core.rows.features import Features, features, offer
+from core.rows.fast import plain_row, plain_rows
+from core.rows.features import Features, row_features
 from core.rows.formats import Format, detect
-from core.rows.read import Raw, decoded, raw_rows
+from core.rows.jsonl import Lines
+from core.rows.kinds import Kind, row_kind, to_row
+from core.rows.read import Block, Raw, decoded, raw_blocks
 
 if TYPE_CHECKING:
     from core.rows.survey import Survey  # it needs numpy, which a verdict alone does not
@@ -52,7 +54,7 @@ class Report:
 
 
 def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Survey | None" = None) -> Report:
-    """Read a file of chats in one pass, report every row that can't be used, and survey those that can.
+    """Read a file of rows in one pass, report every row that can't be used, and survey those that can.
 
     Args:
         name: what its author called it; makes faults clearer, decides nothing.
@@ -61,21 +63,32 @@ def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Sur
     report = Report(survey=survey)
     try:
         report.format = detect(path, name=name)
-        for number, raw in raw_rows(path, report.format):
-            report.rows += 1
-            try:
-                row = _features(report, number, raw)
+        for block in raw_blocks(path, report.format):
+            if report.kind and isinstance(block, Lines | Table) and (plain := plain_rows(block, report.kind)):
+                report.rows += len(plain)
                 if survey:
-                    survey.add(number, row)
-            except RowError as fault:
-                if survey:
-                    survey.empty_answers += isinstance(fault, EmptyAnswer)
-                report.add(fault)
+                    survey.extend(block.first, plain)
+            else:
+                _judge(report, block)
     except RowError as fault:
         report.add(fault)
     if report.rows == 0 and not report.faults:
         report.add(RowError(1, "", "the file has no rows"))
     return report
+
+
+def _judge(report: Report, block: Block) -> None:
+    """Row by row, as some of them need."""
+    for number, raw in block:
+        report.rows += 1
+        try:
+            row = _features(report, number, raw)
+            if report.survey:
+                report.survey.add(number, row)
+        except RowError as fault:
+            if report.survey:
+                report.survey.empty_answers += isinstance(fault, EmptyAnswer)
+            report.add(fault)
 
 
 def _features(report: Report, number: int, raw: Raw) -> Features:
@@ -85,16 +98,13 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
         if plain is not None:
             return plain
     row = decoded(number, raw)
-    kind = chat_kind(number, row)
+    kind = row_kind(number, row)
     report.kind = report.kind or kind
     if kind != report.kind:
         raise RowError(
             number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
         )
-    chat = to_chat(number, row)
-    found = features(chat.messages, offer(chat.tools))
-    assert found is not None
-    return found
+    return row_features(to_row(number, row))
 
 
 def _shown(text: str) -> str:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from core.specs.supervised import Supervised
+from core.specs.dpo import Dpo
 from core.specs.training import Training
 
 MOST_AUTO_LENGTH = 4096  # tokens
@@ -18,13 +18,13 @@ class Chosen:
     learning_rate_multiplier: float
 
 
-def batch_size(options: Supervised) -> int:
+def batch_size(options: Training) -> int:
     """Rows per optimiser step."""
     given = options.hyperparameters.batch_size
     return 8 if given == "auto" else given
 
 
-def total_steps(options: Supervised, *, rows: int, per_epoch: int) -> int:
+def total_steps(options: Training, *, rows: int, per_epoch: int) -> int:
     """Optimiser steps of the run.
 
     Args:
@@ -33,7 +33,7 @@ def total_steps(options: Supervised, *, rows: int, per_epoch: int) -> int:
     return options.max_steps or _epochs(options, rows=rows) * per_epoch
 
 
-def resolve(options: Supervised, *, rows: int, per_epoch: int) -> Chosen:
+def resolve(options: Training, *, rows: int, per_epoch: int) -> Chosen:
     """The hyperparameters, chosen where the job says auto."""
     multiplier = options.hyperparameters.learning_rate_multiplier
     return Chosen(
@@ -43,15 +43,19 @@ def resolve(options: Supervised, *, rows: int, per_epoch: int) -> Chosen:
     )
 
 
-def _epochs(options: Supervised, *, rows: int) -> int:
+def _epochs(options: Training, *, rows: int) -> int:
     given = options.hyperparameters.n_epochs
     if given != "auto":
         return given
+    if isinstance(options, Dpo):  # which learns pairs by heart within a few passes
+        return 3 if rows <= 1000 else 1
     return 3 if rows <= 10_000 else 2 if rows <= 50_000 else 1
 
 
 def learning_rate(options: Training, *, width: int) -> float:
     """The highest learning rate, before the multiplier.
+
+    A tenth of it is DPO's: its gradient does not shrink before the pairs are far apart.
 
     LoRA's is ten times that of full training and falls with the model's width. The fit is that of "LoRA Without Regret"
     (Schulman et al., 2025) for the Llama family; its cap for very small models is ours.
@@ -60,10 +64,11 @@ def learning_rate(options: Training, *, width: int) -> float:
     if given != "auto":
         return given
     of_adapter = min(2e-3, 5e-4 * (2000 / width) ** 0.781)
-    return of_adapter if options.weights == "adapter" else of_adapter / 10
+    of_weights = of_adapter if options.weights == "adapter" else of_adapter / 10
+    return of_weights / 10 if isinstance(options, Dpo) else of_weights
 
 
-def max_length(options: Supervised, *, context: int) -> int:
+def max_length(options: Training, *, context: int) -> int:
     """Tokens of a row that are trained at most.
 
     Raises:
@@ -76,7 +81,7 @@ def max_length(options: Supervised, *, context: int) -> int:
     return options.max_length
 
 
-def replayed(options: Supervised, *, rows: int, available: int) -> int:
+def replayed(options: Training, *, rows: int, available: int) -> int:
     """Rows of the replay file that are trained among so many others."""
     if options.replay is None:
         return 0
@@ -84,8 +89,18 @@ def replayed(options: Supervised, *, rows: int, available: int) -> int:
     return min(available, max(1, round(fraction / (1 - fraction) * rows)))
 
 
-def held_out(options: Supervised, *, rows: int) -> int:
+def held_out(options: Training, *, rows: int) -> int:
     """Training rows that are kept for validation: at least one where a share is asked for, but never the only one."""
     if options.validation_split is None:
         return 0
     return min(rows - 1, max(1, round(options.validation_split * rows)))
+
+
+def beta(options: Dpo) -> float:
+    given = options.hyperparameters.beta
+    return 0.1 if given == "auto" else given
+
+
+def further(options: Training) -> dict[str, float]:
+    """What the method has besides `Chosen`."""
+    return {"beta": beta(options)} if isinstance(options, Dpo) else {}

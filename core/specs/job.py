@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from core.specs.integrations import Integration
 from core.specs.method import Method
 from core.specs.strict import Strict
-from core.specs.supervised import SupervisedHyperparameters, SupervisedMethod
+from core.specs.supervised import SupervisedMethod
+from core.specs.training import Hyperparameters
 
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
@@ -63,7 +64,7 @@ class JobSpec(Strict):
         le=366 * 24 * 3600,
         description="Training time, over all attempts, at which the job fails; its last checkpoint is kept.",
     )
-    hyperparameters: SupervisedHyperparameters | None = Field(
+    hyperparameters: Hyperparameters | None = Field(
         default=None,
         deprecated=True,
         description="The contract's old place for those of a supervised job; method.supervised is the new one.",
@@ -88,6 +89,12 @@ class JobSpec(Strict):
             raise ValueError("give hyperparameters inside method, or at the top level (deprecated), not in both places")
         moved = {"type": "supervised", "supervised": {"hyperparameters": body["hyperparameters"]}}
         return {**body, "hyperparameters": None, "method": moved}
+
+    @model_validator(mode="before")
+    @classmethod
+    def no_type_means_supervised(cls, body: Any) -> Any:
+        method = body.get("method") if isinstance(body, dict) else None
+        return {**body, "method": {"type": "supervised", **method}} if isinstance(method, dict) else body
 
     @model_validator(mode="before")
     @classmethod

@@ -1,9 +1,16 @@
 """The training methods: `method.type` names one, and the object of the same name holds its options."""
 
+from typing import Annotated
+
+from pydantic import Field
+
+from core.specs.dpo import DpoMethod
 from core.specs.supervised import SupervisedMethod
 
-# The kinds of rows, as validation names them (core.rows.chat), that each method learns from.
-USABLE_KINDS = {"supervised": ("messages", "prompt_completion", "instruction_response", "reasoning")}
+# The kinds of rows, as validation names them (core.rows.kinds), that each method learns from.
+USABLE_KINDS = {
+    "supervised": ("messages", "prompt_completion", "instruction_response", "reasoning"),
+    "dpo": ("preference", "prompt_chosen_rejected"),
+}
 
-# A discriminated union as soon as there is a second method.
-Method = SupervisedMethod
+Method = Annotated[SupervisedMethod | DpoMethod, Field(discriminator="type")]

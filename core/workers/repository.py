@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,14 +16,21 @@ def report(
     devices: list[int],
     current_attempts: list[int],
     memory_bytes: int | None = None,
+    disk: tuple[int, int] | None = None,
 ) -> None:
-    """Write what a worker process is doing now; its row is made with the first report."""
+    """Write what a process is doing now; its row is made with the first report.
+
+    Args:
+        disk: (bytes, free bytes) of the disk that holds its work folder.
+    """
     values = {
         "queue": queue,
         "slots": slots,
         "devices": devices,
         "current_attempts": current_attempts,
         "memory_bytes": memory_bytes,
+        "disk_bytes": disk and disk[0],
+        "disk_free_bytes": disk and disk[1],
     }
     session.execute(
         insert(Worker)
@@ -43,3 +50,8 @@ def seen_since(session: Session, *, seconds: float) -> list[tuple[Worker, bool]]
     alive = (func.now() - Worker.last_seen < timedelta(seconds=seconds)).label("alive")
     statement = select(Worker, alive).where(func.now() - Worker.last_seen < timedelta(days=1)).order_by(Worker.id)
     return [(row.Worker, row.alive) for row in session.execute(statement)]
+
+
+def delete_gone(session: Session, *, seconds: float) -> None:
+    """Forget the processes that have not been heard of for so long: containers come with a new name each time."""
+    session.execute(delete(Worker).where(func.now() - Worker.last_seen > timedelta(seconds=seconds)))

@@ -147,7 +147,9 @@ def _objects(schema: dict[str, Any], defs: dict[str, Any], path: str) -> Iterato
         said = field.get("description") or (_sentence(inner[0]) if inner else "")
         allowed = " or ".join(filter(None, (_allowed(branch, defs) for branch in _branches(field))))
         lines.append(f"| `{key}` | {allowed} | {default} | {said} |")
-    yield f"## {path.removesuffix('.') or 'The job'}\n\n{_sentence(schema)}\n\n" + "\n".join(lines) + "\n"
+    kind = schema["properties"].get("type", {}).get("const")  # tells apart what may stand in one place
+    heading = f"{path.removesuffix('.') or 'The job'}{f', {kind}' if kind else ''}"
+    yield f"## {heading}\n\n{_sentence(schema)}\n\n" + "\n".join(lines) + "\n"
     for definition, name in below:
         if name != "hyperparameters":  # the contract's old place: the same object as the method's
             yield from _objects(definition, defs, f"{name}.")
@@ -158,7 +160,8 @@ def _sentence(schema: dict[str, Any]) -> str:
 
 
 def _branches(field: dict[str, Any]) -> list[dict[str, Any]]:
-    return [branch for branch in field.get("anyOf", [field]) if branch.get("type") != "null"]
+    branches = field.get("anyOf") or field.get("oneOf") or [field]
+    return [branch for branch in branches if branch.get("type") != "null"]
 
 
 def _default(field: dict[str, Any]) -> str:

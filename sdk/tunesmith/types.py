@@ -3,7 +3,7 @@
 Times are whole seconds since 1970, UTC; sizes are bytes; digests are SHA-256, in hexadecimal.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -205,9 +205,10 @@ class PreviewToken(Answer):
 
 
 class PreviewRow(Answer):
-    """A row as the model's template renders it, token by token."""
+    """A row as the model's template renders it, token by token; of a preference one `side` of it."""
 
     row: int
+    side: Literal["chosen", "rejected"] | None = None
     text: str
     tokens: list[PreviewToken]
     trained_tokens: int

@@ -63,6 +63,10 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"x": 1}, "x", "allowed here: hyperparameters, integrations"),
         ({"method": {"type": "supervised", "y": 1}}, "method.y", "allowed here: supervised, type"),
         ({"method": {"type": "magic"}}, "method.type", "supervised"),
+        ({"method": {"type": "dpo", "supervised": {}}}, "method.supervised", "allowed here: dpo, type"),
+        ({"method": {"type": "dpo", "dpo": {"loss": "ipo", "label_smoothing": 0.1}}}, "method.dpo", "means nothing to"),
+        ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}}, "method.dpo.hyperparameters.beta", "0"),
+        ({"method": {"type": "dpo", "dpo": {"keep_best": "valid_mean_token_accuracy"}}}, "method.dpo", "not measured"),
         (supervised(z=1), "method.supervised.z", "unknown key"),
         (supervised(hyperparameters={"n_epochs": 2}, max_steps=3), "method.supervised", "not both"),
         (supervised(lora={"r": 3, "init": "orthogonal"}), "method.supervised.lora", "an even r; given 3"),
@@ -125,6 +129,12 @@ def test_what_belongs_to_another_project_does_not_exist(
         assert http.request(method, f"/v1/fine_tuning/jobs/{job_id}{path}", headers=other).status_code == 404
     assert http.get("/v1/fine_tuning/jobs", headers=other).json()["data"] == []
     assert http.get(f"/v1/fine_tuning/jobs/{job_id}").json()["status"] == "queued"
+
+
+def test_a_method_without_a_type_is_supervised(http: httpx.Client, file_id: str) -> None:
+    body = {"model": "tiny-random-llama", "training_file": file_id, "method": {"supervised": {"max_steps": 7}}}
+    method = http.post("/v1/fine_tuning/jobs", json=body).json()["method"]
+    assert (method["type"], method["supervised"]["max_steps"]) == ("supervised", 7)
 
 
 def test_cancel_pause_and_resume_answer_400_in_the_wrong_state(http: httpx.Client, file_id: str) -> None:

@@ -6,14 +6,25 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, text
 
+from api.monitoring import RequestMetrics, exposition
 from core.db import session_scope
 from core.jobs import claims, publishing
 from core.specs.run import MetricsEvent
 from core.workers import repository as workers
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file, make_job
+
+MANY_JOBS = """
+INSERT INTO jobs SELECT made.* FROM jobs, generate_series(1, 20000) AS n, LATERAL jsonb_populate_record(
+    jobs, jsonb_build_object('id', 'ftjob-' || n, 'status', 'succeeded')
+) AS made WHERE jobs.id = :id
+"""
+MANY_ATTEMPTS = """
+INSERT INTO attempts (token, job_id, worker_id, started_at, ended_at, outcome)
+SELECT 1000000 + n, 'ftjob-' || n, 'w', now(), now(), 'succeeded' FROM generate_series(1, 20000) AS n
+"""
 
 
 @pytest.fixture
@@ -32,10 +43,10 @@ def busy(engine: Engine, project: ProjectKey) -> tuple[str, str]:
         session.flush()
         report: dict[str, Any] = {"queue": "train", "slots": 1, "devices": [], "current_attempts": [running.token]}
         workers.report(session, worker_id="train@a", **report)
-        event = MetricsEvent(
+        step = MetricsEvent(
             step=3, total_steps=9, trained_tokens=5, seconds_left=90.0, message="m", data={"train_loss": 2.5}
         )
-        publishing.record(session, token=running.token or 0, lease=600, start=0, events=[event])
+        publishing.record(session, token=running.token or 0, lease=600, start=0, events=[step])
         return running.id, next(job.id for job in jobs if job.id != running.id)
 
 
@@ -129,3 +140,36 @@ def test_jobs_are_narrowed_down(http: httpx.Client, busy: tuple[str, str], param
 def test_an_unknown_status_is_refused(http: httpx.Client) -> None:
     error = http.get("/v1/fine_tuning/jobs", params={"status": "done"}).json()["error"]
     assert error["param"] == "status"
+
+
+def test_a_scrape_reads_few_rows_however_many_there_are(
+    http: httpx.Client, operator: dict[str, str], busy: tuple[str, str], engine: Engine
+) -> None:
+    """20,000 jobs that have ended, each with an attempt: counted are the rows that its queries touch."""
+    with engine.begin() as connection:
+        connection.execute(text(MANY_JOBS), {"id": busy[1]})
+        connection.execute(text(MANY_ATTEMPTS))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE jobs, attempts"))
+    statements: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        with session_scope(engine) as session:
+            exposition(RequestMetrics(), session, lease=5)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    queries = [(statement, parameters) for statement, parameters in statements if "FROM" in statement]
+    assert len(queries) >= 8
+    with engine.connect() as connection:
+        for statement, parameters in queries:
+            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar()
+            assert touched(plan[0]["Plan"]) < 100, statement
+
+
+def touched(node: dict[str, Any]) -> float:
+    own = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    return (own if "Scan" in node["Node Type"] else 0) + sum(map(touched, node.get("Plans", [])))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from core.files import claims
 from core.leases import Limits, Replaced
 from core.models import File
-from core.rows.chat import Kind
+from core.rows.kinds import Kind
 from core.specs.method import USABLE_KINDS
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file, make_job

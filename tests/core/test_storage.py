@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from core.ids import new_id
+from core.multipart import PART
 from core.settings import Settings
-from core.storage import PART, Entry, IntegrityError, Storage, unavailable
+from core.storage import Entry, IntegrityError, Storage, unavailable
 
 
 def sha256(content: bytes) -> str:
@@ -52,20 +53,6 @@ def test_a_broken_upload_leaves_no_object(storage: Storage, prefix: str, size: i
         read(storage, prefix + "a")
     uploads = storage._client.list_multipart_uploads(Bucket=storage.bucket, Prefix=prefix)
     assert "Uploads" not in uploads
-
-
-def test_what_a_killed_writer_has_left_is_aborted_once_it_is_old(storage: Storage, prefix: str) -> None:
-    def open_uploads() -> list[str]:
-        found = storage._client.list_multipart_uploads(Bucket=storage.bucket, Prefix=prefix)
-        return [item["UploadId"] for item in found.get("Uploads", [])]  # pyright: ignore[reportTypedDictNotRequiredAccess]
-
-    writer = storage.writer(prefix + "a")
-    writer.write(bytes(PART))  # the first part is sent, and nobody goes on
-    assert len(open_uploads()) == 1
-    storage.abort_abandoned(seconds=3600)
-    assert len(open_uploads()) == 1
-    assert storage.abort_abandoned(seconds=-60) >= 1
-    assert open_uploads() == []
 
 
 def test_a_folder_goes_up_and_comes_back_with_its_manifest_last(storage: Storage, prefix: str, tmp_path: Path) -> None:

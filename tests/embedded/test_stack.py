@@ -23,7 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from embedded.ports import free_ports
-from embedded.process import Child
+from embedded.process import LOG_BYTES, Child, append
 from embedded.services import Services, remove_stale_pid_file
 from embedded.stack import _supervise, choose_port
 from tests.stack import eventually
@@ -215,3 +215,21 @@ def test_services_of_the_environment_are_used_instead_of_ours(
     assert state(data_dir)["children"].keys() == OURS | left
     ready = httpx.get(f"{state(data_dir)['url']}/readyz", timeout=10)
     assert (ready.status_code, get(data_dir, "/models").status_code) == (200, 200)
+
+
+def test_who_writes_to_a_log_on_a_full_disk_does_not_wait(tmp_path: Path) -> None:
+    (tmp_path / "noisy.log").symlink_to("/dev/full")
+    lines = "for _ in range(20_000): print('x' * 80)"  # more than a pipe holds
+    child = Child(name="noisy", command=[sys.executable, "-c", lines], logs=tmp_path)
+    child.start()
+    assert child.process is not None
+    assert child.process.wait(30) == 0
+
+
+def test_a_long_log_begins_anew(tmp_path: Path) -> None:
+    log, piece = tmp_path / "a.log", b"x" * (LOG_BYTES // 4)
+    for _ in range(20):
+        append(log, piece)
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert set(sizes) == {"a.log", "a.log.1"}
+    assert max(sizes.values()) <= 1.5 * LOG_BYTES

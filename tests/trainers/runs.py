@@ -25,12 +25,20 @@ def pair(prompt: str, completion: str) -> dict[str, str]:
     return {"prompt": prompt, "completion": completion}
 
 
-def write_spec(folder: Path, *, base: Path, training_file: Path, supervised: dict[str, Any], **fields: Any) -> Path:
-    """A run directory with its spec; CPU, two threads."""
+def write_spec(
+    folder: Path,
+    *,
+    base: Path,
+    training_file: Path,
+    supervised: dict[str, Any] | None = None,
+    dpo: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Path:
+    """A run directory with its spec, of the method whose options are given; CPU, two threads."""
     folder.mkdir(parents=True)
     spec = {
         "job_id": "ftjob-test",
-        "method": {"type": "supervised", "supervised": supervised},
+        "method": {"type": "supervised", "supervised": supervised} if dpo is None else {"type": "dpo", "dpo": dpo},
         "base_model": str(base),
         "base_model_name": "tiny-llama",
         "training_file": str(training_file),

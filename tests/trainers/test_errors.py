@@ -1,6 +1,9 @@
 """What error.json says."""
 
 import errno
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,7 @@ def wrapped(cause: Exception) -> Exception:
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device", "/host/path"), "disk_full"),
         (wrapped(OSError(errno.ENOSPC, "No space left on device")), "disk_full"),
+        (RuntimeError("enforce fail . PytorchStreamWriter failed writing file data/5: file write failed"), "disk_full"),
         (KeyError("/host/path"), "trainer_error"),
     ],
 )
@@ -103,3 +107,17 @@ def test_what_another_attempt_may_do_better(raised: Exception, code: str) -> Non
     explained = explain(raised)
     assert (explained.code, explained.retryable) == (code, True)
     assert "/host" not in explained.message
+
+
+def test_out_of_memory_tells_the_peak() -> None:
+    message = explain(MemoryError()).message
+    assert re.fullmatch(r"The trainer ran out of memory; it took \d+\.\d\d GiB at its peak", message)
+
+
+def test_where_the_traceback_cannot_be_written_the_outcome_still_is(tmp_path: Path, few_rows: Path) -> None:
+    folder = write_spec(tmp_path / "run", base=tmp_path / "nowhere", training_file=few_rows, supervised={})
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "trainers", str(folder)]
+        done = subprocess.run(command, stdout=full, stderr=full, timeout=120, check=False)
+    assert done.returncode != 0
+    assert error(folder)["code"] == "trainer_error"

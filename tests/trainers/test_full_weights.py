@@ -92,7 +92,7 @@ def test_it_resumes_to_the_last_bit(train: Any, tmp_path: Path) -> None:
 def test_the_best_weights_are_kept(train: Any) -> None:
     """The learning rate is so high that the loss goes up and down."""
     options = {"keep_best": "valid_loss", "eval_interval": 1, "checkpoint_interval": 1}
-    supervised = {**FULL, **options, "optimization": {"learning_rate": 0.03, "warmup": 0, "schedule": "constant"}}
+    supervised = {**FULL, **options, "optimization": {"learning_rate": 0.1, "warmup": 0, "schedule": "constant"}}
     folder = train("run", supervised=supervised)
     losses = {int(row["step"]): float(row["valid_loss"]) for row in results(folder)}
     step = min(losses, key=lambda step: losses[step])

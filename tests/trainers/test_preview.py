@@ -5,6 +5,7 @@ from typing import Any
 
 from core.estimate.preview import preview
 from core.estimate.task import PreviewTask
+from core.rows.chat import Chat
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs.run import PrepareSpec
 from tests.trainers.runs import write_rows
@@ -41,10 +42,11 @@ def test_the_preview_shows_the_labels_of_the_trainer(tiny: Path, tmp_path: Path)
             ChatTokenizer.load(tiny),
             RunDir(tmp_path),
             stop,
+            wanted=Chat,
             limit=1000,
             long_rows="error",
             param="training_file",
-        ).tokens
+        ).chats()
     shown = preview(PreviewTask(card=str(card), file=str(path), offset=0, limit=20, max_length=1000)).rows
     assert [[token.id for token in row.tokens] for row in shown] == [row.input_ids for row in trained]
     assert [[token.id if token.state == "trained" else IGNORED for token in row.tokens] for row in shown] == [

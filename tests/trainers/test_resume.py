@@ -103,11 +103,12 @@ def test_sigterm_in_training_keeps_the_step(tmp_path: Path, files: dict[str, Any
     assert_same(resumed, undisturbed)
 
 
-def test_a_resumed_run_keeps_its_packing(
+def test_a_resumed_run_has_the_same_steps_on_another_device(
     tmp_path: Path, files: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a worker with another device, which alone would pack otherwise."""
-    files["supervised"] = {**SUPERVISED, "hyperparameters": {"n_epochs": 1, "batch_size": 8}, "checkpoint_interval": 1}
+    """Where sequences are shorter, say: which rows make a step does not depend on how they share sequences."""
+    files["supervised"] = {**SUPERVISED, "neftune_alpha": None, "lora": None}
+    files["supervised"] |= {"hyperparameters": {"n_epochs": 1, "batch_size": 8}, "checkpoint_interval": 1}
     undisturbed = write_spec(tmp_path / "undisturbed", **files)
     assert run(undisturbed) == 0
     checkpoint = undisturbed / events(undisturbed, "checkpoint")[0]["path"]
@@ -115,7 +116,8 @@ def test_a_resumed_run_keeps_its_packing(
     resumed = write_spec(tmp_path / "resumed", resume_from=checkpoint, **files)
     assert run(resumed) == 0
     assert events(resumed, "resolved") == events(undisturbed, "resolved")
-    assert_same(resumed, undisturbed)
+    for ours, theirs in zip(results(resumed), results(undisturbed), strict=True):
+        assert float(ours["train_loss"]) == pytest.approx(float(theirs["train_loss"]), rel=1e-4)
 
 
 def terminate(process: ForkServerProcess) -> None:

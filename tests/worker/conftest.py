@@ -7,12 +7,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from core.db import session_scope
+from core.jobs import claims
 from core.settings import Settings
 from core.storage import Storage
 from embedded.process import Child
 from embedded.services import Services
+from tests.conftest import ProjectKey
+from tests.core.factories import make_job
 from worker.cache import Cache
 from worker.context import Context
+from worker.inputs import read_assignment
+from worker.supervisor import Attempt
 
 Start = Callable[..., Child]
 
@@ -23,10 +29,10 @@ def start(services: Services, tmp_path: Path) -> Iterator[Start]:
     started: list[Child] = []
 
     def start(queue: str, **env: str) -> Child:
-        command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "threads", "-c", "1"]
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", "worker.app", "worker", "--pool", "threads"]
         child = Child(
             name="worker",
-            command=[*command, "-Q", queue, "-n", "start@test", "-l", "info"],
+            command=[*command, "-c", "1", "-Q", queue, "-n", "start@test", "-l", "info"],
             logs=tmp_path / "logs",
             env={**os.environ, **services.env, "TUNESMITH_WORK_DIR": str(tmp_path), "TUNESMITH_POLL_SECONDS": "0.2"}
             | env,
@@ -53,3 +59,17 @@ def context(settings: Settings, engine: Engine, storage: Storage, tmp_path: Path
         worker_id="train@test",
         draining=threading.Event(),
     )
+
+
+@pytest.fixture
+def attempt(context: Context, project: ProjectKey, tmp_path: Path) -> Attempt:
+    """At a job that it has just claimed, with an empty run directory."""
+    with session_scope(context.engine) as session:
+        make_job(session, project.owner)
+        job = claims.claim(session, worker_id="w", devices=0, lease=60)
+        assert job is not None
+        session.flush()
+        assignment = read_assignment(session, job, token=job.token or 0, organization_id="org")
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    return Attempt(context, assignment, run_dir, devices=[])

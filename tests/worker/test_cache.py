@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import hashlib
 import os
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.storage import Entry
+from tests.disks import small_disk
 from worker.cache import Cache
 
 
@@ -118,3 +120,36 @@ def test_two_at_once_prepare_one_model(tmp_path: Path) -> None:
         thread.join()
     assert len(times) == 1
     assert [(tmp_path / name / "weights").read_text() for name in ("a", "b")] == ["w", "w"]
+
+
+def test_a_full_disk_is_made_room_on_before_anything_fails(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", megabytes=8) as disk:
+        cache = Cache(disk / "cache", max_bytes=2**30)
+        first, second = Source(b"a" * 5 * 2**20), Source(b"b" * 5 * 2**20)
+        cache.link_file(entry(first.content), disk / "first", fetch=first)
+        (disk / "first").unlink()
+        cache.link_file(entry(second.content), disk / "second", fetch=second)
+        assert second.times == 2
+        assert (disk / "second").stat().st_size == 5 * 2**20
+        third = Source(b"c" * 5 * 2**20)
+        with pytest.raises(OSError, match="No space left"):  # the second one has a user
+            cache.link_file(entry(third.content), disk / "third", fetch=third)
+
+
+def test_a_full_disk_takes_nothing_from_who_is_making_or_linking(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    cache = Cache(folder, max_bytes=100)
+    cache.link_file(entry(b"held"), tmp_path / "a", fetch=Source(b"held"))
+    tries: list[int] = []
+
+    def full_once(path: Path) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_bytes(b"rows")
+
+    with (folder / "locks" / entry(b"held").sha256).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cache.link_file(entry(b"rows"), tmp_path / "b", fetch=full_once)
+    assert len(tries) == 2
+    assert {path.read_bytes() for path in (folder / "files").iterdir()} == {b"held", b"rows"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from worker import logs
 from worker.cost import CostMeter
 from worker.logs import CHUNK, TAIL, LogReader, masks
 
@@ -84,3 +85,21 @@ def test_cpu_seconds_are_those_that_the_process_spent() -> None:
     cost = meter.cost()
     assert cost.cpu_seconds >= before.user + before.system + 0.2
     assert cost.gpu_seconds >= 2 * 0.3
+
+
+def test_an_endless_log_takes_little_of_the_disk(log: Path, reader: LogReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "LONGEST", 1024**2)
+    lines = [f"line {i:06d} {'x' * 50}\n" for i in range(100_000)]
+    texts: list[str] = []
+    with log.open("ab", buffering=0) as file:
+        for at in range(0, len(lines), 1000):
+            file.write("".join(lines[at : at + 1000]).encode())
+            texts += drain(reader)
+            assert log.stat().st_size < 1024**2 + 100_000
+    head = "".join(texts)
+    note, _, rest = "".join(drain(reader, final=True)).partition("\n")
+    assert "".join(lines).startswith(head)
+    assert len(head) >= 64 * 1024
+    assert rest.startswith("line ")
+    assert rest.endswith(lines[-1])
+    assert note == f"[{len(''.join(lines)) - len(head) - len(rest)} bytes left out]"

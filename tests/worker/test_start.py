@@ -1,14 +1,16 @@
 """Workers that start while a service is away, or can't start at all."""
 
 import contextlib
+import json
 import socket
 import threading
 from pathlib import Path
 
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, update
 
 from core.db import session_scope
-from core.models import File
+from core.files import claims as validations
+from core.models import File, Worker
 from core.settings import Settings
 from embedded.ports import free_ports
 from tests.conftest import ProjectKey
@@ -65,3 +67,51 @@ def test_an_unknown_queue_ends_it(start: Start) -> None:
     child = start("typo")
     assert child.process is not None
     assert child.process.wait(30) == 1
+
+
+def test_what_a_killed_worker_left_goes_once_its_lease_is_over(
+    start: Start, engine: Engine, project: ProjectKey, tmp_path: Path
+) -> None:
+    """It may be back within the lease, when the folder still is that of a claim."""
+    with session_scope(engine) as session:
+        make_file(session, project.owner, status="uploaded")
+        file = validations.claim(session, lease=3600)
+        assert file is not None
+        session.flush()
+        session.refresh(file)
+        folder = tmp_path / "validations" / str(file.token)
+    folder.mkdir(parents=True)
+    start("cpu", TUNESMITH_LEASE_SECONDS="1")
+    eventually(lambda: reported(engine, "start@test"), seconds=30, what="a worker")
+    assert folder.exists()
+    with session_scope(engine) as session:
+        session.execute(update(File).values(status="processed", token=None, lease_expires_at=None))
+    eventually(lambda: not folder.exists(), seconds=10, what="the folder has gone")
+
+
+def reported(engine: Engine, worker_id: str) -> bool:
+    with session_scope(engine) as session:
+        worker = session.get(Worker, worker_id)
+        return worker is not None and (worker.disk_free_bytes or 0) > 0
+
+
+def test_every_line_of_log_is_an_object_where_that_is_asked_for(
+    start: Start, engine: Engine, settings: Settings, project: ProjectKey, tmp_path: Path
+) -> None:
+    with session_scope(engine) as session:
+        file_id = make_file(session, project.owner, status="uploaded").id
+    worker = start("cpu", TUNESMITH_LOG_FORMAT="json", TUNESMITH_MAX_LOSSES="1")
+    eventually(lambda: status(engine, file_id) == "error", seconds=30, what="a verdict")
+    assert worker.process is not None
+    worker.process.kill()
+    worker.stop()
+    text = (tmp_path / "logs" / "worker.log").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines), text
+    (failed,) = [line for line in lines if line["message"] == "the validation failed"]
+    assert (failed["file"], failed["worker"], failed["level"]) == (file_id, "start@test", "ERROR")
+    assert isinstance(failed["attempt"], int)
+    assert "NoSuchKey" in failed["exception"]
+    secret = settings.s3_secret_access_key
+    assert secret is not None
+    assert secret.get_secret_value() not in text

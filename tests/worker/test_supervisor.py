@@ -1,33 +1,15 @@
 """How an attempt reads its trainer's end."""
 
-from pathlib import Path
-
 import pytest
 
 from core.db import session_scope
-from core.jobs import claims, service
+from core.jobs import service
 from core.models import Job
 from core.specs.run import RunResult
 from tests.conftest import ProjectKey
-from tests.core.factories import make_job
 from tests.stack import eventually
 from worker import forkserver
-from worker.context import Context
-from worker.inputs import read_assignment
 from worker.supervisor import Attempt
-
-
-@pytest.fixture
-def attempt(context: Context, project: ProjectKey, tmp_path: Path) -> Attempt:
-    with session_scope(context.engine) as session:
-        make_job(session, project.owner)
-        job = claims.claim(session, worker_id="w", devices=0, lease=60)
-        assert job is not None
-        session.flush()
-        assignment = read_assignment(session, job, token=job.token or 0, organization_id="org")
-    run_dir = tmp_path / "run"
-    run_dir.mkdir()
-    return Attempt(context, assignment, run_dir, devices=[])
 
 
 def start(attempt: Attempt, function: str) -> None:

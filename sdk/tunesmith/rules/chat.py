@@ -14,8 +14,9 @@ ROLES = {"system": "system", "developer": "system", "user": "user", "assistant":
 # messages: `{"messages": […], "tools"?: […], "parallel_tool_calls"?: …}`. prompt_completion, instruction_response:
 # `{"prompt": …, "completion": …}` and `{"instruction": …, "response": …}`, which mean a user's message and an answer.
 # reasoning: `{"problem": …, "reasoning": …, "answer": …}`: the answer comes behind what was thought, in THINKING.
-Kind = Literal["messages", "prompt_completion", "instruction_response", "reasoning"]
-PAIRS: dict[Kind, tuple[str, str]] = {
+ChatKind = Literal["messages", "prompt_completion", "instruction_response", "reasoning"]
+Tools = list[dict[str, Any]] | None
+PAIRS: dict[ChatKind, tuple[str, str]] = {
     "prompt_completion": ("prompt", "completion"),
     "instruction_response": ("instruction", "response"),
 }
@@ -64,10 +65,15 @@ class Chat:
     """At least one of the messages is trained. tools: the functions on offer, as in the contract."""
 
     messages: list[Message]
-    tools: list[dict[str, Any]] | None = None
+    tools: Tools = None
+
+    @property
+    def chats(self) -> "tuple[Chat, ...]":
+        """What is read of a row, as every kind of rows says it."""
+        return (self,)
 
 
-def chat_kind(number: int, row: dict[str, Any]) -> Kind:
+def chat_kind(number: int, row: dict[str, Any]) -> ChatKind:
     """Which form a row has, by its keys alone.
 
     Raises:
@@ -82,7 +88,8 @@ def chat_kind(number: int, row: dict[str, Any]) -> Kind:
         return "reasoning"
     found = ", ".join(repr(key) for key in list(row)[:5]) or "no keys at all"
     wanted = (
-        "'messages', 'prompt' and 'completion', 'instruction' and 'response', or 'problem', 'reasoning' and 'answer'"
+        "'messages', 'prompt' and 'completion', 'instruction' and 'response', 'problem', 'reasoning' and 'answer', "
+        "'prompt', 'chosen' and 'rejected', or 'input', 'preferred_output' and 'non_preferred_output'"
     )
     raise RowError(number, "", f"has {found}, where {wanted} are needed")
 
@@ -141,14 +148,19 @@ def _from_messages(number: int, row: dict[str, Any]) -> Chat:
     if parallel is not None and not isinstance(parallel, bool):
         raise RowError(number, "parallel_tool_calls", f"true or false is needed, not {kind_of(parallel)}")
     offered = tools.offered(number, row.get("tools"))
-    messages = [_message(number, item, f"messages[{i}]") for i, item in enumerate(value)]
+    messages = [to_message(number, item, f"messages[{i}]") for i, item in enumerate(value)]
     if not any(message.trained for message in messages):
         raise RowError(number, "messages", "no assistant message to learn from (none, or all have weight 0)")
-    _match_calls(number, messages, offered)
+    match_calls(number, messages, offered)
     return Chat(messages, offered)
 
 
-def _message(number: int, value: Any, field: str) -> Message:
+def to_message(number: int, value: Any, field: str) -> Message:
+    """One message of the contract.
+
+    Raises:
+        RowError: it is none.
+    """
     if not isinstance(value, dict):
         raise RowError(number, field, f"an object with role and content is needed, not {kind_of(value)}")
     for key, why in REFUSED_KEYS.items():
@@ -199,17 +211,23 @@ def _content(number: int, value: Any, field: str, *, optional: bool) -> str:
     return "".join(texts)
 
 
-def _match_calls(number: int, messages: list[Message], offered: list[dict[str, Any]] | None) -> None:
-    """Each call is of a function that the row offers, where it offers any; each tool message answers one."""
+def match_calls(number: int, messages: list[Message], offered: Tools, *, last: str | None = None) -> None:
+    """Each call is of a function that the row offers, where it offers any; each tool message answers one.
+
+    Args:
+        last: the key that the last message stands under, where that is another one.
+
+    Raises:
+        RowError: one is not.
+    """
     names = {tool["function"]["name"] for tool in offered or []}
     made: set[str] = set()
     for i, message in enumerate(messages):
+        field = f"{last}[0]" if last and i == len(messages) - 1 else f"messages[{i}]"
         for k, call in enumerate(message.tool_calls or []):
             name = call["function"]["name"]
             if names and name not in names:
-                raise RowError(number, f"messages[{i}].tool_calls[{k}].function.name", f"{name!r:.60} is not in tools")
+                raise RowError(number, f"{field}.tool_calls[{k}].function.name", f"{name!r:.60} is not in tools")
             made.add(call["id"])
         if message.tool_call_id is not None and message.tool_call_id not in made:
-            raise RowError(
-                number, f"messages[{i}].tool_call_id", f"{message.tool_call_id!r:.60} answers no earlier call"
-            )
+            raise RowError(number, f"{field}.tool_call_id", f"{message.tool_call_id!r:.60} answers no earlier call")

@@ -3,48 +3,79 @@
 """Rows of a CSV file: comma-separated, quoted with `"`, UTF-8, a header of column names first."""
 
 import csv
-from collections.abc import Iterator
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from os import PathLike
-from typing import IO, Any
+from typing import Any
 
 from tunesmith.rules.cells import STRUCTURED, check_columns
 from tunesmith.rules.error import RowError
-from tunesmith.rules.jsonl import BUFFER, BYTE_ORDER_MARK, LONGEST_LINE
+from tunesmith.rules.jsonl import BYTE_ORDER_MARK, LONGEST_LINE, Lines, blocks
 
 QUOTED = "\0"  # stands where a cell was quoted
 OTHER_SEPARATORS = (";", "\t", "|")
 
 
-def csv_rows(path: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
-    """(line on which the row begins, its cells or what is wrong); an empty cell of a structured column is absent.
+@dataclass(frozen=True)
+class Table:
+    """Rows of one line each, which have as many cells as the header. Iterating gives (line number, cells by column)."""
+
+    first: int
+    header: list[str]
+    rows: list[list[str]]
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, cells in enumerate(self.rows, self.first):
+            yield number, _by_column(self.header, cells)
+
+
+def csv_blocks(path: str | PathLike[str]) -> Iterator[Table | list[tuple[int, dict[str, Any] | RowError]]]:
+    """Each row as (line on which it begins, its cells or what is wrong), some at once.
+
+    An empty cell of a structured column is absent.
 
     Raises:
         RowError: bad UTF-8, a row that is too long, quotes that never close; reading cannot go on behind it.
     """
     csv.field_size_limit(LONGEST_LINE)
-    with open(path, "rb", buffering=BUFFER) as file:
-        text = _Text(file)
-        reader = csv.reader(text, strict=True)
-        try:
-            header = _header(reader, text)
-            structured = [key for key in header if key in STRUCTURED]
-            for line in text:
-                cells = _split(line)
-                if cells is None:
-                    text.put_back(line)
-                    cells = next(reader)
-                number = text.end_row()
-                if len(cells) == len(header):
-                    row = dict(zip(header, cells))  # noqa: B905 - their number was just compared
-                    for key in structured:
-                        if not row[key]:
-                            del row[key]
-                    yield number, row
-                elif cells:
-                    words = f"has {len(cells)} cells where the header has {len(header)} columns"
-                    yield number, RowError(number, "", words)
-        except csv.Error as error:
-            raise RowError(text.row_line, "", f"not valid CSV ({error})") from None
+    text = _Text(blocks(path))
+    reader = csv.reader(text, strict=True)
+    try:
+        header = _header(reader, text)
+        while text.has_more():
+            if rows := _split_all(text.waiting, len(header)):
+                yield Table(text.row_line, header, rows)
+                text.skip()
+            while text.waiting:
+                yield _next_row(reader, text, header)
+    except csv.Error as error:
+        raise RowError(text.row_line, "", f"not valid CSV ({error})") from None
+
+
+def _next_row(
+    reader: Iterator[list[str]], text: "_Text", header: list[str]
+) -> list[tuple[int, dict[str, Any] | RowError]]:
+    """That one row, or none where the line is blank."""
+    cells = _split(text.waiting[0])
+    if cells is None:
+        cells = next(reader)
+    else:
+        next(text)
+    number = text.end_row()
+    if len(cells) == len(header):
+        return [(number, _by_column(header, cells))]
+    words = f"has {len(cells)} cells where the header has {len(header)} columns"
+    return [(number, RowError(number, "", words))] if cells else []
+
+
+def _by_column(header: list[str], cells: list[str]) -> dict[str, Any]:
+    return {key: cell for key, cell in zip(header, cells, strict=True) if cell or key not in STRUCTURED}
 
 
 def _header(reader: Iterator[list[str]], text: "_Text") -> list[str]:
@@ -60,6 +91,17 @@ def _header(reader: Iterator[list[str]], text: "_Text") -> list[str]:
                 raise RowError(line, "", f"the columns are separated by {separator!r}; commas are needed")
         return header
     return []
+
+
+def _split_all(lines: Iterable[str], columns: int) -> list[list[str]] | None:
+    """The cells of all lines; None where one of them is no row by itself, or not so many cells."""
+    rows: list[list[str]] = []
+    for line in lines:
+        cells = _split(line)
+        if cells is None or len(cells) != columns:
+            return None
+        rows.append(cells)
+    return rows
 
 
 def _split(line: str) -> list[str] | None:
@@ -82,39 +124,66 @@ def _split(line: str) -> list[str] | None:
 
 
 class _Text:
-    """Decoded lines, which know where the row that is being read began, and that it may not grow for ever."""
+    """Decoded lines, which know where the row that is being read began, and that it may not grow for ever.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    waiting: the lines of the current block that were not read yet.
+    """
+
+    def __init__(self, blocks: Iterator[Lines]) -> None:
+        self._blocks = blocks
         self._line = self._row_bytes = 0
-        self._put_back: str | None = None
+        self._damage: RowError | None = None
+        self.waiting: deque[str] = deque()
         self.row_line = 1
 
     def __iter__(self) -> "_Text":
         return self
 
     def __next__(self) -> str:
-        if (again := self._put_back) is not None:
-            self._put_back = None
-            return again
-        line = self._file.readline(LONGEST_LINE + 1)
-        if not line:
+        if not self.has_more():
             raise StopIteration
+        line = self.waiting.popleft()
         self._line += 1
-        self._row_bytes += len(line)
+        self._row_bytes += len(line.encode())
         if self._row_bytes > LONGEST_LINE:
-            words = f"a row longer than {LONGEST_LINE} bytes, or a quote that never closes"
-            raise RowError(self.row_line, "", words)
-        try:
-            return (line.removeprefix(BYTE_ORDER_MARK) if self._line == 1 else line).decode()
-        except UnicodeDecodeError:
-            raise RowError(self._line, "", "not valid UTF-8") from None
+            raise self._too_long()
+        return line
 
-    def put_back(self, line: str) -> None:
-        """It was read just now, and is what comes next."""
-        self._put_back = line
+    def has_more(self) -> bool:
+        """Whether a line is left; it waits then."""
+        while not self.waiting:
+            if self._damage:
+                raise self._damage
+            try:
+                block = next(self._blocks, None)
+            except RowError:
+                raise self._too_long() from None
+            if block is None:
+                return False
+            self.waiting.extend(io.StringIO(self._decoded(block), newline="\n"))
+        return True
+
+    def _decoded(self, block: Lines) -> str:
+        """What stands before a damaged line is still read."""
+        data = block.data.removeprefix(BYTE_ORDER_MARK) if block.first == 1 else block.data
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            good = data.rfind(b"\n", 0, error.start) + 1
+            self._damage = RowError(block.first + data.count(b"\n", 0, good), "", "not valid UTF-8")
+            return data[:good].decode()
+
+    def _too_long(self) -> RowError:
+        words = f"a row longer than {LONGEST_LINE} bytes, or a quote that never closes"
+        return RowError(self.row_line, "", words)
 
     def end_row(self) -> int:
         """The line on which the row that was just read began; the next one begins behind it."""
         number, self.row_line, self._row_bytes = self.row_line, self._line + 1, 0
         return number
+
+    def skip(self) -> None:
+        """Take those that wait for read; each of them was a row."""
+        self._line += len(self.waiting)
+        self.waiting.clear()
+        self.end_row()

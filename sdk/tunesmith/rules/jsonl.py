@@ -2,8 +2,10 @@
 # Copied from core/rows/jsonl.py by sdk/tools/copy_core.py: change it there.
 """Lines of a JSONL file, plain or gzipped, in one pass and bounded memory."""
 
+import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from os import PathLike, fstat
 from typing import IO, Any, cast
 
@@ -14,7 +16,7 @@ from tunesmith.rules.formats import has_header
 from tunesmith.rules.values import kind_of
 
 LONGEST_LINE = 4 * 1024 * 1024  # bytes; a million tokens or so, and what decoding takes many times over
-BUFFER = 1024 * 1024  # bytes
+BLOCK = 128 * 1024  # bytes that are read at once
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Text compresses three- to tenfold, very repetitive rows a hundredfold; bombs reach a thousandfold.
 HIGHEST_RATIO = 200
@@ -29,51 +31,90 @@ CLOSING = {b"{": "}", b"[": "]", b'"': '"'}
 LEAST_ROW = 16  # bytes that a row counts for: compressed, thousands of empty ones are a byte
 
 
-def lines(path: str | PathLike[str], *, gzipped: bool = False) -> Iterator[tuple[int, bytes]]:
-    """(line number, line) of every line that is not blank; only a last line that nothing follows lacks its newline.
+@dataclass(frozen=True)
+class Lines:
+    """Whole lines of a file, one behind the other; only the file's last one may lack its newline.
+
+    first: the first line's number. count: how many there are. Iterating gives (line number, line) of every line that is
+    not blank, and raises RowError where one is longer than LONGEST_LINE.
+    """
+
+    first: int
+    data: bytes
+    count: int
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for number, line in enumerate(io.BytesIO(self.data), self.first):
+            if len(line) > LONGEST_LINE:
+                raise _too_long(number)
+            if not line.isspace():
+                yield number, line
+
+    def one_object_each(self) -> bool:
+        """Whether what ends and begins at each newline is an object.
+
+        Inside of a JSON value no "{" can follow a "}", so that no value then reaches across a newline.
+        """
+        data = self.data
+        between = data.count(b"}\n{") or data.count(b"}\r\n{")
+        return between == self.count - 1 and data.startswith(b"{") and data.endswith((b"}\n", b"}\r\n"))
+
+
+def _too_long(number: int) -> RowError:
+    return RowError(number, "", f"longer than {LONGEST_LINE} bytes")
+
+
+def blocks(path: str | PathLike[str], *, gzipped: bool = False) -> Iterator[Lines]:
+    """All lines of a file.
 
     Raises:
         RowError: a line is longer than LONGEST_LINE, or the compressed bytes are damaged or a bomb; reading cannot go
             on behind it.
     """
-    with open(path, "rb", buffering=BUFFER) as file:
-        yield from _inflated(file) if gzipped else bounded(file)
+    with open(path, "rb", buffering=0) as file:
+        yield from _inflated(file) if gzipped else whole_lines(file)
 
 
-def bounded(file: IO[bytes], *, most: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """The lines of an open file, as `lines` yields them.
+def whole_lines(file: IO[bytes], *, most: int | None = None) -> Iterator[Lines]:
+    """The lines of an open file, as `blocks` yields them.
 
     Args:
         most: bytes that it may hold, where a line counts for LEAST_ROW at least.
     """
-    number = read = 0
-    while line := file.readline(LONGEST_LINE + 1):
-        number += 1
-        if len(line) > LONGEST_LINE:
-            raise RowError(number, "", f"longer than {LONGEST_LINE} bytes")
-        if most is not None:
-            read += max(len(line), LEAST_ROW)
-            if read > most:
+    first, read, begun = 1, 0, b""
+    while part := file.read(BLOCK):
+        data = begun + part
+        end = data.rfind(b"\n") + 1
+        begun = data[end:]
+        if end:
+            block = Lines(first, data[:end], data.count(b"\n"))
+            read += max(end, LEAST_ROW * block.count)
+            if most is not None and read > most:
                 reason = f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
-                raise RowError(number, "", reason)
-        if not line.isspace():
-            yield number, line
+                raise RowError(first, "", reason)
+            yield block
+            first += block.count
+        if len(begun) > LONGEST_LINE:
+            raise _too_long(first)
+    if begun:
+        yield Lines(first, begun, 1)
 
 
-def _inflated(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _inflated(file: IO[bytes]) -> Iterator[Lines]:
     from isal import igzip  # only those who read gzip pay for it
     from isal.igzip_lib import IsalError
 
     damaged = (OSError, EOFError, cast("type[Exception]", IsalError))  # which its stub takes for an instance
     inflating = cast("IO[bytes]", igzip.IGzipFile(fileobj=file))
-    number = 0
+    following = 1
     try:
-        for number, line in bounded(inflating, most=most_decoded(fstat(file.fileno()).st_size)):
-            if number == 1 and has_header(line.removeprefix(BYTE_ORDER_MARK)):
+        for block in whole_lines(inflating, most=most_decoded(fstat(file.fileno()).st_size)):
+            if block.first == 1 and has_header(block.data.partition(b"\n")[0].removeprefix(BYTE_ORDER_MARK)):
                 raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
-            yield number, line
+            following += block.count
+            yield block
     except damaged as error:
-        raise RowError(number + 1, "", f"the gzip data is damaged or cut off ({error})") from None
+        raise RowError(following, "", f"the gzip data is damaged or cut off ({error})") from None
 
 
 def most_decoded(size: int) -> int:

@@ -6,16 +6,21 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from tunesmith.specs.dpo import Dpo, DpoHyperparameters, DpoMethod
 from tunesmith.specs.integrations import Integration, Mlflow, MlflowIntegration, Wandb, WandbIntegration
 from tunesmith.specs.job import JobSpec, Resources
 from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
 from tunesmith.specs.optimization import Optimization
-from tunesmith.specs.supervised import Samples, Supervised, SupervisedHyperparameters, SupervisedMethod
-from tunesmith.specs.training import EarlyStopping
+from tunesmith.specs.supervised import Supervised, SupervisedMethod
+from tunesmith.specs.training import EarlyStopping, Hyperparameters, Replay, Samples
 
 __all__ = [
+    "Dpo",
+    "DpoHyperparameters",
+    "DpoMethod",
     "EarlyStopping",
+    "Hyperparameters",
     "Integration",
     "JobFields",
     "JobSpec",
@@ -24,10 +29,10 @@ __all__ = [
     "Mlflow",
     "MlflowIntegration",
     "Optimization",
+    "Replay",
     "Resources",
     "Samples",
     "Supervised",
-    "SupervisedHyperparameters",
     "SupervisedMethod",
     "Wandb",
     "WandbIntegration",
@@ -46,7 +51,7 @@ class JobFields(TypedDict, total=False):
     metadata: dict[str, str] | None
     resources: Resources | Mapping[str, Any] | None
     max_duration_seconds: int | None
-    hyperparameters: SupervisedHyperparameters | Mapping[str, Any] | None
+    hyperparameters: Hyperparameters | Mapping[str, Any] | None
     integrations: Sequence[Integration | Mapping[str, Any]] | None
 
 

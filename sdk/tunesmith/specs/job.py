@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, m
 from tunesmith.specs.integrations import Integration
 from tunesmith.specs.method import Method
 from tunesmith.specs.strict import Strict
-from tunesmith.specs.supervised import SupervisedHyperparameters, SupervisedMethod
+from tunesmith.specs.supervised import SupervisedMethod
+from tunesmith.specs.training import Hyperparameters
 
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
@@ -65,7 +66,7 @@ class JobSpec(Strict):
         le=366 * 24 * 3600,
         description="Training time, over all attempts, at which the job fails; its last checkpoint is kept.",
     )
-    hyperparameters: SupervisedHyperparameters | None = Field(
+    hyperparameters: Hyperparameters | None = Field(
         default=None,
         deprecated=True,
         description="The contract's old place for those of a supervised job; method.supervised is the new one.",
@@ -90,6 +91,12 @@ class JobSpec(Strict):
             raise ValueError("give hyperparameters inside method, or at the top level (deprecated), not in both places")
         moved = {"type": "supervised", "supervised": {"hyperparameters": body["hyperparameters"]}}
         return {**body, "hyperparameters": None, "method": moved}
+
+    @model_validator(mode="before")
+    @classmethod
+    def no_type_means_supervised(cls, body: Any) -> Any:
+        method = body.get("method") if isinstance(body, dict) else None
+        return {**body, "method": {"type": "supervised", **method}} if isinstance(method, dict) else body
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 # Copied from core/specs/training.py by sdk/tools/copy_core.py: change it there.
 """What every method that trains has in common."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,42 @@ from tunesmith.specs.optimization import Optimization
 from tunesmith.specs.strict import Auto, Strict
 
 Weights = Literal["adapter", "full"]
-ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy"]
+ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy", "valid_reward_accuracy"]
+LongRows = Literal["truncate", "drop", "error"]
+
+
+class Hyperparameters(Strict):
+    """The contract's three knobs; `auto` leaves the choice to the trainer, which reports what it chose."""
+
+    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = Field(
+        default="auto", description="Passes over the training rows; auto: 3, fewer for large files."
+    )
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = Field(
+        default="auto", description="Rows per optimiser step, on average: packed sequences hold several rows. auto: 8."
+    )
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0, le=100)] = Field(
+        default="auto", description="Factor on the learning rate. auto: 1."
+    )
+
+
+class Samples(Strict):
+    """Greedy completions of validation rows before and after training, kept as the artifact samples.jsonl."""
+
+    rows: Auto | Annotated[int, Field(ge=0, le=1000)] = Field(
+        default="auto", description="How many validation rows, from the first; auto: at most 16. 0: none."
+    )
+    max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
+
+
+class Replay(Strict):
+    """Rows of earlier training among the new ones, against forgetting (Robins, 1995)."""
+
+    file: str = Field(min_length=1, max_length=64, description="Id of an uploaded file.")
+    fraction: float = Field(
+        gt=0,
+        le=0.9,
+        description="Share of its rows among all that are trained; the seed draws them, each one once at most.",
+    )
 
 
 class EarlyStopping(Strict):
@@ -23,8 +58,21 @@ class EarlyStopping(Strict):
 
 
 class Training(Strict):
-    """Weights, steps, validations and what is kept."""
+    """Rows, weights, steps, validations and what is kept."""
 
+    VALIDATION_METRICS: ClassVar[tuple[ValidationMetric, ...]] = ("valid_loss", "valid_mean_token_accuracy")
+
+    hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
+    max_length: Auto | Annotated[int, Field(ge=32, le=131072)] = Field(
+        default="auto", description="Longest row, in tokens. auto: the model's context, at most 4096."
+    )
+    long_rows: LongRows = Field(
+        default="truncate",
+        description="What happens to longer rows, which are counted and warned of: cut off behind max_length, dropped, "
+        "or an error. A row that has nothing to learn in front of the cut is dropped.",
+    )
+    replay: Replay | None = Field(default=None, description="Null: the rows of the training_file alone.")
+    samples: Samples = Field(default_factory=Samples)
     weights: Weights = Field(
         default="adapter",
         description="What is trained, and what the job yields. adapter: a LoRA adapter. full: all weights, as a model "
@@ -88,6 +136,24 @@ class Training(Strict):
         if self.quantization and self.merged_weights:
             raise ValueError("merged_weights would merge into a base of 4 bits: leave it or quantization out")
         return self
+
+    @model_validator(mode="after")
+    def one_length_of_run(self) -> "Training":
+        if self.max_steps is not None and self.hyperparameters.n_epochs != "auto":
+            raise ValueError("give max_steps or hyperparameters.n_epochs, not both")
+        return self
+
+    @model_validator(mode="after")
+    def metric_of_the_method(self) -> "Training":
+        for metric in (self.keep_best, self.early_stopping and self.early_stopping.metric):
+            if metric and metric not in self.VALIDATION_METRICS:
+                raise ValueError(f"{metric} is not measured; there are: {', '.join(self.VALIDATION_METRICS)}")
+        return self
+
+    @property
+    def shares_sequences(self) -> bool:
+        """Whether several rows may be one sequence."""
+        return False
 
     @property
     def needs_validation(self) -> str | None:

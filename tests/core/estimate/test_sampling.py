@@ -10,7 +10,7 @@ from core.estimate.measure import measure
 from core.estimate.sampling import Sample
 from core.estimate.task import Measured, MeasureTask
 from core.rows.chat import Chat, Message
-from core.specs.supervised import Supervised
+from core.specs.supervised import Supervised, SupervisedMethod
 from tests.cards import write_card
 
 
@@ -58,7 +58,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> MeasureTask:
     return MeasureTask(
         card=str(write_card(folder / "card")),
         training_file=str(path),
-        options=Supervised(max_length=400),
+        method=SupervisedMethod(supervised=Supervised(max_length=400)),
         context=2048,
         on_gpu=False,
     )

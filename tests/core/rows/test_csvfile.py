@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.rows.csvfile import csv_rows
+from core.rows.csvfile import csv_blocks
 from core.rows.error import RowError
 from tests.core.rows.files import write
 
@@ -32,7 +32,7 @@ def test_cells_are_those_that_csv_finds(folder: Path, text: str) -> None:
 
 def read(path: Path) -> list[list[str]] | None:
     try:
-        return [list(row.values()) for _, row in csv_rows(path) if isinstance(row, dict)]
+        return [list(row.values()) for block in csv_blocks(path) for _, row in block if isinstance(row, dict)]
     except RowError:
         return None
 

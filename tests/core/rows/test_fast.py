@@ -9,13 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.rows.cells import STRUCTURED, to_row
-from core.rows.chat import PAIRS, REASONING, Chat, Kind, Message, chat_kind, to_chat
+from core.rows.chat import PAIRS, REASONING, Chat, ChatKind, Message, chat_kind, to_chat
+from core.rows.csvfile import Table
 from core.rows.error import RowError
-from core.rows.fast import LONGEST_TOOLS, plain_row
+from core.rows.fast import LONGEST_TOOLS, plain_row, plain_rows
 from core.rows.features import ASSISTANT, CALLS, MARKS, UNTRAINED, Features, features, offer
-from core.rows.jsonl import decode
+from core.rows.jsonl import Lines, decode
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[ChatKind, ...] = get_args(ChatKind)
 SCALARS = (
     st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from([0.0, 1.0, 0.5, "", " ", "a", "\0", "ä\u2028"])
 )
@@ -169,3 +170,44 @@ def test_a_role_that_comes_twice_is_left_to_the_careful_path() -> None:
 def test_tools_too_long_to_be_kept_are_left_to_the_careful_path() -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "x" * LONGEST_TOOLS}}]
     assert plain_row(json.dumps({**plain("x"), "tools": tools}).encode(), "messages") is None
+
+
+LINES = st.sampled_from(
+    [
+        *(json.dumps(plain(text)).encode() for text in ("one", "two")),
+        json.dumps(plain("odd", weight=2)).encode(),
+        json.dumps({"prompt": "a", "completion": "b"}).encode(),
+        json.dumps({"prompt": "a", "completion": ""}).encode(),
+        b'{"prompt": "a",\n"completion": "b"}',
+        b'{"prompt": "a"\n, "completion": "b"}',
+        b'{"prompt": "}\n{", "completion": "b"}',
+        b'{"prompt": "a", "completion": "b"} {"prompt": "a", "completion": "b"}',
+        b'{"prompt": "a", "completion": "b"}{"prompt": "a", "completion": "b"}',
+        b"{}",
+        b"",
+        b"  ",
+    ]
+)
+
+
+@settings(max_examples=2000, deadline=None, derandomize=True)
+@given(pieces=st.lists(LINES, min_size=1, max_size=4), newline=st.sampled_from([b"\n", b"\r\n"]), ends=st.booleans())
+def test_lines_at_once_are_what_they_are_one_by_one(pieces: list[bytes], newline: bytes, ends: bool) -> None:
+    data = newline.join(pieces) + newline * ends
+    lines = Lines(1, data, len(data.split(b"\n")) - data.endswith(b"\n"))
+    for kind in KINDS:
+        found = plain_rows(lines, kind)
+        if found is not None:
+            assert found == [plain_row(line, kind) for _, line in lines]
+
+
+def test_rows_that_are_plain_are_read_at_once() -> None:
+    for newline in (b"\n", b"\r\n"):
+        data = (json.dumps(plain("one")).encode() + newline) * 3
+        assert plain_rows(Lines(1, data, 3), "messages") == [
+            plain_row(line, "messages") for _, line in Lines(1, data, 3)
+        ]
+    table = Table(2, ["completion", "prompt"], [["b", "a"], ["d", "c"]])
+    assert plain_rows(table, "prompt_completion") == [plain_row(row, "prompt_completion") for _, row in table]
+    assert plain_rows(table, "instruction_response") is None
+    assert plain_rows(Table(2, ["completion", "prompt"], [["b", "a"], ["", "c"]]), "prompt_completion") is None

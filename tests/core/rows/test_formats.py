@@ -13,7 +13,7 @@ import pytest
 from core.rows.chat import to_chat
 from core.rows.formats import detect
 from core.rows.jsonl import LONGEST_LINE
-from core.rows.read import chats
+from core.rows.read import rows as read_rows
 from core.rows.survey import Survey
 from core.rows.validate import validate
 from tests.core.rows.files import FORMATS, as_csv, gzipped, jsonl, parquet, write
@@ -29,21 +29,21 @@ PAIRS = [{"instruction": "2+2, please", "response": "4"}, {"instruction": "", "r
 def test_every_format_gives_the_same_chats(format: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
     path = write(tmp_path, FORMATS[format](rows))
     assert detect(path) == format
-    assert [chat for _, chat in chats(path)] == [to_chat(1, row) for row in rows]
+    assert [chat for _, chat in read_rows(path)] == [to_chat(1, row) for row in rows]
     report = validate(path)
     assert (report.format, report.rows, report.faults) == (format, len(rows), [])
 
 
 def test_rows_are_numbered_as_in_an_editor(tmp_path: Path) -> None:
     rows = b'prompt,completion\r\n"a\r\nb",c\r\n\r\nd,e\r\n'
-    assert [number for number, _ in chats(write(tmp_path, rows))] == [2, 5]
-    assert [number for number, _ in chats(write(tmp_path, b"\n\n" + rows))] == [4, 7]
+    assert [number for number, _ in read_rows(write(tmp_path, rows))] == [2, 5]
+    assert [number for number, _ in read_rows(write(tmp_path, b"\n\n" + rows))] == [4, 7]
 
 
 def test_a_table_may_hold_messages_as_text(tmp_path: Path) -> None:
     text = [{"messages": json.dumps(PLAIN["messages"])}]
     for content in (as_csv(text), parquet(text)):
-        assert [chat for _, chat in chats(write(tmp_path, content))] == [to_chat(1, PLAIN)]
+        assert [chat for _, chat in read_rows(write(tmp_path, content))] == [to_chat(1, PLAIN)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_parquet_rows_come_whole_however_long_they_are_and_however_they_are_stor
         messages = pyarrow.StructArray.from_arrays([roles, contents], ["role", "content"])
         column = pyarrow.ListArray.from_arrays(list(range(len(rows) + 1)), messages)
         pyarrow.parquet.write_table(pyarrow.table({"messages": column}), tmp_path / "rows")
-        assert [chat for _, chat in chats(tmp_path / "rows")] == [to_chat(1, row) for row in rows]
+        assert [chat for _, chat in read_rows(tmp_path / "rows")] == [to_chat(1, row) for row in rows]
 
 
 def test_a_parquet_row_that_is_too_long_is_a_fault_of_that_row(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_what_is_null_in_parquet_was_never_given(tmp_path: Path) -> None:
     report = validate(write(tmp_path, parquet(rows)), survey=survey)
     assert (report.rows, report.faults) == (3, [])
     assert report.figures()["duplicates"]["exact"] == 2
-    assert [chat for _, chat in chats(tmp_path / "rows")] == [to_chat(1, row) for row in rows]
+    assert [chat for _, chat in read_rows(tmp_path / "rows")] == [to_chat(1, row) for row in rows]
 
 
 @pytest.mark.parametrize(

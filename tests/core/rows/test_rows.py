@@ -7,7 +7,7 @@ import pytest
 
 from core.rows.chat import Chat, Message, to_chat
 from core.rows.error import RowError
-from core.rows.jsonl import BUFFER, LONGEST_LINE, bounded, decode
+from core.rows.jsonl import BLOCK, LONGEST_LINE, decode, whole_lines
 from core.rows.validate import MOST_FAULTS, validate
 
 USER = {"role": "user", "content": "Hello"}
@@ -129,7 +129,17 @@ def test_faults_say_where_and_what(row: Any, words: str) -> None:
 
 
 def test_lines_are_numbered_as_in_an_editor_and_blank_ones_are_skipped() -> None:
-    assert list(bounded(io.BytesIO(b"a\n\n  \r\nb\r\nc"))) == [(1, b"a\n"), (4, b"b\r\n"), (5, b"c")]
+    assert numbered(b"a\n\n  \r\nb\r\nc") == [(1, b"a\n"), (4, b"b\r\n"), (5, b"c")]
+
+
+def test_lines_are_whole_wherever_a_block_ends() -> None:
+    content = [b"%d %s\n" % (number, b"x" * (number * 37 % 5000)) for number in range(1, 400)]
+    assert len(b"".join(content)) > 5 * BLOCK
+    assert numbered(b"".join(content)) == list(enumerate(content, 1))
+
+
+def numbered(content: bytes) -> list[tuple[int, bytes]]:
+    return [line for block in whole_lines(io.BytesIO(content)) for line in block]
 
 
 def test_a_line_is_bounded() -> None:
@@ -146,8 +156,16 @@ def test_a_line_is_bounded() -> None:
 
     source = Endless()
     with pytest.raises(RowError, match="line 1: longer than"):
-        list(bounded(io.BufferedReader(source, BUFFER)))  # pyright: ignore[reportArgumentType]
-    assert source.read_bytes <= LONGEST_LINE + 2 * BUFFER
+        list(whole_lines(source))  # pyright: ignore[reportArgumentType]
+    assert source.read_bytes <= LONGEST_LINE + 2 * BLOCK
+
+
+def test_a_line_is_bounded_wherever_it_ends() -> None:
+    long = b"x" * LONGEST_LINE
+    assert numbered(b"a\n" + long[1:] + b"\n") == [(1, b"a\n"), (2, long[1:] + b"\n")]
+    for end in (b"", b"\n", b"\nb\n"):
+        with pytest.raises(RowError, match="line 2: longer than"):
+            numbered(b"a\n" + long + b"x" + end)
 
 
 def test_the_report_counts_all_faults_and_keeps_the_first(tmp_path: Path) -> None:

@@ -197,6 +197,21 @@ def test_the_overlap_of_large_files_is_estimated(tmp_path: Path, monkeypatch: py
     assert shared["rows"] == pytest.approx(2000, rel=0.25)
 
 
+def test_what_would_not_stay_is_not_wanted_where_the_number_of_keys_is_known() -> None:
+    keys = np.random.default_rng(0).integers(0, 2**64, 10_000, np.uint64)
+    smallest = Smallest(100, np.empty(0, np.int64))
+    smallest.expect(len(keys))
+    assert 100 < np.count_nonzero(keys <= smallest.below) < 200
+    for start in range(0, len(keys), 50):
+        smallest.add(keys[start : start + 50], np.arange(start, start + 50))
+    kept, values = smallest.kept()
+    assert kept.tolist() == sorted(keys.tolist())[:100]
+    assert (keys[values] == kept).all()
+    few = Smallest(100, np.empty(0, np.int64))
+    few.expect(150)
+    assert (keys <= few.below).all()
+
+
 def test_the_smallest_keys_are_kept_with_their_values() -> None:
     kept = Smallest(50, np.empty(0, np.uint64))
     keys = np.random.default_rng(0).integers(0, 300, 2000).astype(np.uint64)

@@ -1,0 +1,180 @@
+"""Comparing database and object store, both ways, and repairing what can be repaired."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from core.db import session_scope
+from core.errors import TunesmithError
+from core.files import claims as files
+from core.files.report import sketch_key
+from core.models import Artifact, Checkpoint, CheckpointPermission, File, Model, Upload, UploadPart
+from core.objects import ROOT, judge, prefixes
+from core.storage import Storage, Stored, Unfinished
+
+Kind = Literal["file", "sketch", "upload_part", "artifact", "checkpoint", "model"]
+LOST = "its bytes are missing from the object store, or damaged there"
+AT_ONCE = 1000  # rows of one fetch, and objects of one judgement
+
+
+class WrongStore(TunesmithError):
+    """Nothing that the database knows of is in the store: one of the two is another deployment's."""
+
+    code = "wrong_store"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A row, and one of the objects that it needs."""
+
+    kind: Kind
+    id: str
+    key: str
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}: {self.key}"
+
+
+@dataclass
+class Report:
+    """objects: those that rows point to. fresh: without a row, too young to tell. foreign: nothing of this database.
+
+    missing, damaged: what rows point to and the store does not have, or has with another size.
+    """
+
+    objects: int = 0
+    fresh: int = 0
+    foreign: int = 0
+    orphaned: list[Stored] = field(default_factory=list)
+    unfinished: list[Unfinished] = field(default_factory=list)
+    missing: list[Pointer] = field(default_factory=list)
+    damaged: list[Pointer] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        return not (self.orphaned or self.unfinished or self.missing or self.damaged)
+
+
+def examine(engine: Engine, storage: Storage, *, youngest: float) -> Report:
+    """Look at every object and at every row that points to one; changes nothing. Memory: the key of every object.
+
+    Args:
+        youngest: seconds; what is younger and has no row is not judged: it may be an upload under way.
+    """
+    report, sizes = Report(), dict[str, int]()
+    for page in _pages(storage):
+        with session_scope(engine) as session:
+            verdicts = judge(session, page, youngest=youngest)
+        for stored, verdict in zip(page, verdicts, strict=True):
+            if verdict == "known":
+                sizes[stored.key] = stored.bytes
+            elif verdict == "orphaned":
+                report.orphaned.append(stored)
+            elif verdict == "fresh":
+                report.fresh += 1
+            else:
+                report.foreign += 1
+    report.objects = len(sizes)
+    with session_scope(engine) as session:
+        ours = prefixes(session)
+        doubtful = [pointer for pointer in pointers(session) if sizes.get(pointer.key) != pointer.bytes]
+    begun = [upload for prefix in ours for upload in storage.unfinished(prefix)]
+    report.unfinished = [upload for upload in begun if upload.age >= youngest]
+    for pointer in doubtful:  # asked again: it may have come after its page was listed
+        size = storage.size(pointer.key)
+        if size is None:
+            report.missing.append(pointer)
+        elif size != pointer.bytes:
+            report.damaged.append(pointer)
+    return report
+
+
+def repair(engine: Engine, storage: Storage, report: Report, *, youngest: float) -> list[Pointer]:
+    """Remove what is orphaned, and mark the rows whose objects are gone, so that nobody relies on them.
+
+    Files become unusable, parts of uploads have to be sent again, checkpoints are forgotten and models deleted: a job
+    goes on from an earlier one.
+
+    Returns:
+        What stays as it is: a row that says what a job once yielded has nothing that could be marked.
+
+    Raises:
+        WrongStore: the store has none of the objects that rows point to; nothing is changed.
+    """
+    lost = [*report.missing, *report.damaged]
+    if lost and not report.objects:
+        raise WrongStore(f"the store has none of the {len(lost)} objects that rows point to: is it the right one?")
+    for upload in report.unfinished:
+        storage.abort(upload)
+    for start in range(0, len(report.orphaned), AT_ONCE):
+        part = report.orphaned[start : start + AT_ONCE]
+        with session_scope(engine) as session:
+            verdicts = judge(session, part, youngest=youngest)  # again: a while has passed
+        for stored, verdict in zip(part, verdicts, strict=True):
+            if verdict == "orphaned":
+                storage.delete(stored.key)
+    left: list[Pointer] = []
+    for pointer in lost:
+        with session_scope(engine) as session:
+            if not _mark(session, pointer):
+                left.append(pointer)
+    return left
+
+
+def pointers(session: Session) -> Iterator[Pointer]:
+    """Every object that some row needs."""
+
+    def rows(statement: Any) -> Any:
+        return session.execute(statement, execution_options={"yield_per": AT_ONCE})
+
+    for id, key, size, report in rows(
+        select(File.id, File.object_key, File.bytes, File.report).where(File.purged_at.is_(None))
+    ):
+        yield Pointer("file", id, key, size)
+        if sketch := (report or {}).get("sketch"):
+            yield Pointer("sketch", id, sketch_key(key), sketch["bytes"])
+    parts = select(UploadPart.id, UploadPart.object_key, UploadPart.bytes).join(Upload)
+    for row in rows(parts.where(Upload.status == "pending")):
+        yield Pointer("upload_part", *row)
+    for row in rows(select(Artifact.id, Artifact.object_key, Artifact.bytes)):
+        yield Pointer("artifact", *row)
+    folders: list[tuple[Kind, Any]] = [
+        ("checkpoint", select(Checkpoint.id, Checkpoint.prefix, Checkpoint.manifest)),
+        ("model", select(Model.id, Model.prefix, Model.manifest).where(Model.deleted_at.is_(None))),
+    ]
+    for kind, statement in folders:
+        for id, prefix, manifest in rows(statement):
+            for entry in manifest:
+                yield Pointer(kind, id, f"{prefix}{entry['name']}", entry["bytes"])
+
+
+def _mark(session: Session, pointer: Pointer) -> bool:
+    """False where the row has nothing to say it with."""
+    match pointer.kind:
+        case "file":
+            files.give_up(session, file_id=pointer.id, reason=LOST)
+        case "sketch":
+            file = session.get_one(File, pointer.id, with_for_update=True)
+            file.report = {key: value for key, value in (file.report or {}).items() if key != "sketch"}
+        case "upload_part":
+            session.execute(delete(UploadPart).where(UploadPart.id == pointer.id))
+        case "checkpoint":
+            session.execute(delete(CheckpointPermission).where(CheckpointPermission.checkpoint_id == pointer.id))
+            session.execute(delete(Checkpoint).where(Checkpoint.id == pointer.id))
+        case "model":
+            gone = update(Model).where(Model.id == pointer.id, Model.deleted_at.is_(None))
+            session.execute(gone.values(deleted_at=func.now()))
+        case "artifact":
+            return False
+    return True
+
+
+def _pages(storage: Storage) -> Iterator[list[Stored]]:
+    after = ""
+    while page := storage.page(ROOT, after=after):
+        yield page
+        after = page[-1].key

@@ -1,0 +1,88 @@
+"""Which objects of the store rows point to, and which ones nobody knows of.
+
+    orgs/<organisation>/files/<file>[.sketch]
+    orgs/<organisation>/uploads/<upload>/<part>
+    orgs/<organisation>/jobs/<job>/attempts/<token>/…
+
+Everything else in the bucket, and what is an organisation's that this database does not know, is somebody else's: a
+base model of the catalogue, another deployment. It is neither judged nor touched.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.files.report import sketch_key
+from core.models import Artifact, Checkpoint, File, Job, Model, Organization, UploadPart
+from core.storage import MANIFEST, Stored
+
+ROOT = "orgs/"
+FILE = re.compile(r"orgs/(?P<organization>[^/]+)/files/(?P<file>[^/]+?)(\.sketch)?")
+PART = re.compile(r"orgs/(?P<organization>[^/]+)/uploads/[^/]+/(?P<part>[^/]+)")
+ATTEMPT = re.compile(
+    r"orgs/(?P<organization>[^/]+)/jobs/(?P<job>[^/]+)/attempts/(?P<token>\d{1,18})/.+", flags=re.DOTALL
+)
+
+# known: a row points to it. fresh: none does, but one still may. orphaned: none does, nor ever will. foreign: not ours.
+Verdict = Literal["known", "fresh", "orphaned", "foreign"]
+
+
+def judge(session: Session, objects: Sequence[Stored], *, youngest: float) -> list[Verdict]:
+    """What the database says of objects that the store has just listed.
+
+    An attempt writes below its own token: while it holds its job, its objects may be published at any time, and once it
+    does not, never again. For uploads there is no such fence, but their row follows within the request.
+
+    Args:
+        youngest: seconds; a younger object that no row points to may still get one.
+    """
+    named = {stored.key: match.groupdict() for stored in objects if (match := _match(stored.key))}
+
+    def all_of(group: str) -> set[str]:
+        return {found[group] for found in named.values() if group in found}
+
+    ours = set(session.scalars(select(Organization.id).where(Organization.id.in_(all_of("organization")))))
+    # Before the rows: an attempt that ends in between has published already what it is ever going to.
+    held = select(Job.token).where(Job.id.in_(all_of("job")), Job.token.is_not(None))
+    live = {str(token) for token in session.scalars(held)}
+    known = _pointed_to(session, files=all_of("file"), parts=all_of("part"), jobs=all_of("job"))
+
+    def verdict(stored: Stored) -> Verdict:
+        found = named.get(stored.key)
+        if found is None or found["organization"] not in ours:
+            return "foreign"
+        if stored.key in known:
+            return "known"
+        return "fresh" if stored.age < youngest or found.get("token") in live else "orphaned"
+
+    return [verdict(stored) for stored in objects]
+
+
+def _match(key: str) -> re.Match[str] | None:
+    return FILE.fullmatch(key) or PART.fullmatch(key) or ATTEMPT.fullmatch(key)
+
+
+def _pointed_to(session: Session, *, files: set[str], parts: set[str], jobs: set[str]) -> set[str]:
+    """The keys that the rows of these files, parts and jobs point to."""
+    keys = set(session.scalars(select(UploadPart.object_key).where(UploadPart.id.in_(parts))))
+    for key in session.scalars(select(File.object_key).where(File.id.in_(files), File.purged_at.is_(None))):
+        keys |= {key, sketch_key(key)}
+    keys.update(session.scalars(select(Artifact.object_key).where(Artifact.job_id.in_(jobs))))
+    for table in (Checkpoint, Model):
+        for prefix, manifest in session.execute(select(table.prefix, table.manifest).where(table.job_id.in_(jobs))):
+            keys |= folder_keys(prefix, manifest)
+    return keys
+
+
+def prefixes(session: Session) -> list[str]:
+    """Where the objects of this database's organisations lie."""
+    return [f"{ROOT}{id}/" for id in session.scalars(select(Organization.id).order_by(Organization.id))]
+
+
+def folder_keys(prefix: str, manifest: list[dict[str, Any]]) -> set[str]:
+    """The objects of a stored folder; none once it has been emptied."""
+    names = [entry["name"] for entry in manifest]
+    return {f"{prefix}{name}" for name in (*names, MANIFEST)} if names else set()

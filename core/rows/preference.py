@@ -1,0 +1,86 @@
+"""Preferences, the rows of DPO: a prompt, an answer, and one that it is preferred to."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.rows import tools
+from core.rows.chat import Chat, Message, Tools, match_calls, to_message
+from core.rows.error import EmptyAnswer, RowError
+from core.rows.values import kind_of, only_keys
+
+# preference: the contract's `{"input": {"messages": […], "tools"?: […]}, "preferred_output": […], …}`.
+# prompt_chosen_rejected: each a text, or a list of messages.
+PREFERENCES = {
+    "preference": ("input", "preferred_output", "non_preferred_output"),
+    "prompt_chosen_rejected": ("prompt", "chosen", "rejected"),
+}
+INPUT_KEYS = ("messages", "tools", "parallel_tool_calls")
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Two chats that differ in their last messages, which alone are learnt from."""
+
+    chosen: Chat
+    rejected: Chat
+
+    @property
+    def chats(self) -> tuple[Chat, ...]:
+        return self.chosen, self.rejected
+
+
+def to_preference(number: int, row: dict[str, Any], *, kind: str) -> Preference:
+    """A row of one of the two kinds.
+
+    Raises:
+        RowError: it is no preference.
+    """
+    prompt_key, chosen_key, rejected_key = keys = PREFERENCES[kind]
+    only_keys(number, row, allowed=keys)
+    if kind == "preference":
+        prompt, offered = _input(number, row.get(prompt_key))
+    else:
+        prompt, offered = _prompt(number, row.get(prompt_key), prompt_key), None
+    chosen, rejected = (_answer(number, row.get(key), key) for key in (chosen_key, rejected_key))
+    if chosen == rejected:
+        raise RowError(number, rejected_key, f"is the same as {chosen_key}: there is nothing to prefer")
+    for answer, key in ((chosen, chosen_key), (rejected, rejected_key)):
+        match_calls(number, [*prompt, answer], offered, last=key)
+    return Preference(Chat([*prompt, chosen], offered), Chat([*prompt, rejected], offered))
+
+
+def _input(number: int, value: Any) -> tuple[list[Message], Tools]:
+    if not isinstance(value, dict):
+        raise RowError(number, "input", f"an object with messages is needed, not {kind_of(value)}")
+    only_keys(number, value, allowed=INPUT_KEYS, at="input")
+    parallel = value.get("parallel_tool_calls")
+    if parallel is not None and not isinstance(parallel, bool):
+        raise RowError(number, "input.parallel_tool_calls", f"true or false is needed, not {kind_of(parallel)}")
+    return _messages(number, value.get("messages"), "input.messages"), tools.offered(number, value.get("tools"))
+
+
+def _prompt(number: int, value: Any, field: str) -> list[Message]:
+    return [Message("user", value)] if isinstance(value, str) else _messages(number, value, field)
+
+
+def _messages(number: int, value: Any, field: str) -> list[Message]:
+    if not isinstance(value, list) or not value:
+        raise RowError(number, field, f"a list of at least one message is needed, not {kind_of(value)}")
+    messages = [to_message(number, item, f"{field}[{i}]") for i, item in enumerate(value)]
+    if messages[-1].role == "assistant":
+        raise RowError(number, field, "ends with an assistant's message: the two answers come behind it")
+    return [replace(message, trained=False) for message in messages]
+
+
+def _answer(number: int, value: Any, field: str) -> Message:
+    if isinstance(value, str):
+        if not value.strip():
+            raise EmptyAnswer(number, field, "is empty: there is nothing to learn")
+        return Message("assistant", value, trained=True)
+    if not isinstance(value, list) or len(value) != 1:
+        given = f"{len(value)} messages" if isinstance(value, list) and value else kind_of(value)
+        raise RowError(number, field, f"a list of one assistant message is needed, not {given}")
+    message = to_message(number, value[0], f"{field}[0]")
+    if not message.trained:
+        raise RowError(number, f"{field}[0]", "an assistant's message is needed, and no weight 0")
+    return message

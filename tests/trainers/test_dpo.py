@@ -1,0 +1,131 @@
+"""Preferences: held-out pairs are told apart, beside the model that the job starts from, exactly so when resumed."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from tests.trainers.runs import adapter_digest, error, events, last_checkpoint, outcome, results, write_rows, write_spec
+from trainers.run import run
+
+DPO: dict[str, Any] = {
+    "hyperparameters": {"n_epochs": 2, "batch_size": 4},
+    "optimization": {"learning_rate": 3e-3},
+    "checkpoint_interval": 3,
+    "samples": {"rows": 0},
+}
+UNCHANGED = {
+    "sigmoid": math.log(2),
+    "ipo": 25.0,
+    "hinge": 1.0,
+    "robust": math.log(2),
+    "apo_zero": 1.0,
+    "apo_down": 1.0,
+    "sigmoid_norm": math.log(2),
+}
+
+
+def pairs(numbers: range, *, swapped: random.Random | None = None) -> list[dict[str, str]]:
+    """What is said is right where it is polite."""
+    rows: list[dict[str, str]] = []
+    for i in numbers:
+        answers = [f"{i}, please", f"{i}, at once"]
+        if swapped and swapped.random() < 0.5:
+            answers.reverse()
+        rows.append({"prompt": f"say {i}" + "!" * (i % 5), "chosen": answers[0], "rejected": answers[1]})
+    return rows
+
+
+@pytest.fixture
+def train(tmp_path: Path, tiny: Path) -> Any:
+    training_file = write_rows(tmp_path / "pairs.jsonl", pairs(range(24)))
+    validation_file = write_rows(tmp_path / "valid.jsonl", pairs(range(100, 116)))
+
+    def train(name: str, *, status: int = 0, dpo: dict[str, Any] | None = None, **fields: Any) -> Path:
+        files = {"training_file": training_file, "validation_file": validation_file, **fields}
+        folder = write_spec(tmp_path / name, base=tiny, dpo=DPO | (dpo or {}), **files)
+        assert run(folder) == status
+        return folder
+
+    return train
+
+
+def series(folder: Path, name: str) -> list[float]:
+    return [event["data"][name] for event in events(folder, "metrics")]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_held_out_pairs_are_told_apart_and_where_nothing_is_preferred_they_are_not(
+    train: Any, tmp_path: Path, seed: int
+) -> None:
+    longer = {"hyperparameters": {"n_epochs": 4, "batch_size": 8}}
+    learnt = outcome(
+        train("learnt", seed=seed, dpo=longer, training_file=write_rows(tmp_path / "t.jsonl", pairs(range(96))))
+    )["metrics"]
+    swapped = write_rows(tmp_path / "s.jsonl", pairs(range(96), swapped=random.Random(seed)))
+    control = outcome(train("control", seed=seed, dpo=longer, training_file=swapped))["metrics"]
+    assert learnt["valid_reward_accuracy"] == 1
+    assert learnt["valid_reward_margin"] > 0.5
+    assert control["valid_reward_margin"] < 0.5 * learnt["valid_reward_margin"]
+
+
+@pytest.mark.parametrize("loss", UNCHANGED)
+def test_every_loss_begins_where_the_model_is_its_own_reference_and_falls(train: Any, loss: str) -> None:
+    folder = train("run", dpo={"loss": loss, "label_smoothing": 0.1 if loss == "robust" else 0})
+    losses = series(folder, "train_loss")
+    assert losses[0] == pytest.approx(UNCHANGED[loss], rel=1e-4)
+    assert losses[-1] < losses[0]
+    assert series(folder, "train_reward_margin")[0] == pytest.approx(0, abs=1e-4)
+    assert list(results(folder)[0]) == [
+        "step", "train_loss", "train_accuracy", "train_reward_margin", "valid_loss", "valid_reward_accuracy",
+        "valid_reward_margin",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("weights", ["adapter", "full"])
+def test_the_reference_is_what_the_job_starts_from(train: Any, weights: str) -> None:
+    first = train("first")
+    second = train("second", start_adapter=first / "artifacts", dpo={"weights": weights})
+    assert series(second, "train_loss")[0] == pytest.approx(math.log(2), rel=1e-4)
+    assert abs(series(first, "train_reward_margin")[-1]) > 0.01  # so that beside the base it would have begun elsewhere
+    again = train(
+        "again",
+        start_adapter=first / "artifacts",
+        dpo={"weights": weights},
+        resume_from=last_checkpoint(second).parent / "step-3",
+    )
+    name = "adapter_model.safetensors" if weights == "adapter" else "model.safetensors"
+    assert (again / "artifacts" / name).read_bytes() == (second / "artifacts" / name).read_bytes()
+
+
+@pytest.mark.parametrize("precompute", [False, True])
+def test_a_resumed_run_ends_with_the_same_bytes(train: Any, precompute: bool) -> None:
+    options = {"lora": {"r": 8, "alpha": 16, "dropout": 0.1}, "precompute_reference": precompute, "sft_weight": 0.2}
+    undisturbed = train("undisturbed", dpo=options)
+    checkpoint = undisturbed / events(undisturbed, "checkpoint")[1]["path"]
+    resumed = train("resumed", dpo=options, resume_from=checkpoint)
+    assert adapter_digest(resumed) == adapter_digest(undisturbed)
+    assert results(resumed) == results(undisturbed)
+    assert outcome(resumed)["trained_tokens"] == outcome(undisturbed)["trained_tokens"]
+
+
+def test_what_comes_out_is_one_adapter_that_plain_peft_loads(train: Any, tiny: Path) -> None:
+    folder = train("run", dpo={"samples": {"rows": 2, "max_tokens": 4}, "merged_weights": True})
+    for place in (folder / "artifacts", last_checkpoint(folder)):
+        assert not (place / "ref").exists()
+        adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny), str(place))
+        assert list(adapted.peft_config) == ["default"]
+    merged = AutoModelForCausalLM.from_pretrained(folder / "artifacts" / "merged")
+    ids = torch.arange(8)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(merged(ids).logits, adapted.eval()(ids).logits, atol=1e-4, rtol=1e-4)
+
+
+def test_rows_that_are_no_pairs_are_refused(train: Any, few_rows: Path) -> None:
+    folder = train("chats", status=1, training_file=few_rows)
+    assert (error(folder)["code"], error(folder)["param"]) == ("invalid_file", "training_file")
