@@ -52,7 +52,7 @@ class Survey:
         """Add rows whose numbers follow each other."""
         self._block += rows
         self._block_numbers += range(first, first + len(rows))
-        self._block_bytes += sum([len(row.content) for row in rows])
+        self._block_bytes += sum(map(len, [row.content for row in rows]))
         if self._block_bytes >= BLOCK:
             self._end_block()
 
@@ -71,8 +71,10 @@ class Survey:
         self._hashes.frombytes(hashes.tobytes())
         prompts = _hashes([digest(row.prompt, row.seed) for row in rows])
         self._prompts.add(prompts, prompts)
-        searched = [row.content[:MOST_OF_A_ROW] for row in rows]
-        lengths = np.array([len(content) + len(SEPARATOR) for content in searched], np.int64)
+        searched = [row.content for row in rows]
+        if max(map(len, searched)) > MOST_OF_A_ROW:
+            searched = [content[:MOST_OF_A_ROW] for content in searched]
+        lengths = np.fromiter(map(len, searched), np.int64) + len(SEPARATOR)
         starts = np.cumsum(lengths) - lengths
         block = SEPARATOR.join(searched)
         self.personal.scan(block, starts.tolist(), numbers)
