@@ -15,7 +15,7 @@ from core.rows.near import BINS, FEWEST_SHINGLES, near_rows, signatures
 from core.rows.personal import PersonalData
 from core.rows.sketch import MOST_HASHES, MOST_SIGNATURES, WHOLE, Sketch
 
-BLOCK = 256 * 1024  # bytes of rows that numpy is given at once
+BLOCK = 192 * 1024  # bytes of rows that numpy is given at once
 ROW = 32  # bytes that a row counts for at least: of the shortest there would be a hundred thousand in a block
 MOST_OF_A_ROW = 256 * 1024  # bytes of a row that are searched for patterns and likeness
 SEPARATOR = bytes(8)  # as long as a shingle, so that none reaches into the next row
