@@ -86,12 +86,13 @@ def whole_lines(file: IO[bytes], *, most: int | None = None) -> Iterator[Lines]:
         end = data.rfind(b"\n") + 1
         begun = data[end:]
         if end:
-            block = Lines(first, data[:end], data.count(b"\n"))
-            read += max(end, LEAST_ROW * block.count)
+            ready = [Lines(first, data[:end], data.count(b"\n"))]
+            first += ready[0].count
+            read += max(end, LEAST_ROW * ready[0].count)
             if most is not None and read > most:
-                raise _too_much(first, most)
-            yield block
-            first += block.count
+                raise _too_much(ready[0].first, most)
+            data = b""
+            yield ready.pop()  # nothing is kept here: a line may be megabytes, and its reader takes many times as much
         if len(begun) > LONGEST_LINE:
             raise _too_long(first)
     if most is not None and read + len(begun) > most:
