@@ -17,7 +17,7 @@ from tunesmith.rules.error import RowError
 from tunesmith.rules.jsonl import HIGHEST_RATIO, LEAST_ROW, LONGEST_LINE, Lines, most_decoded
 
 MOST_FOOTER = 16 * 1024 * 1024  # bytes of metadata at the end of the file
-BATCH = 64  # rows that are decoded at once, so that long ones need little memory
+BATCH = 32  # rows that are decoded at once, so that long ones need little memory
 Rows = Iterator[tuple[int, bytes | dict[str, Any] | RowError]]
 NEEDED = "text, numbers, true and false, and lists and structs of them are needed"
 
