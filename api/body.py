@@ -14,6 +14,7 @@ from core.errors import InvalidRequest, TooLarge
 
 LIMIT = 1024 * 1024
 SMALL = 16 * 1024  # bytes; checking so few holds up the event loop for some milliseconds at worst
+DEEPEST = 64  # levels of objects and lists; no body of ours has ten
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -48,7 +49,7 @@ def json_body(model: type[Body]) -> Callable[[bytes], Awaitable[Body]]:
             raise InvalidRequest(f"the body is not valid JSON: {error}") from None
         if not isinstance(decoded, dict):
             raise InvalidRequest(f"the body must be a JSON object, not {type(decoded).__name__}")
-        _refuse_nul(decoded, path="")
+        _check_values(decoded, path="", depth=1)
         try:
             return model.model_validate(decoded, strict=True)  # in JSON, "7" and true are no numbers
         except ValidationError as error:
@@ -60,17 +61,19 @@ def json_body(model: type[Body]) -> Callable[[bytes], Awaitable[Body]]:
     return read
 
 
-def _refuse_nul(value: Any, *, path: str) -> None:
-    """PostgreSQL's text cannot hold NUL, and no name of ours needs it."""
+def _check_values(value: Any, *, path: str, depth: int) -> None:
+    """PostgreSQL's text cannot hold NUL, and no name of ours needs it; Python's stack cannot hold any depth."""
     if isinstance(value, str) and "\0" in value:
         raise InvalidRequest(f"{path}: contains a NUL character", param=path)
+    if isinstance(value, dict | list) and depth > DEEPEST:
+        raise InvalidRequest(f"the body is nested deeper than {DEEPEST} levels", param=path.partition(".")[0])
     if isinstance(value, dict):
         for key, item in value.items():
-            _refuse_nul(key, path=path or "body")
-            _refuse_nul(item, path=f"{path}.{key}" if path else key)
+            _check_values(key, path=path or "body", depth=depth)
+            _check_values(item, path=f"{path}.{key}" if path else key, depth=depth + 1)
     if isinstance(value, list):
         for i, item in enumerate(value):
-            _refuse_nul(item, path=f"{path}.{i}")
+            _check_values(item, path=f"{path}.{i}", depth=depth + 1)
 
 
 def described_by(model: type[BaseModel]) -> dict[str, Any]:
