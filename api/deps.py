@@ -37,7 +37,7 @@ async def get_catalogue(request: Request) -> Catalogue:
     return cast("Catalogue", request.app.state.catalogue)
 
 
-def get_cards(request: Request) -> Cards:
+async def get_cards(request: Request) -> Cards:
     return cast("Cards", request.app.state.cards)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -61,7 +62,7 @@ class Once:
         return answer
 
 
-def fingerprint(request: Request, body: BodyDep) -> str:
+async def fingerprint(request: Request, body: BodyDep) -> str:
     """What makes a request with a JSON body this one; those that stream a body know it when they have seen it all."""
     return service.fingerprint(request.method, request.url.path, request.url.query, body)
 
@@ -69,9 +70,11 @@ def fingerprint(request: Request, body: BodyDep) -> str:
 FingerprintDep = Annotated[str, Depends(fingerprint)]
 
 
-def once(owner: OwnerDep, session: SessionDep, seen: FingerprintDep, key: IdempotencyKeyDep = None) -> Once:
+async def once(owner: OwnerDep, session: SessionDep, seen: FingerprintDep, key: IdempotencyKeyDep = None) -> Once:
     """For routes that do all their work in the request's one transaction."""
-    return Once.begin(session, owner=owner, key=key, request_sha256=seen, wait=False)
+    if key is None:  # asks the database nothing
+        return Once(session, owner.project_id, key, seen)
+    return await run_in_threadpool(Once.begin, session, owner=owner, key=key, request_sha256=seen, wait=False)
 
 
 OnceDep = Annotated[Once, Depends(once)]

@@ -25,7 +25,7 @@ from benchmarks.asked import at_most
 from core.estimate import process
 from core.estimate.task import MeasureTask
 from core.registry.catalogue import load_catalogue
-from core.rows.jsonl import lines
+from core.rows.jsonl import blocks
 from core.settings import PACKAGED_CATALOGUE
 from core.specs.base_model import Facts
 from core.specs.run import PrepareSpec
@@ -43,7 +43,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         card, path = make_card(Path(name)), Path(name) / "rows.jsonl"
         write(path, size=options.megabytes * 1_000_000)
-        bare = timed(lambda: [msgspec.json.decode(line) and None for _, line in lines(path)])[0]
+        bare = timed(lambda: [msgspec.json.decode(line) and None for block in blocks(path) for _, line in block])[0]
         facts = Facts.model_validate_json((card / "facts.json").read_bytes())
         task = MeasureTask(
             card=str(card),

@@ -175,16 +175,17 @@ class Shape:
     read: Callable[[Path], None] = read_jsonl
 
 
+# About 400 MB each: in smaller files it is the start of Python (a quarter of a second) that would be measured.
 SHAPES = {
-    "chats": Shape(100_000, long_chat),
-    "short chats": Shape(400_000, short_chat),
-    "pairs": Shape(150_000, pair),
-    "instructions": Shape(200_000, lambda texts: {"instruction": texts.text(25), "response": texts.text(60)}),
-    "chats with tools": Shape(80_000, calling),
-    "Chinese chats": Shape(80_000, long_chat, texts=Chinese),
-    "CSV of pairs": Shape(150_000, pair, "csv.reader", write=write_csv, read=read_csv),
-    "Parquet of chats": Shape(100_000, long_chat, "pyarrow to Python", write=write_parquet, read=read_parquet),
-    "JSONL.gz of chats": Shape(100_000, long_chat, "gzip, msgspec decode", write=write_gzip, read=read_gzip),
+    "chats": Shape(250_000, long_chat),
+    "short chats": Shape(1_200_000, short_chat),
+    "pairs": Shape(500_000, pair),
+    "instructions": Shape(700_000, lambda texts: {"instruction": texts.text(25), "response": texts.text(60)}),
+    "chats with tools": Shape(250_000, calling),
+    "Chinese chats": Shape(180_000, long_chat, texts=Chinese),
+    "CSV of pairs": Shape(500_000, pair, "csv.reader", write=write_csv, read=read_csv),
+    "Parquet of chats": Shape(250_000, long_chat, "pyarrow to Python", write=write_parquet, read=read_parquet),
+    "JSONL.gz of chats": Shape(250_000, long_chat, "gzip, msgspec decode", write=write_gzip, read=read_gzip),
     "a million chats": Shape(1_000_000, long_chat),
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.db import session_scope
@@ -12,7 +12,8 @@ from core.errors import TunesmithError
 from core.files import claims as files
 from core.files.report import sketch_key
 from core.models import Artifact, Checkpoint, CheckpointPermission, File, Model, Upload, UploadPart
-from core.objects import ROOT, judge, prefixes
+from core.objects import ROOT, abandoned, judge, prefixes
+from core.registry.repository import needed
 from core.storage import Storage, Stored, Unfinished
 
 Kind = Literal["file", "sketch", "upload_part", "artifact", "checkpoint", "model"]
@@ -83,7 +84,8 @@ def examine(engine: Engine, storage: Storage, *, youngest: float) -> Report:
         ours = prefixes(session)
         doubtful = [pointer for pointer in pointers(session) if sizes.get(pointer.key) != pointer.bytes]
     begun = [upload for prefix in ours for upload in storage.unfinished(prefix)]
-    report.unfinished = [upload for upload in begun if upload.age >= youngest]
+    with session_scope(engine) as session:
+        report.unfinished = abandoned(session, begun, youngest=youngest)
     for pointer in doubtful:  # asked again: it may have come after its page was listed
         size = storage.size(pointer.key)
         if size is None:
@@ -100,7 +102,8 @@ def repair(engine: Engine, storage: Storage, report: Report, *, youngest: float)
     goes on from an earlier one.
 
     Returns:
-        What stays as it is: a row that says what a job once yielded has nothing that could be marked.
+        What stays amiss: a row that says what a job once yielded has nothing that could be marked, and a model that
+        others need is missed although it is marked.
 
     Raises:
         WrongStore: the store has none of the objects that rows point to; nothing is changed.
@@ -144,7 +147,7 @@ def pointers(session: Session) -> Iterator[Pointer]:
         yield Pointer("artifact", *row)
     folders: list[tuple[Kind, Any]] = [
         ("checkpoint", select(Checkpoint.id, Checkpoint.prefix, Checkpoint.manifest)),
-        ("model", select(Model.id, Model.prefix, Model.manifest).where(Model.deleted_at.is_(None))),
+        ("model", select(Model.id, Model.prefix, Model.manifest).where(or_(Model.deleted_at.is_(None), needed()))),
     ]
     for kind, statement in folders:
         for id, prefix, manifest in rows(statement):
@@ -163,11 +166,13 @@ def _mark(session: Session, pointer: Pointer) -> bool:
         case "upload_part":
             session.execute(delete(UploadPart).where(UploadPart.id == pointer.id))
         case "checkpoint":
+            session.execute(select(Checkpoint.id).where(Checkpoint.id == pointer.id).with_for_update())  # no new ones
             session.execute(delete(CheckpointPermission).where(CheckpointPermission.checkpoint_id == pointer.id))
             session.execute(delete(Checkpoint).where(Checkpoint.id == pointer.id))
         case "model":
             gone = update(Model).where(Model.id == pointer.id, Model.deleted_at.is_(None))
             session.execute(gone.values(deleted_at=func.now()))
+            return session.scalar(select(Model.id).where(Model.id == pointer.id, needed())) is None
         case "artifact":
             return False
     return True

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from core.files.report import sketch_key
 from core.models import Artifact, Checkpoint, File, Job, Model, Organization, UploadPart
-from core.storage import MANIFEST, Stored
+from core.storage import MANIFEST, Stored, Unfinished
 
 ROOT = "orgs/"
 FILE = re.compile(r"orgs/(?P<organization>[^/]+)/files/(?P<file>[^/]+?)(\.sketch)?")
@@ -59,6 +59,13 @@ def judge(session: Session, objects: Sequence[Stored], *, youngest: float) -> li
         return "fresh" if stored.age < youngest or found.get("token") in live else "orphaned"
 
     return [verdict(stored) for stored in objects]
+
+
+def abandoned(session: Session, uploads: Sequence[Unfinished], *, youngest: float) -> list[Unfinished]:
+    """Those of the unfinished uploads to the store that nobody is at: old, and of no attempt that holds its job."""
+    verdicts = judge(session, [Stored(upload.key, 0, upload.age) for upload in uploads], youngest=youngest)
+    judged = zip(uploads, verdicts, strict=True)
+    return [upload for upload, verdict in judged if upload.age >= youngest and verdict != "fresh"]
 
 
 def _match(key: str) -> re.Match[str] | None:

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -11,7 +12,8 @@ from core.jobs.publishing import Cost
 class CostMeter:
     """Samples a trainer and whatever it has started; what has ended keeps the CPU seconds of its last sample.
 
-    resident: bytes of memory at the last sample, pages that two processes share counted in both. peak: the most so far.
+    resident: bytes of memory at the last sample, without the pages of files, which the kernel takes back where memory
+    is short: weights are read from such. Pages that two processes share count in both. peak: the most so far.
 
     Args:
         gpus: how many the attempt holds, from now on.
@@ -35,10 +37,19 @@ class CostMeter:
             with suppress(psutil.Error), process.oneshot():
                 times = process.cpu_times()
                 self._seconds[process.pid] = times.user + times.system
-                resident += process.memory_info().rss
+                resident += _resident(process.pid)
         self.resident, self.peak = resident, max(self.peak, resident)
 
     def cost(self) -> Cost:
         return Cost(
             cpu_seconds=sum(list(self._seconds.values())), gpu_seconds=self._gpus * (time.monotonic() - self._began)
         )
+
+
+def _resident(pid: int) -> int:
+    """Bytes that a process itself holds in memory: anonymous and shared ones (proc(5), `status`)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))

@@ -1,7 +1,7 @@
 """`python -m worker.reconciler`: puts right what crashes have left, a little every few seconds.
 
-A process of its own, not a Celery task: it must work while the broker is away. Any number may run; an advisory lock
-lets one of them work at a time.
+A process of its own, not a Celery task: it must work while the broker is away. Any number may run; an advisory
+lock lets one of them give work back at a time, and removing what is gone already does no harm.
 """
 
 import logging

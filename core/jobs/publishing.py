@@ -216,21 +216,21 @@ def _add_model(session: Session, job: Job, *, folder: Folder, step: int | None) 
     )
     weights = JobSpec.model_validate(job.spec).method.options.weights
     base = full_base(session, parent_model_id=job.parent_model_id) if weights == "adapter" else None
-    session.add(
-        Model(
-            id=new_id("ftmodel-"),
-            project_id=job.project_id,
-            name=name,
-            job_id=job.id,
-            base_model=job.base_model,
-            parent_model_id=job.parent_model_id,
-            checkpoint_step=step,
-            weights=weights,
-            full_base_id=base.id if base else None,
-            prefix=folder.prefix,
-            manifest=[asdict(entry) for entry in folder.entries],
-        )
+    stored = {"prefix": folder.prefix, "manifest": [asdict(entry) for entry in folder.entries]}
+    statement = insert(Model).values(
+        id=new_id("ftmodel-"),
+        project_id=job.project_id,
+        name=name,
+        job_id=job.id,
+        base_model=job.base_model,
+        parent_model_id=job.parent_model_id,
+        checkpoint_step=step,
+        weights=weights,
+        full_base_id=base.id if base else None,
+        **stored,
     )
+    # A checkpoint whose objects were lost (`core.doctor`) has left its name, and its step is reached again.
+    session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={**stored, "deleted_at": None}))
     return name
 
 

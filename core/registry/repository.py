@@ -90,18 +90,23 @@ def forgotten(session: Session, *, limit: int) -> list[Model]:
 
     Only after FORGOTTEN_SECONDS: a job that was just being created had read the model before it went.
     """
-    started = exists().where(Job.parent_model_id == Model.id, Job.status.not_in(TERMINAL))
-    adapter = aliased(Model)
-    under = exists().where(adapter.full_base_id == Model.id)
     there = exists().where(Checkpoint.job_id == Model.job_id, Checkpoint.step == Model.checkpoint_step)
     gone = (Model.deleted_at < func.now() - timedelta(seconds=FORGOTTEN_SECONDS), Model.checkpoint_step.is_not(None))
     kept = func.jsonb_array_length(Model.manifest) > 0
-    return list(session.scalars(select(Model).where(*gone, kept, ~there, ~started, ~under).limit(limit)))
+    return list(session.scalars(select(Model).where(*gone, kept, ~there, ~needed()).limit(limit)))
+
+
+def needed() -> ColumnElement[bool]:
+    """Whether an unfinished job starts from a model, or an adapter sits on it: also one that was deleted."""
+    started = exists().where(Job.parent_model_id == Model.id, Job.status.not_in(TERMINAL))
+    adapter = aliased(Model)
+    return or_(started, exists().where(adapter.full_base_id == Model.id))
 
 
 def empty(session: Session, *, ids: list[str]) -> None:
     """Note that these models' objects are gone."""
-    session.execute(update(Model).where(Model.id.in_(ids)).values(manifest=[]))
+    gone = update(Model).where(Model.id.in_(ids), Model.deleted_at.is_not(None))
+    session.execute(gone.values(manifest=[]))
 
 
 def add_permission(session: Session, *, id: str, checkpoint_id: str, project_id: str) -> None:

@@ -12,6 +12,7 @@ from core.rows.cells import STRUCTURED, check_columns
 from core.rows.error import RowError
 from core.rows.jsonl import BYTE_ORDER_MARK, LONGEST_LINE, Lines, blocks
 
+BLANK = ("\n", "\r\n")
 QUOTED = "\0"  # stands where a cell was quoted
 OTHER_SEPARATORS = (";", "\t", "|")
 
@@ -47,11 +48,14 @@ def csv_blocks(path: str | PathLike[str]) -> Iterator[Table | list[tuple[int, di
     try:
         header = _header(reader, text)
         while text.has_more():
-            if rows := _split_all(text.waiting, len(header)):
+            if not text.is_long and (rows := _split_all(text.waiting, len(header))):
                 yield Table(text.row_line, header, rows)
-                text.skip()
+                text.skip(len(rows))
             while text.waiting:
-                yield _next_row(reader, text, header)
+                if text.waiting[0] in BLANK:
+                    text.skip(1)
+                else:
+                    yield _next_row(reader, text, header)
     except csv.Error as error:
         raise RowError(text.row_line, "", f"not valid CSV ({error})") from None
 
@@ -59,7 +63,7 @@ def csv_blocks(path: str | PathLike[str]) -> Iterator[Table | list[tuple[int, di
 def _next_row(
     reader: Iterator[list[str]], text: "_Text", header: list[str]
 ) -> list[tuple[int, dict[str, Any] | RowError]]:
-    """That one row, or none where the line is blank."""
+    """That one row, or none where `csv` finds no cell."""
     cells = _split(text.waiting[0])
     if cells is None:
         cells = next(reader)
@@ -124,7 +128,7 @@ def _split(line: str) -> list[str] | None:
 class _Text:
     """Decoded lines, which know where the row that is being read began, and that it may not grow for ever.
 
-    waiting: the lines of the current block that were not read yet.
+    waiting: the lines of the current block that were not read yet. is_long: one of them may be too long for a row.
     """
 
     def __init__(self, blocks: Iterator[Lines]) -> None:
@@ -132,6 +136,7 @@ class _Text:
         self._line = self._row_bytes = 0
         self._damage: RowError | None = None
         self.waiting: deque[str] = deque()
+        self.is_long = False
         self.row_line = 1
 
     def __iter__(self) -> "_Text":
@@ -142,7 +147,7 @@ class _Text:
             raise StopIteration
         line = self.waiting.popleft()
         self._line += 1
-        self._row_bytes += len(line.encode())
+        self._row_bytes += len(line) if line.isascii() else len(line.encode())
         if self._row_bytes > LONGEST_LINE:
             raise self._too_long()
         return line
@@ -158,18 +163,19 @@ class _Text:
                 raise self._too_long() from None
             if block is None:
                 return False
-            self.waiting.extend(io.StringIO(self._decoded(block), newline="\n"))
+            self._decode(block)
         return True
 
-    def _decoded(self, block: Lines) -> str:
+    def _decode(self, block: Lines) -> None:
         """What stands before a damaged line is still read."""
+        self.is_long = len(block.data) > LONGEST_LINE
         data = block.data.removeprefix(BYTE_ORDER_MARK) if block.first == 1 else block.data
         try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            good = data.rfind(b"\n", 0, error.start) + 1
-            self._damage = RowError(block.first + data.count(b"\n", 0, good), "", "not valid UTF-8")
-            return data[:good].decode()
+            # Line by line: all at once would take four bytes a character.
+            for line in io.BytesIO(data):
+                self.waiting.append(line.decode())
+        except UnicodeDecodeError:
+            self._damage = RowError(block.first + len(self.waiting), "", "not valid UTF-8")
 
     def _too_long(self) -> RowError:
         words = f"a row longer than {LONGEST_LINE} bytes, or a quote that never closes"
@@ -180,8 +186,12 @@ class _Text:
         number, self.row_line, self._row_bytes = self.row_line, self._line + 1, 0
         return number
 
-    def skip(self) -> None:
-        """Take those that wait for read; each of them was a row."""
-        self._line += len(self.waiting)
-        self.waiting.clear()
+    def skip(self, count: int) -> None:
+        """Take so many of those that wait for read; each of them was a row, or blank."""
+        self._line += count
+        if count == len(self.waiting):
+            self.waiting.clear()
+        else:
+            for _ in range(count):
+                self.waiting.popleft()
         self.end_row()

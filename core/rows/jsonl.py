@@ -15,6 +15,7 @@ from core.rows.values import kind_of
 
 LONGEST_LINE = 4 * 1024 * 1024  # bytes; a million tokens or so, and what decoding takes many times over
 BLOCK = 128 * 1024  # bytes that are read at once
+PIECE = 8 * 1024  # bytes, of which a damaged gzip may lose as many
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Text compresses three- to tenfold, very repetitive rows a hundredfold; bombs reach a thousandfold.
 HIGHEST_RATIO = 200
@@ -85,17 +86,50 @@ def whole_lines(file: IO[bytes], *, most: int | None = None) -> Iterator[Lines]:
         end = data.rfind(b"\n") + 1
         begun = data[end:]
         if end:
-            block = Lines(first, data[:end], data.count(b"\n"))
-            read += max(end, LEAST_ROW * block.count)
+            ready = [Lines(first, data[:end], data.count(b"\n"))]
+            first += ready[0].count
+            read += max(end, LEAST_ROW * ready[0].count)
             if most is not None and read > most:
-                reason = f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
-                raise RowError(first, "", reason)
-            yield block
-            first += block.count
+                raise _too_much(ready[0].first, most)
+            data = b""
+            yield ready.pop()  # nothing is kept here: a line may be megabytes, and its reader takes many times as much
         if len(begun) > LONGEST_LINE:
             raise _too_long(first)
+    if most is not None and read + len(begun) > most:
+        raise _too_much(first, most)
     if begun:
         yield Lines(first, begun, 1)
+
+
+def _too_much(number: int, most: int) -> RowError:
+    reason = f"the gzip data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
+    return RowError(number, "", reason)
+
+
+class _Inflating:
+    """Reads what stands before damaged bytes before it tells of them: the decoder forgets what it has read of a piece.
+
+    Args:
+        damaged: what the decoder raises.
+    """
+
+    def __init__(self, source: io.BufferedIOBase, damaged: tuple[type[Exception], ...]) -> None:
+        self._source, self._damaged = source, damaged
+        self._damage: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        if self._damage:
+            raise self._damage
+        pieces, length = [], 0
+        try:
+            while length < size and (piece := self._source.read1(PIECE)):
+                pieces.append(piece)
+                length += len(piece)
+        except self._damaged as error:
+            if not pieces:
+                raise
+            self._damage = error
+        return b"".join(pieces)
 
 
 def _inflated(file: IO[bytes]) -> Iterator[Lines]:
@@ -103,10 +137,10 @@ def _inflated(file: IO[bytes]) -> Iterator[Lines]:
     from isal.igzip_lib import IsalError
 
     damaged = (OSError, EOFError, cast("type[Exception]", IsalError))  # which its stub takes for an instance
-    inflating = cast("IO[bytes]", igzip.IGzipFile(fileobj=file))
+    inflating = _Inflating(cast("io.BufferedIOBase", igzip.IGzipFile(fileobj=file)), damaged)
     following = 1
     try:
-        for block in whole_lines(inflating, most=most_decoded(fstat(file.fileno()).st_size)):
+        for block in whole_lines(cast("IO[bytes]", inflating), most=most_decoded(fstat(file.fileno()).st_size)):
             if block.first == 1 and has_header(block.data.partition(b"\n")[0].removeprefix(BYTE_ORDER_MARK)):
                 raise RowError(1, "", "the gzip data holds CSV; only JSONL may be gzipped")
             following += block.count

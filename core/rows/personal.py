@@ -23,6 +23,7 @@ PHONE = re.compile(
     rb"(?<![\w+])\+\d{1,3}(?:[ ./-]?\(?\d{1,4}\)?){2,5}(?!\w)"
     rb"|(?<![\w-])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"
 )
+SEPARATED = re.compile(rb"[-+. ]")  # one of these is in every match of US_SSN and PHONE
 SECRET = re.compile(
     rb"(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{20,}|tsk-[A-Za-z0-9]{36}|AKIA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{35}"
     rb"|gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20}|hf_[A-Za-z0-9]{30,}"
@@ -128,8 +129,9 @@ def _clusters(data: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
 
 def _numbers(block: bytes, start: int, end: int, digits: int) -> Iterator[tuple[str, int]]:
     opened = max(0, start - 2)  # a plus, a bracket
-    for category, pattern in (("us_ssn", US_SSN), ("phone", PHONE)):
-        yield from ((category, match.start()) for match in pattern.finditer(block, opened, end + 2))
+    if SEPARATED.search(block, opened, end):
+        for category, pattern in (("us_ssn", US_SSN), ("phone", PHONE)):
+            yield from ((category, match.start()) for match in pattern.finditer(block, opened, end + 2))
     if digits >= 13:
         yield from (("credit_card", m.start()) for m in CARD.finditer(block, start, end + 2) if _is_card(m.group()))
     around = IBAN.finditer(block, max(0, start - AROUND), end + AROUND)

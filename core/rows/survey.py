@@ -15,7 +15,8 @@ from core.rows.near import BINS, FEWEST_SHINGLES, near_rows, signatures
 from core.rows.personal import PersonalData
 from core.rows.sketch import MOST_HASHES, MOST_SIGNATURES, WHOLE, Sketch
 
-BLOCK = 256 * 1024  # bytes of rows that numpy is given at once
+BLOCK = 192 * 1024  # bytes of rows that numpy is given at once
+ROW = 32  # bytes that a row counts for at least: of the shortest there would be a hundred thousand in a block
 MOST_OF_A_ROW = 256 * 1024  # bytes of a row that are searched for patterns and likeness
 SEPARATOR = bytes(8)  # as long as a shingle, so that none reaches into the next row
 EMPTY_HASHES = np.empty(0, np.uint64)
@@ -44,17 +45,19 @@ class Survey:
     def add(self, number: int, row: Features) -> None:
         self._block.append(row)
         self._block_numbers.append(number)
-        self._block_bytes += len(row.content)
+        self._block_bytes += len(row.content) + ROW
         if self._block_bytes >= BLOCK:
             self._end_block()
 
     def extend(self, first: int, rows: Sequence[Features]) -> None:
         """Add rows whose numbers follow each other."""
-        self._block += rows
-        self._block_numbers += range(first, first + len(rows))
-        self._block_bytes += sum([len(row.content) for row in rows])
-        if self._block_bytes >= BLOCK:
-            self._end_block()
+        for start in range(0, len(rows), BLOCK // ROW):
+            some = rows[start : start + BLOCK // ROW]
+            self._block += some
+            self._block_numbers += range(first + start, first + start + len(some))
+            self._block_bytes += sum(map(len, [row.content for row in some])) + ROW * len(some)
+            if self._block_bytes >= BLOCK:
+                self._end_block()
 
     def _end_block(self) -> None:
         """Whatever can be done for many rows at once is cheaper by the row."""
@@ -71,8 +74,10 @@ class Survey:
         self._hashes.frombytes(hashes.tobytes())
         prompts = _hashes([digest(row.prompt, row.seed) for row in rows])
         self._prompts.add(prompts, prompts)
-        searched = [row.content[:MOST_OF_A_ROW] for row in rows]
-        lengths = np.array([len(content) + len(SEPARATOR) for content in searched], np.int64)
+        searched = [row.content for row in rows]
+        if max(map(len, searched)) > MOST_OF_A_ROW:
+            searched = [content[:MOST_OF_A_ROW] for content in searched]
+        lengths = np.fromiter(map(len, searched), np.int64) + len(SEPARATOR)
         starts = np.cumsum(lengths) - lengths
         block = SEPARATOR.join(searched)
         self.personal.scan(block, starts.tolist(), numbers)

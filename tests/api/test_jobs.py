@@ -115,6 +115,15 @@ def test_bodies_that_are_no_object_are_refused(http: httpx.Client, body: bytes) 
     assert http.post("/v1/fine_tuning/jobs", content=body).status_code == 400
 
 
+@pytest.mark.parametrize("depth", [63, *range(900, 1010, 5)])
+def test_bodies_of_any_depth_get_a_clear_error(http: httpx.Client, depth: int) -> None:
+    """The depths are those around which Python's stack ends, wherever it stands when the body is looked at."""
+    answer = http.post("/v1/fine_tuning/jobs", content=b'{"metadata":' + b"[" * depth + b"]" * depth + b"}")
+    error = answer.json()["error"]
+    assert answer.status_code == 400
+    assert ("nested deeper than 64 levels" in error["message"] or "not valid JSON" in error["message"]) == (depth > 63)
+
+
 def test_what_belongs_to_another_project_does_not_exist(
     http: httpx.Client, file_id: str, make_project: Callable[[str], ProjectKey]
 ) -> None:

@@ -7,10 +7,12 @@ from sqlalchemy import Engine, select
 
 from core.db import session_scope
 from core.doctor import Report, WrongStore, examine, repair
+from core.jobs import publishing
 from core.jobs.repository import latest_checkpoint
 from core.models import Artifact, Checkpoint, File, Job, Model, UploadPart
 from core.objects import ROOT
 from core.settings import Settings
+from core.specs.run import CheckpointEvent
 from core.storage import Storage
 from embedded.doctor import consult
 from tests.conftest import ProjectKey
@@ -99,6 +101,40 @@ def test_rows_whose_objects_are_gone_are_marked_and_what_cannot_be_is_left(world
         assert session.get_one(File, sketched.id).report == {}
     assert fix(world) == ["artifact"]
     assert {pointer.kind for pointer in look(world).missing} == {"artifact"}
+
+
+def test_a_step_whose_checkpoint_was_lost_is_published_again(world: World) -> None:
+    with session_scope(world.engine) as session:
+        job = session.scalars(select(Job).where(Job.token.is_not(None))).one()
+        job_id, token = job.id, job.token or 0
+    first, second = (f"orgs/{world.organization}/jobs/{job_id}/attempts/{token}/{name}/" for name in ("a", "b"))
+    publish(world, token, world.put_folder(first, "adapter_model.safetensors"))
+    world.storage.delete(f"{first}adapter_model.safetensors")
+    assert fix(world) == []
+    publish(world, token, world.put_folder(second, "adapter_model.safetensors"))
+    with session_scope(world.engine) as session:
+        checkpoint = latest_checkpoint(session, job_id=job_id)
+        assert checkpoint
+        assert checkpoint.prefix == second
+        model = session.scalars(select(Model).where(Model.job_id == job_id)).one()
+        assert (model.prefix, model.deleted_at) == (second, None)
+    assert look(world).missing == []
+
+
+def publish(world: World, token: int, folder: publishing.Folder) -> None:
+    event = CheckpointEvent(step=1, path="checkpoints/step-1", trained_tokens=1, metrics={})
+    with session_scope(world.engine) as session:
+        publishing.publish_checkpoint(session, token=token, lease=60, event=event, folder=folder)
+
+
+def test_a_model_that_was_deleted_is_missed_while_a_job_needs_it(world: World) -> None:
+    with session_scope(world.engine) as session:
+        model = session.scalars(select(Model).where(Model.checkpoint_step == 1)).one()
+        session.scalars(select(Job).where(Job.token.is_not(None))).one().parent_model_id = model.id
+        prefix = model.prefix
+    world.storage.delete(f"{prefix}progress.json")
+    assert fix(world) == ["model"]
+    assert [pointer.kind for pointer in look(world).missing] == ["model"]
 
 
 def test_an_empty_store_is_the_wrong_one(world: World, settings: Settings) -> None:

@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, event, func, select, update
 
 from core.db import session_scope
 from core.ids import new_id
-from core.jobs import claims
+from core.jobs import claims, publishing
 from core.leases import Limits
 from core.models import File, Job, Model
 from core.objects import judge
 from core.ops import tallies
 from core.retention import abort_unfinished, purge_deleted_files, sweep
 from core.settings import Settings
+from core.specs.run import CheckpointEvent
 from core.storage import Storage, Stored
 from tests.conftest import ProjectKey
 from tests.core.stored import World, make_world
@@ -93,6 +94,32 @@ def test_a_publication_between_the_listing_and_the_judgement_counts(world: World
         assert set(judge(session, moved, youngest=11)) == {"fresh"}
 
 
+def test_an_attempt_that_publishes_and_ends_while_it_is_judged_loses_nothing(world: World) -> None:
+    with session_scope(world.engine) as session:
+        job = session.scalars(select(Job).where(Job.token.is_not(None))).one()
+        token, prefix = job.token or 0, f"orgs/{world.organization}/jobs/{job.id}/attempts/{job.token}/late/"
+    folder = world.put_folder(prefix, "adapter_model.safetensors")
+    event_of_it = CheckpointEvent(step=1, path="checkpoints/step-1", trained_tokens=1, metrics={})
+    rows_read: list[str] = []
+
+    @event.listens_for(world.engine, "after_cursor_execute")
+    def publish(_: object, __: object, statement: str, *___: object) -> None:
+        if "FROM models" not in statement or rows_read:
+            return
+        rows_read.append(statement)  # the rows are read, and know nothing of the folder
+        with session_scope(world.engine) as session:
+            publishing.publish_checkpoint(session, token=token, lease=60, event=event_of_it, folder=folder)
+            publishing.stopped(session, token=token, lease=60)
+
+    try:
+        with session_scope(world.engine) as session:
+            verdicts = judge(session, world.storage.page(prefix), youngest=0)
+    finally:
+        event.remove(world.engine, "after_cursor_execute", publish)
+    assert rows_read
+    assert set(verdicts) == {"fresh"}
+
+
 def test_a_purged_file_leaves_nothing_that_a_late_validation_adds(world: World) -> None:
     lose(world)  # its job has failed, and needs the file no more
     with session_scope(world.engine) as session:
@@ -109,11 +136,22 @@ def test_uploads_that_nobody_finished_are_given_up(world: World) -> None:
     key = f"orgs/{world.organization}/files/{new_id('file-')}"
     begun = world.storage._client.create_multipart_upload(Bucket=world.storage.bucket, Key=key)
     ours = lambda: [upload.key for upload in world.storage.unfinished("orgs/") if upload.key == key]  # noqa: E731
+    listed = world.storage._client.list_multipart_uploads(Bucket=world.storage.bucket, Prefix=key)
+    assert "Initiated" in listed["Uploads"][0], "the store does not tell how old an upload is"  # pyright: ignore[reportTypedDictNotRequiredAccess]
     abort_unfinished(world.engine, world.storage, youngest=3600)
     assert ours() == [key]
     abort_unfinished(world.engine, world.storage, youngest=0)
     assert ours() == []
     assert begun["UploadId"]
+
+
+def test_an_upload_of_an_attempt_at_work_is_not_given_up(world: World) -> None:
+    with session_scope(world.engine) as session:
+        job = session.scalars(select(Job).where(Job.token.is_not(None))).one()
+        key = f"orgs/{world.organization}/jobs/{job.id}/attempts/{job.token}/artifacts/model.safetensors"
+    world.storage._client.create_multipart_upload(Bucket=world.storage.bucket, Key=key)
+    abort_unfinished(world.engine, world.storage, youngest=0)
+    assert [upload.key for upload in world.storage.unfinished("orgs/") if upload.key == key] == [key]
 
 
 def test_pages_go_through_a_prefix_in_order(world: World) -> None:

@@ -196,10 +196,36 @@ def test_memory_is_bounded_by_the_number_of_rows(
 ) -> None:
     answer = {"role": "assistant", "content": "y"}
     rows = [{"messages": [{"role": "user", "content": f"{text}{number}"}, answer]} for number in range(count)]
-    path = write(tmp_path, format(rows))
+    assert memory(write(tmp_path, format(rows)), rows=count) <= 64 * 2**20 + 16 * count
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [
+        (b"prompt,completion\n" + b",b\n" * 500_000, 500_000),
+        (b"prompt,completion\n" + (b"x" * 4_000_000 + b",y\n") * 3, 3),
+        (b'{"messages":[{"role":"assistant","content":"b"}]}\n' * 150_000, 150_000),
+    ],
+    ids=["short rows of CSV", "long rows of CSV", "short chats"],
+)
+def test_memory_is_bounded_whatever_the_length_of_rows(tmp_path: Path, content: bytes, count: int) -> None:
+    assert memory(write(tmp_path, content), rows=count) <= 64 * 2**20 + 16 * count
+
+
+def test_long_rows_of_parquet_with_json_in_text_are_decoded_one_by_one(tmp_path: Path) -> None:
+    """All at once, these would take more than a gigabyte."""
+    messages = [{"role": "user", "content": "x" * 2_000_000 + "\U0001f600"}, {"role": "assistant", "content": "y"}]
+    table = pyarrow.table({"messages": [json.dumps(messages, ensure_ascii=False)] * 60})
+    pyarrow.parquet.write_table(table, tmp_path / "rows", use_dictionary=False, compression="none")
+    checked = check(tmp_path / "rows", name="a.parquet", stop=threading.Event())
+    assert (checked.figures["rows"], checked.figures["faults"]) == (60, [])
+
+
+def memory(path: Path, *, rows: int) -> int:
+    """The most bytes that a validation takes of a file with so many rows."""
     command = [sys.executable, "-c", MEMORY, str(path)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     read, kibibytes = map(int, told.split())
-    assert read == count
-    assert kibibytes * 1024 <= 64 * 2**20 + 16 * count
+    assert read == rows
+    return kibibytes * 1024

@@ -17,11 +17,12 @@ from tunesmith.rules.error import RowError
 from tunesmith.rules.jsonl import HIGHEST_RATIO, LEAST_ROW, LONGEST_LINE, Lines, most_decoded
 
 MOST_FOOTER = 16 * 1024 * 1024  # bytes of metadata at the end of the file
-BATCH = 64  # rows that are decoded at once, so that long ones need little memory
+BATCH = 32  # rows that are decoded at once, so that long ones need little memory
+Rows = Iterator[tuple[int, bytes | dict[str, Any] | RowError]]
 NEEDED = "text, numbers, true and false, and lists and structs of them are needed"
 
 
-def parquet_blocks(path: str | PathLike[str]) -> Iterator[Lines | list[tuple[int, bytes | dict[str, Any] | RowError]]]:
+def parquet_blocks(path: str | PathLike[str]) -> Iterator[Lines | Rows]:
     """Each row as (number from 1, its line of JSON or what is wrong with it), some at once.
 
     Its cells instead of a line where some hold JSON text themselves. That what the file says of itself may be a lie is
@@ -56,15 +57,13 @@ def parquet_blocks(path: str | PathLike[str]) -> Iterator[Lines | list[tuple[int
         raise RowError(number + 1, "", f"the Parquet data is damaged or cut off ({reason:.200})") from None
 
 
-def _one_by_one(lines: Lines, *, cells: bool) -> list[tuple[int, dict[str, Any] | bytes | RowError]]:
-    """A row that is too long stops no other here: all of them have been read."""
-    rows: list[tuple[int, dict[str, Any] | bytes | RowError]] = []
+def _one_by_one(lines: Lines, *, cells: bool) -> Rows:
+    """A row that is too long stops no other here: all of them have been read. Decoded ones take many times the room."""
     for number, line in enumerate(io.BytesIO(lines.data), lines.first):
         if len(line) > LONGEST_LINE:
-            rows.append((number, RowError(number, "", f"longer than {LONGEST_LINE} bytes")))
+            yield number, RowError(number, "", f"longer than {LONGEST_LINE} bytes")
         else:
-            rows.append((number, msgspec.json.decode(line) if cells else line))
-    return rows
+            yield number, msgspec.json.decode(line) if cells else line
 
 
 def _is_of_reader(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 # Copied from core/rows/read.py by sdk/tools/copy_core.py: change it there.
 """Rows of a file, whichever format it has: what trainers and estimates read, and what validation judges."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import Any
 
@@ -16,7 +16,7 @@ from tunesmith.rules.kinds import Row, to_row
 # A line of JSONL, the cells of a table's row, or what is wrong with that.
 Raw = bytes | dict[str, Any] | RowError
 # (row number, row) of some rows after another; the first two know how to give many at once.
-Block = Lines | Table | Sequence[tuple[int, Raw]]
+Block = Lines | Table | Iterable[tuple[int, Raw]]
 
 
 def rows(path: str | PathLike[str]) -> Iterator[tuple[int, Row]]:

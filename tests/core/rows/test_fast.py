@@ -9,7 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.rows.cells import STRUCTURED, to_row
-from core.rows.chat import PAIRS, REASONING, Chat, ChatKind, Message, chat_kind, to_chat
+from core.rows.chat import (
+    PAIRS,
+    REASONING,
+    Chat,
+    ChatKind,
+    Message,
+    _checked_message,
+    _plain_message,
+    chat_kind,
+    to_chat,
+)
 from core.rows.csvfile import Table
 from core.rows.error import RowError
 from core.rows.fast import LONGEST_TOOLS, plain_row, plain_rows
@@ -170,6 +180,15 @@ def test_a_role_that_comes_twice_is_left_to_the_careful_path() -> None:
 def test_tools_too_long_to_be_kept_are_left_to_the_careful_path() -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "x" * LONGEST_TOOLS}}]
     assert plain_row(json.dumps({**plain("x"), "tools": tools}).encode(), "messages") is None
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(chats())
+def test_plain_messages_are_read_as_all_others(row: dict[str, Any]) -> None:
+    for value in row["messages"] if isinstance(row["messages"], list) else []:
+        plain = _plain_message(value)
+        if plain is not None:
+            assert plain == _checked_message(1, value, "messages[0]")
 
 
 LINES = st.sampled_from(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,23 @@ def test_a_type_that_json_has_no_value_for_is_not_read_as_another(
 def test_the_first_line_may_carry_a_byte_order_mark(tmp_path: Path) -> None:
     for content in (jsonl(PAIRS), as_csv(PAIRS)):
         assert validate(write(tmp_path, b"\xef\xbb\xbf" + content)).faults == []
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-12], lambda data: data[:-8] + bytes(8), lambda data: data + b"x"]
+)
+def test_rows_before_a_damage_are_judged(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    rows: list[dict[str, Any]] = [{"prompt": f"{number} " * 20, "completion": "x"} for number in range(2000)]
+    rows[3]["completion"] = ""
+    report = validate(write(tmp_path, damage(gzipped(rows))), name="a.jsonl.gz")
+    assert report.rows > 1800
+    assert [fault.line for fault in report.faults] == [4, report.rows + 1]
+
+
+def test_a_row_of_csv_is_bounded_wherever_it_stands(tmp_path: Path) -> None:
+    long = b"x" * (LONGEST_LINE - 4)
+    for before in range(0, 40_000, 8_000):
+        head = b"prompt,completion\n" + b"a,b\n" * before
+        assert validate(write(tmp_path, head + long + b",y\n"), name="a.csv").fault_count == 0
+        report = validate(write(tmp_path, head + long + b"xx,y\na,b\n"), name="a.csv")
+        assert [(fault.line, fault.message[:17]) for fault in report.faults] == [(before + 2, "a row longer than")]
