@@ -28,6 +28,11 @@ class Violation:
     of: str
     detail: str
 
+    @property
+    def is_slow(self) -> bool:
+        """How long something takes is judged by `make chaos`, on a machine that does nothing else."""
+        return (self.rule, self.cost) == ("recovery", "late")
+
     def __str__(self) -> str:
         return f"{self.rule} ({self.cost}): {self.of}: {self.detail}"
 
@@ -345,6 +350,12 @@ def drains(history: list[Record], dump: Dump) -> Iterator[Violation]:
                 yield Violation("drains", "lost", row["job"], detail)
 
 
+def disks(history: list[Record], dump: Dump) -> Iterator[Violation]:
+    """Killed workers and trainers leave nothing on a disk for good."""
+    for record in of_kind(history, "remains"):
+        yield Violation("disks", "late", record["path"], "is still there, and nobody works in it")
+
+
 def recovery(history: list[Record], dump: Dump) -> Iterator[Violation]:
     """After a fault work goes on in time, and new work runs."""
     allowed = {record["fault"]: record["recovers"] for record in of_kind(history, "fault")}
@@ -383,5 +394,6 @@ RULES: tuple[Rule, ...] = (
     counts,
     same_bytes,
     drains,
+    disks,
     recovery,
 )

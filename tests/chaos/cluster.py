@@ -122,6 +122,14 @@ class Cluster:
     def work_dir(self, name: str) -> Path:
         return self.folder / "work" / name
 
+    def remains(self) -> list[str]:
+        """The run directories of trainers and validations that are on the workers' disks now."""
+        kinds = {"runs": TRAINERS, "validations": ("cpu",)}
+        found = (
+            path for kind, names in kinds.items() for name in names for path in self.work_dir(name).glob(f"{kind}/*")
+        )
+        return sorted(path.relative_to(self.folder).as_posix() for path in found)
+
     def send(self, name: str, number: signal.Signals) -> None:
         process = self.children[name].process
         assert process is not None

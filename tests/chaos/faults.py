@@ -19,7 +19,7 @@ from embedded.services import remove_stale_pid_file
 from tests.chaos.cluster import APIS, LEASE, Cluster, Running, other_clock, small_disk
 from tests.chaos.proxy import Trouble
 from tests.chaos.witness import trainers
-from tests.chaos.work import METHODS, ROWS
+from tests.chaos.work import METHODS
 
 QUEUES = ("train", "cpu")
 LATEST_STEP = 120  # a moment of training is drawn from the first so many steps
@@ -289,7 +289,7 @@ def kill_api_in_upload(cluster: Cluster) -> None:
     key = f"{cluster.run}-{cluster.fault}-half"
     headers = {"authorization": f"Bearer {cluster.key}", "idempotency-key": key}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    rows = ROWS[next(iter(METHODS))]
+    rows = METHODS["supervised"]
     part = f'--b\r\ncontent-disposition: form-data; name="file"; filename="{key}.jsonl"\r\n\r\n'
     request = f"POST /v1/files HTTP/1.1\r\nhost: x\r\n{head}content-type: multipart/form-data; boundary=b\r\n"
     address = urlsplit(cluster.url)

@@ -43,6 +43,7 @@ def disturb(cluster: Cluster, folder: Path, *, seed: int, faults: Sequence[Fault
                 one_job(user(cluster, folder), f"undisturbed-{method}", method=method, seconds=PATIENCE)
             for fault in draw.sample(faults, len(faults)):
                 one_fault(cluster, folder, fault, draw)
+            look_for_remains(cluster)
         dump, records = cluster.witness.dump(cluster.run), history.read()
     return Outcome(records, dump, check(records, dump))
 
@@ -77,3 +78,12 @@ def inject(cluster: Cluster, fault: Fault, draw: random.Random, variant: str) ->
         cluster.history.add("stuck", fault=fault.number, what=f"{variant}: {error}")
     finally:
         cluster.heal()
+
+
+def look_for_remains(cluster: Cluster) -> None:
+    """No work is left: what killed workers had on their disks has to go."""
+    try:
+        cluster.wait(lambda: not cluster.remains(), what="empty run directories")
+    except TimeoutError:
+        for path in cluster.remains():
+            cluster.history.add("remains", path=path)

@@ -247,6 +247,10 @@ def count_a_drain(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     record(history, "injury").update(drained="train-1@chaos", at=209.0)
 
 
+def leave_a_directory(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.append({"kind": "remains", "at": 0, "path": "work/train-1/runs/ftjob-1-10"})
+
+
 def take_long(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     record(history, "fault")["recovers"] = 4
 
@@ -287,6 +291,7 @@ BROKEN: list[tuple[str, str, Callable[..., None]]] = [
     ("same bytes", "corrupt", train_something_else),
     ("same bytes", "corrupt", hand_out_other_bytes),
     ("drains", "lost", count_a_drain),
+    ("disks", "late", leave_a_directory),
     ("recovery", "late", take_long),
     ("recovery", "lost", never_recover),
 ]

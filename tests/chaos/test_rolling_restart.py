@@ -15,7 +15,7 @@ from tests.chaos.checker import check
 from tests.chaos.cluster import APIS, TRAINERS, Cluster
 from tests.chaos.history import History
 from tests.chaos.watch import Watch
-from tests.chaos.work import METHODS, ROWS
+from tests.chaos.work import METHODS, OPTIONS
 
 pytestmark = pytest.mark.chaos
 RETRIES = 2
@@ -37,7 +37,7 @@ class Callers:
 def test_a_rolling_restart_is_noticed_by_nobody(cluster: Cluster, tmp_path: Path) -> None:
     cluster.run, cluster.fault = RUN, 0
     rows = tmp_path / "rows.jsonl"
-    rows.write_bytes(ROWS["supervised"])
+    rows.write_bytes(METHODS["supervised"])
     with closing(History(tmp_path / "history.jsonl")) as history:
         cluster.history = history
         with (
@@ -48,7 +48,7 @@ def test_a_rolling_restart_is_noticed_by_nobody(cluster: Cluster, tmp_path: Path
                 replace(cluster, name)
         violations = check(history.read(), cluster.witness.dump(RUN))
     assert callers.failed == []
-    assert not [violation for violation in violations if violation.cost != "late"]
+    assert not [violation for violation in violations if not violation.is_slow]
     jobs = cluster.witness.rows(OUTCOMES, RUN)
     assert {job["status"] for job in jobs} == {"succeeded"}
     assert {job["faults"] for job in jobs} == {0}
@@ -101,7 +101,7 @@ def trainer_of(cluster: Cluster, rows: Path) -> Caller:
                 model="tiny-random-llama",
                 training_file=file.id,
                 seed=5,
-                method=METHODS["supervised"],
+                method={"type": "supervised", "supervised": OPTIONS},
                 metadata={"run": RUN, "key": file.id},
             )
             heard = [event.seq for event in client.fine_tuning.jobs.events.stream(job.id)]

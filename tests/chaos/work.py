@@ -14,20 +14,21 @@ from tunesmith import Tunesmith
 from tunesmith.errors import APIConnectionError, DigestMismatch, InternalServerError, TunesmithError
 
 from tests.chaos.history import History
-from tests.e2e.rows import upper_case
+from tests.e2e.rows import upper_case, upper_case_preferred
 
 CHECKPOINT_INTERVAL = 40
-SHARED: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "max_steps": 280,
     "hyperparameters": {"batch_size": 4},
     "lora": {"dropout": 0.1},
     "checkpoint_interval": CHECKPOINT_INTERVAL,
+    "samples": {"rows": 0},
 }
-# What is trained, by name: each is disturbed in every way, and must end with the bytes of its undisturbed run.
-METHODS: dict[str, dict[str, Any]] = {
-    "supervised": {"type": "supervised", "supervised": SHARED | {"samples": {"rows": 0}}},
+# What each method is trained on: each is disturbed in every way, and must end with the bytes of its undisturbed run.
+METHODS = {
+    "supervised": upper_case(120, seed=1),
+    "dpo": upper_case_preferred(120, seed=1),
 }
-ROWS = {"supervised": upper_case(120, seed=1)}
 ADAPTER = "adapter_model.safetensors"
 CANCELLED = 0.1  # the share of jobs that their users think better of
 RETRIES = 40  # of the SDK, with the same Idempotency-Key, before a call is given up
@@ -59,17 +60,17 @@ class User:
         """
         key = f"{self.run}-{self.fault}-{name}"
         path = self.folder / f"{key}.jsonl"
-        path.write_bytes(ROWS[method])
+        path.write_bytes(METHODS[method])
         self.history.add("attempted", key=key, fault=self.fault)
         with Tunesmith(base_url=self.url, api_key=self.key, timeout=20, max_retries=RETRIES) as client:
             try:
                 file = client.files.create(file=path)
-                self.history.add("stored", key=key, file=file.id, sha256=hashlib.sha256(ROWS[method]).hexdigest())
+                self.history.add("stored", key=key, file=file.id, sha256=hashlib.sha256(METHODS[method]).hexdigest())
                 job = client.fine_tuning.jobs.create(
                     model="tiny-random-llama",
                     training_file=file.id,
                     seed=5,
-                    method=METHODS[method],
+                    method={"type": method, method: OPTIONS},
                     metadata={"run": self.run, "key": key},
                     idempotency_key=key,
                 )

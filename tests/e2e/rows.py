@@ -1,13 +1,38 @@
 import json
 import random
+from collections.abc import Iterable
+from typing import Any
 
 
 def upper_case(count: int, *, seed: int) -> bytes:
     """Chats that ask for a word in capitals: a tiny model learns the alphabet of the answers in seconds."""
+    return _lines({"messages": [_user(word), _assistant(word.upper())]} for word in _words(count, seed=seed))
+
+
+def upper_case_preferred(count: int, *, seed: int) -> bytes:
+    """Pairs of answers to a word: in capitals, which is preferred, and as it was."""
+    return _lines(
+        {
+            "input": {"messages": [_user(word)]},
+            "preferred_output": [_assistant(word.upper())],
+            "non_preferred_output": [_assistant(word)],
+        }
+        for word in _words(count, seed=seed)
+    )
+
+
+def _words(count: int, *, seed: int) -> list[str]:
     draw = random.Random(seed)
-    lines: list[str] = []
-    for _ in range(count):
-        word = "".join(draw.choice("abcd") for _ in range(draw.randint(4, 12)))
-        messages = [{"role": "user", "content": word}, {"role": "assistant", "content": word.upper()}]
-        lines.append(json.dumps({"messages": messages}))
-    return ("\n".join(lines) + "\n").encode()
+    return ["".join(draw.choice("abcd") for _ in range(draw.randint(4, 12))) for _ in range(count)]
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def _assistant(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
+    return ("\n".join(json.dumps(row) for row in rows) + "\n").encode()
