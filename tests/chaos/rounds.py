@@ -31,7 +31,9 @@ def run_round(folder: Path, *, seed: int, faults: Sequence[Fault] = FAULTS) -> O
         return disturb(cluster, folder, seed=seed, faults=faults)
 
 
-def disturb(cluster: Cluster, folder: Path, *, seed: int, faults: Sequence[Fault]) -> Outcome:
+def disturb(
+    cluster: Cluster, folder: Path, *, seed: int, faults: Sequence[Fault], methods: Sequence[str] = tuple(METHODS)
+) -> Outcome:
     """A round on a cluster that runs."""
     cluster.run, cluster.fault = f"round{seed}", 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,10 +41,10 @@ def disturb(cluster: Cluster, folder: Path, *, seed: int, faults: Sequence[Fault
         cluster.history = history
         draw = random.Random(seed)
         with Watch(cluster.witness, history, run=cluster.run, workers=cluster.workers):
-            for method in METHODS:
+            for method in methods:
                 one_job(user(cluster, folder), f"undisturbed-{method}", method=method, seconds=PATIENCE)
             for fault in draw.sample(faults, len(faults)):
-                one_fault(cluster, folder, fault, draw)
+                one_fault(cluster, folder, fault, draw, methods=methods)
             look_for_remains(cluster)
         dump, records = cluster.witness.dump(cluster.run), history.read()
     return Outcome(records, dump, check(records, dump))
@@ -54,15 +56,15 @@ def user(cluster: Cluster, folder: Path, *, excuses: tuple[str, ...] = ()) -> Us
     return User(cluster.url, cluster.key, work, cluster.history, cluster.run, cluster.fault, excuses)
 
 
-def one_fault(cluster: Cluster, folder: Path, fault: Fault, draw: random.Random) -> None:
+def one_fault(cluster: Cluster, folder: Path, fault: Fault, draw: random.Random, *, methods: Sequence[str]) -> None:
     """Every variant of a fault under load; then, healed, new work."""
     cluster.fault = fault.number
     cluster.history.add("fault", fault=fault.number, title=fault.title, recovers=fault.recovers)
     worker = user(cluster, folder, excuses=fault.excuses)
-    with busy(worker, count=USERS, draw=draw, seconds=PATIENCE):
+    with busy(worker, count=USERS, methods=methods, draw=draw, seconds=PATIENCE):
         for variant in draw.sample(fault.variants, len(fault.variants)):
             inject(cluster, fault, draw, variant)
-    became = one_job(worker, "afterwards", method=draw.choice(list(METHODS)), seconds=PATIENCE)
+    became = one_job(worker, "afterwards", method=draw.choice(methods), seconds=PATIENCE)
     if became != "succeeded":
         cluster.history.add("stuck", fault=fault.number, what=f"new work: {became}")
 

@@ -22,7 +22,7 @@ def one_of_each(cluster: Cluster, draw: random.Random, variant: str) -> None:
 
 def test_no_promise_is_broken(cluster: Cluster, tmp_path: Path) -> None:
     fault = Fault(11, "quick ones", one_of_each, QUICK, recovers=LEASE + 60)
-    outcome = disturb(cluster, tmp_path, seed=1, faults=[fault])
+    outcome = disturb(cluster, tmp_path, seed=1, faults=[fault], methods=["supervised"])
     assert not [violation for violation in outcome.violations if not violation.is_slow], table(outcome)
     assert len(of_kind(outcome.history, "injury")) == len(QUICK)
     assert len(of_kind(outcome.history, "ended")) > len(QUICK)

@@ -54,7 +54,7 @@ def planting(cluster: Cluster, folder: Path, bug: str) -> Iterator[Planted]:
         try:
             with (
                 Watch(cluster.witness, history, run=bug, workers=cluster.workers),
-                busy(user(cluster, folder), count=1, draw=random.Random(2), seconds=PATIENCE),
+                busy(user(cluster, folder), count=1, methods=["supervised"], draw=random.Random(2), seconds=PATIENCE),
             ):
                 try:
                     yield planted

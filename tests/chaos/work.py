@@ -1,10 +1,11 @@
 """Work as users offer it: files and jobs through the SDK, every answer and every event recorded."""
 
 import hashlib
+import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.e2e.rows import upper_case, upper_case_preferred
 
 CHECKPOINT_INTERVAL = 40
 OPTIONS: dict[str, Any] = {
-    "max_steps": 280,
+    "max_steps": 200,
     "hyperparameters": {"batch_size": 4},
     "lora": {"dropout": 0.1},
     "checkpoint_interval": CHECKPOINT_INTERVAL,
@@ -132,26 +133,27 @@ def _insist(call: Callable[[], Answer]) -> Answer:
 
 
 @contextmanager
-def busy(user: User, *, count: int, draw: random.Random, seconds: float) -> Iterator[None]:
+def busy(user: User, *, count: int, methods: Sequence[str], draw: random.Random, seconds: float) -> Iterator[None]:
     """So many users work as long as the block lasts, each with one job at a time; at its end their jobs end, too.
 
     Args:
+        methods: each user goes round them, no two from the same one.
         seconds: that these last jobs may take. Those that have not ended by then are left, for the checker to find.
     """
     enough = threading.Event()
 
-    def repeat(name: str, draw: random.Random) -> None:
-        number = 0
-        while not enough.is_set():
-            number += 1
-            method = draw.choice(list(METHODS))
+    def repeat(user_number: int, draw: random.Random) -> None:
+        for number in itertools.count():
+            if enough.is_set():
+                return
+            method = methods[(user_number + number) % len(methods)]
             try:
-                user.work(f"{name}-{number}", method=method, cancels=draw.random() < CANCELLED)
+                user.work(f"user{user_number}-{number}", method=method, cancels=draw.random() < CANCELLED)
             except TunesmithError:
                 continue
 
     threads = [
-        threading.Thread(target=repeat, args=(f"user{i}", random.Random(draw.random())), name=f"user{i}", daemon=True)
+        threading.Thread(target=repeat, args=(i, random.Random(draw.random())), name=f"user{i}", daemon=True)
         for i in range(count)
     ]
     for thread in threads:
