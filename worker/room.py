@@ -8,6 +8,12 @@ from pathlib import Path
 from worker.cache import Cache
 
 log = logging.getLogger(__name__)
+NEXT_TO_NOTHING = 1024**2  # bytes
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the folder's disk has so little left that a child may not even have been able to say why it ended."""
+    return shutil.disk_usage(folder).free < NEXT_TO_NOTHING
 
 
 class Room:
