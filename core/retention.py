@@ -10,7 +10,8 @@ from core.db import session_scope
 from core.files import repository as files
 from core.files.report import sketch_key
 from core.idempotency import repository as idempotency
-from core.objects import ROOT, abandoned, folder_keys, judge, prefixes
+from core.objects.repository import ROOT, folder_keys, prefixes
+from core.objects.verdicts import abandoned, judge
 from core.ops import tallies
 from core.registry import repository as registry
 from core.settings import Settings

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     trainer_threads: int | None = Field(default=None, ge=1)
     trainer_memory_bytes: int | None = Field(default=None, ge=64 * 1024**2)
     run_max_bytes: int = Field(default=200 * 1024**3, ge=1024**2)
+    disk_reserve_bytes: int = Field(default=256 * 1024**2, ge=0)
     cache_max_bytes: int = Field(default=50 * 1024**3, ge=1)
     log_max_bytes: int = Field(default=1024 * 1024, ge=128 * 1024)
     lease_seconds: float = Field(default=30.0, gt=0)

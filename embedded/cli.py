@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from core.access import service as access
 from core.db import make_engine, session_scope
-from core.doctor import WrongStore
 from core.errors import NotFound
 from core.logs import configure
 from core.models import Project
+from core.objects.doctor import WrongStore
 from core.settings import get_settings
 from core.storage import STORE_ERRORS
 from embedded import stack

@@ -6,7 +6,7 @@ import typer
 from sqlalchemy import Engine
 
 from core.db import make_engine
-from core.doctor import Report, examine, repair
+from core.objects.doctor import Report, examine, repair
 from core.settings import Settings
 from core.storage import Storage
 

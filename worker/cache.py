@@ -71,8 +71,12 @@ class Cache:
             if error.errno != errno.ENOSPC:
                 raise
             log.warning("the disk is full: the cache is emptied")
-            self._evict(most=0)
+            self.empty()
             make()
+
+    def empty(self) -> None:
+        """Remove whatever nobody is making or linking just now."""
+        self._evict(most=0)
 
     @contextmanager
     def _lock(self, key: str) -> Iterator[None]:

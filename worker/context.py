@@ -10,6 +10,7 @@ from core.settings import Settings
 from core.storage import Storage
 from worker import devices
 from worker.cache import Cache
+from worker.room import Room
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Context:
     def trainer_memory(self) -> int:
         """Bytes of this machine's memory that one trainer may take."""
         return devices.trainer_memory(self.settings)
+
+    @cached_property
+    def room(self) -> Room:
+        return Room(self.runs.parent, cache=self.cache, least=self.settings.disk_reserve_bytes)
 
     @property
     def limits(self) -> Limits:

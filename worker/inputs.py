@@ -26,6 +26,7 @@ from worker import forkserver
 from worker.context import Context
 from worker.logs import TAIL, mask, masks
 from worker.patience import GivenUp
+from worker.room import is_full
 
 # Of an adapter's folder only these are needed to go on training it.
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -220,7 +221,7 @@ def prepare_model(
     finally:
         forkserver.kill(process)
     if process.exitcode != 0 or not folder.is_dir():
-        if os.strerror(errno.ENOSPC) in last_line(log):
+        if os.strerror(errno.ENOSPC) in last_line(log) or is_full(run_dir):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         masked = masks(run_dir=run_dir, work_dir=context.settings.work_dir.resolve())
         if entry.source.kind == "folder":

@@ -30,6 +30,7 @@ from worker.heartbeat import heartbeat
 from worker.inputs import Assignment, fetch, last_line
 from worker.logs import LogReader, masks
 from worker.patience import GivenUp, patiently
+from worker.room import is_full
 
 log = logging.getLogger(__name__)
 # How long an event may wait for company: briefly at first, when people look, and then so that a relay costs next to
@@ -38,7 +39,6 @@ EAGER, RELAY_SECONDS = 0.25, 1.0
 EAGER_FOR = 10.0  # seconds
 RESULTS = "results.csv"
 MOST_RECORDED = 1000  # events of one transaction: a statement has at most 65,535 parameters
-LEAST_FREE = 1024**2  # bytes of a disk: with less a trainer may not even have been able to say why it ended
 
 
 class Attempt:
@@ -252,7 +252,7 @@ class Attempt:
         log.error("the trainer %s: %s", ended, last_line(self.run_dir / "log.txt"))
         if self._process.exitcode == -signal.SIGKILL and watch.oom_kills() > self._oom_kills:
             return watch.out_of_memory(self._meter)
-        if shutil.disk_usage(self.run_dir).free < LEAST_FREE:
+        if is_full(self.run_dir):
             return RunError(code="disk_full", message=DISK_FULL, retryable=True)
         return RunError(code="trainer_crashed", message=f"The trainer {ended}", retryable=True)
 

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 
 def run_next(context: Context, slot: Slot) -> bool:
-    """Claim the best waiting job and run it to the end of this attempt; False when none is waiting."""
+    """Claim the best waiting job and run it to the end of this attempt; False when none is waiting, or none fits."""
+    if not context.room.is_there():
+        return False
     claimed = _claim(context, devices=len(slot.devices))
     if claimed is None:
         return False

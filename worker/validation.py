@@ -36,7 +36,9 @@ class Assignment:
 
 
 def run_next(context: Context, slot: Slot) -> bool:
-    """Claim the file that has waited longest, validate it and write the verdict; False when none is waiting."""
+    """Claim the file that has waited longest, validate it, write the verdict; False when none waits, or none fits."""
+    if not context.room.is_there():
+        return False
     assignment = _claim(context)
     if assignment is None:
         return False

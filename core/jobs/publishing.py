@@ -229,7 +229,7 @@ def _add_model(session: Session, job: Job, *, folder: Folder, step: int | None) 
         full_base_id=base.id if base else None,
         **stored,
     )
-    # A checkpoint whose objects were lost (`core.doctor`) has left its name, and its step is reached again.
+    # A checkpoint whose objects were lost (`core.objects.doctor`) has left its name, and its step is reached again.
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={**stored, "deleted_at": None}))
     return name
 

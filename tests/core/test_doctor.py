@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import Engine, select
 
 from core.db import session_scope
-from core.doctor import Report, WrongStore, examine, repair
 from core.jobs import publishing
 from core.jobs.repository import latest_checkpoint
 from core.models import Artifact, Checkpoint, File, Job, Model, UploadPart
-from core.objects import ROOT
+from core.objects.doctor import Report, WrongStore, examine, repair
+from core.objects.repository import ROOT
 from core.settings import Settings
 from core.specs.run import CheckpointEvent
 from core.storage import Storage

@@ -10,7 +10,7 @@ from core.ids import new_id
 from core.jobs import claims, publishing
 from core.leases import Limits
 from core.models import File, Job, Model
-from core.objects import judge
+from core.objects.verdicts import judge
 from core.ops import tallies
 from core.retention import abort_unfinished, purge_deleted_files, sweep
 from core.settings import Settings

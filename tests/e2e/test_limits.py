@@ -68,7 +68,7 @@ def test_a_trainer_over_its_memory(
 
 def test_a_full_disk(stack: Stack, restart: Restart, openai: OpenAI, engine: Engine, tmp_path: Path) -> None:
     with small_disk(tmp_path / "work", megabytes=64) as disk:
-        restart(TUNESMITH_WORK_DIR=str(disk))
+        restart(TUNESMITH_WORK_DIR=str(disk), TUNESMITH_DISK_RESERVE_BYTES="0")
         assert finish(openai, create(openai)).status == "succeeded"
         pid, filler = stack.children["train"].pid, fill(disk, leave=64 * 1024)
         job_id = create(openai)
@@ -81,4 +81,19 @@ def test_a_full_disk(stack: Stack, restart: Restart, openai: OpenAI, engine: Eng
         filler.unlink()
         assert finish(openai, create(openai)).status == "succeeded"
         assert lives(stack, pid)
+        stack.children["train"].stop(30)
+
+
+def test_a_disk_that_is_full_already_costs_no_job_a_try(
+    stack: Stack, restart: Restart, openai: OpenAI, engine: Engine, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "work", megabytes=64) as disk:
+        restart(TUNESMITH_WORK_DIR=str(disk), TUNESMITH_DISK_RESERVE_BYTES=str(16 * 1024**2))
+        log, filler = stack.folder / "logs" / "train.log", fill(disk, leave=1024**2)
+        job_id = create(openai)
+        eventually(lambda: "no work is taken" in log.read_text(), seconds=30, what="the worker notices")
+        assert outcomes(engine, job_id) == []
+        filler.unlink()
+        assert finish(openai, job_id).status == "succeeded"
+        assert outcomes(engine, job_id) == ["succeeded"]
         stack.children["train"].stop(30)

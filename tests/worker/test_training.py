@@ -18,6 +18,7 @@ from core.specs.job import JobSpec
 from core.storage import STORE_ERRORS
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file, make_job
+from tests.disks import fill, small_disk
 from worker import inputs, training
 from worker.context import Context
 from worker.inputs import UnpreparedModel, fetch, prepare_model, read_assignment
@@ -116,6 +117,16 @@ def test_a_preparation_that_hangs_is_killed(
             context, entry(tmp_path), tmp_path / "made", tmp_path / "run", given_up=lambda: time.monotonic() > leaves
         )
     assert multiprocessing.active_children() == []
+
+
+def test_a_preparation_on_a_full_disk_is_no_fault_of_the_model(context: Context, tmp_path: Path) -> None:
+    model = load_catalogue(PACKAGED_CATALOGUE).find("tiny-random-llama")
+    assert model is not None
+    with small_disk(tmp_path / "small", megabytes=4) as disk:
+        (disk / "run").mkdir()
+        fill(disk, leave=4096)  # for the child's orders, and not for what it has to say
+        with pytest.raises(OSError, match="No space left"):
+            prepare_model(context, model, disk / "made", disk / "run", given_up=never)
 
 
 def test_the_owner_reads_no_path_of_the_host(context: Context, tmp_path: Path) -> None:

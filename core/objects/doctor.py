@@ -2,42 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
-from sqlalchemy import Engine, delete, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine
 
 from core.db import session_scope
 from core.errors import TunesmithError
-from core.files import claims as files
-from core.files.report import sketch_key
-from core.models import Artifact, Checkpoint, CheckpointPermission, File, Model, Upload, UploadPart
-from core.objects import ROOT, abandoned, judge, prefixes
-from core.registry.repository import needed
+from core.objects.repository import ROOT, Pointer, mark_lost, pointers, prefixes
+from core.objects.verdicts import abandoned, judge
 from core.storage import Storage, Stored, Unfinished
 
-Kind = Literal["file", "sketch", "upload_part", "artifact", "checkpoint", "model"]
-LOST = "its bytes are missing from the object store, or damaged there"
-AT_ONCE = 1000  # rows of one fetch, and objects of one judgement
+AT_ONCE = 1000  # objects of one judgement
 
 
 class WrongStore(TunesmithError):
     """Nothing that the database knows of is in the store: one of the two is another deployment's."""
 
     code = "wrong_store"
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """A row, and one of the objects that it needs."""
-
-    kind: Kind
-    id: str
-    key: str
-    bytes: int
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.id}: {self.key}"
 
 
 @dataclass
@@ -123,59 +103,9 @@ def repair(engine: Engine, storage: Storage, report: Report, *, youngest: float)
     left: list[Pointer] = []
     for pointer in lost:
         with session_scope(engine) as session:
-            if not _mark(session, pointer):
+            if not mark_lost(session, pointer):
                 left.append(pointer)
     return left
-
-
-def pointers(session: Session) -> Iterator[Pointer]:
-    """Every object that some row needs."""
-
-    def rows(statement: Any) -> Any:
-        return session.execute(statement, execution_options={"yield_per": AT_ONCE})
-
-    for id, key, size, report in rows(
-        select(File.id, File.object_key, File.bytes, File.report).where(File.purged_at.is_(None))
-    ):
-        yield Pointer("file", id, key, size)
-        if sketch := (report or {}).get("sketch"):
-            yield Pointer("sketch", id, sketch_key(key), sketch["bytes"])
-    parts = select(UploadPart.id, UploadPart.object_key, UploadPart.bytes).join(Upload)
-    for row in rows(parts.where(Upload.status == "pending")):
-        yield Pointer("upload_part", *row)
-    for row in rows(select(Artifact.id, Artifact.object_key, Artifact.bytes)):
-        yield Pointer("artifact", *row)
-    folders: list[tuple[Kind, Any]] = [
-        ("checkpoint", select(Checkpoint.id, Checkpoint.prefix, Checkpoint.manifest)),
-        ("model", select(Model.id, Model.prefix, Model.manifest).where(or_(Model.deleted_at.is_(None), needed()))),
-    ]
-    for kind, statement in folders:
-        for id, prefix, manifest in rows(statement):
-            for entry in manifest:
-                yield Pointer(kind, id, f"{prefix}{entry['name']}", entry["bytes"])
-
-
-def _mark(session: Session, pointer: Pointer) -> bool:
-    """False where the row has nothing to say it with."""
-    match pointer.kind:
-        case "file":
-            files.give_up(session, file_id=pointer.id, reason=LOST)
-        case "sketch":
-            file = session.get_one(File, pointer.id, with_for_update=True)
-            file.report = {key: value for key, value in (file.report or {}).items() if key != "sketch"}
-        case "upload_part":
-            session.execute(delete(UploadPart).where(UploadPart.id == pointer.id))
-        case "checkpoint":
-            session.execute(select(Checkpoint.id).where(Checkpoint.id == pointer.id).with_for_update())  # no new ones
-            session.execute(delete(CheckpointPermission).where(CheckpointPermission.checkpoint_id == pointer.id))
-            session.execute(delete(Checkpoint).where(Checkpoint.id == pointer.id))
-        case "model":
-            gone = update(Model).where(Model.id == pointer.id, Model.deleted_at.is_(None))
-            session.execute(gone.values(deleted_at=func.now()))
-            return session.scalar(select(Model.id).where(Model.id == pointer.id, needed())) is None
-        case "artifact":
-            return False
-    return True
 
 
 def _pages(storage: Storage) -> Iterator[list[Stored]]:

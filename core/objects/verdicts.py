@@ -10,16 +10,13 @@ base model of the catalogue, another deployment. It is neither judged nor touche
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.files.report import sketch_key
-from core.models import Artifact, Checkpoint, File, Job, Model, Organization, UploadPart
-from core.storage import MANIFEST, Stored, Unfinished
+from core.objects import repository
+from core.storage import Stored, Unfinished
 
-ROOT = "orgs/"
 FILE = re.compile(r"orgs/(?P<organization>[^/]+)/files/(?P<file>[^/]+?)(\.sketch)?")
 PART = re.compile(r"orgs/(?P<organization>[^/]+)/uploads/[^/]+/(?P<part>[^/]+)")
 ATTEMPT = re.compile(
@@ -44,11 +41,10 @@ def judge(session: Session, objects: Sequence[Stored], *, youngest: float) -> li
     def all_of(group: str) -> set[str]:
         return {found[group] for found in named.values() if group in found}
 
-    ours = set(session.scalars(select(Organization.id).where(Organization.id.in_(all_of("organization")))))
+    ours = repository.known_organizations(session, ids=all_of("organization"))
     # Before the rows: an attempt that ends in between has published already what it is ever going to.
-    held = select(Job.token).where(Job.id.in_(all_of("job")), Job.token.is_not(None))
-    live = {str(token) for token in session.scalars(held)}
-    known = _pointed_to(session, files=all_of("file"), parts=all_of("part"), jobs=all_of("job"))
+    live = {str(token) for token in repository.held_tokens(session, jobs=all_of("job"))}
+    known = repository.pointed_to(session, files=all_of("file"), parts=all_of("part"), jobs=all_of("job"))
 
     def verdict(stored: Stored) -> Verdict:
         found = named.get(stored.key)
@@ -70,26 +66,3 @@ def abandoned(session: Session, uploads: Sequence[Unfinished], *, youngest: floa
 
 def _match(key: str) -> re.Match[str] | None:
     return FILE.fullmatch(key) or PART.fullmatch(key) or ATTEMPT.fullmatch(key)
-
-
-def _pointed_to(session: Session, *, files: set[str], parts: set[str], jobs: set[str]) -> set[str]:
-    """The keys that the rows of these files, parts and jobs point to."""
-    keys = set(session.scalars(select(UploadPart.object_key).where(UploadPart.id.in_(parts))))
-    for key in session.scalars(select(File.object_key).where(File.id.in_(files), File.purged_at.is_(None))):
-        keys |= {key, sketch_key(key)}
-    keys.update(session.scalars(select(Artifact.object_key).where(Artifact.job_id.in_(jobs))))
-    for table in (Checkpoint, Model):
-        for prefix, manifest in session.execute(select(table.prefix, table.manifest).where(table.job_id.in_(jobs))):
-            keys |= folder_keys(prefix, manifest)
-    return keys
-
-
-def prefixes(session: Session) -> list[str]:
-    """Where the objects of this database's organisations lie."""
-    return [f"{ROOT}{id}/" for id in session.scalars(select(Organization.id).order_by(Organization.id))]
-
-
-def folder_keys(prefix: str, manifest: list[dict[str, Any]]) -> set[str]:
-    """The objects of a stored folder; none once it has been emptied."""
-    names = [entry["name"] for entry in manifest]
-    return {f"{prefix}{name}" for name in (*names, MANIFEST)} if names else set()
