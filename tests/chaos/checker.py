@@ -207,7 +207,8 @@ def _finishes(dump: Dump) -> Iterator[Violation]:
 
 def trainers(history: list[Record], dump: Dump) -> Iterator[Violation]:
     """No trainer outlives its supervisor, nor, for longer than it takes to notice, its fence."""
-    workers = {row["token"]: row["worker"].partition("@")[0] for row in dump["attempts"]}
+    # Other stacks of this machine may have trainers with the same tokens: those of other jobs are theirs.
+    workers = {(row["job"], row["token"]): row["worker"].partition("@")[0] for row in dump["attempts"]}
     replaced = {
         row["facts"]["token_before"]: row["at"]
         for row in dump["audit"]
@@ -219,9 +220,9 @@ def trainers(history: list[Record], dump: Dump) -> Iterator[Violation]:
     found: dict[tuple[str, str], Violation] = {}
     for record in of_kind(history, "processes"):
         for pid, job, token in record["trainers"]:
-            if token not in workers:
+            if (job, token) not in workers:
                 continue
-            supervisor = record["workers"].get(workers[token])
+            supervisor = record["workers"].get(workers[job, token])
             if owner.setdefault((pid, token), supervisor) != supervisor:
                 since = orphaned.setdefault((pid, token), record["at"])
                 if record["at"] > _excused(since, injuries) + GRACE:

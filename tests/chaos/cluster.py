@@ -115,6 +115,7 @@ class Cluster:
             "TUNESMITH_POLL_SECONDS": "1",
             "TUNESMITH_TRAINER_THREADS": "1",
             "TUNESMITH_RATE_LIMIT_PER_MINUTE": "0",
+            "TUNESMITH_DISK_RESERVE_BYTES": str(8 * 1024**2),  # of DISK_MEGABYTES at the smallest
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PYTHONWARNINGS": "ignore",
         }

@@ -19,7 +19,7 @@ from embedded.services import remove_stale_pid_file
 from tests.chaos.cluster import APIS, LEASE, Cluster, Running, other_clock, small_disk
 from tests.chaos.proxy import Trouble
 from tests.chaos.witness import trainers
-from tests.chaos.work import METHODS
+from tests.chaos.work import CHECKPOINT_INTERVAL, METHODS
 
 QUEUES = ("train", "cpu")
 LATEST_STEP = 120  # a moment of training is drawn from the first so many steps
@@ -218,11 +218,16 @@ def exhaust(cluster: Cluster, draw: random.Random, variant: str) -> None:
     cluster.stop("train-2")
     cluster.start("train-2", through=disk)
     try:
-        cluster.wait(lambda: any(one.worker == "train-2" for one in cluster.running()), what="a job on the small disk")
+        cluster.wait(lambda: any(map(is_on_small_disk, cluster.running())), what="a job on the small disk")
         fill_disk(cluster, cluster.workers()["train-2"])
     finally:
         cluster.stop("train-2")
         cluster.start("train-2")
+
+
+def is_on_small_disk(running: Running) -> bool:
+    """With a checkpoint to come, and past the steps at which users cancel."""
+    return running.worker == "train-2" and CHECKPOINT_INTERVAL // 2 <= running.step <= LATEST_STEP
 
 
 def fill_disk(cluster: Cluster, pid: int) -> None:
