@@ -103,6 +103,8 @@ def good() -> Round:
         {"kind": "injury", "at": 203, "began": 202, "fault": 1, "what": "kill -9"},
         {"kind": "processes", "at": 202, "workers": {"train-1": 7, "train-2": 8}, "trainers": [[70, "ftjob-2", 20]]},
         {"kind": "processes", "at": 210, "workers": {"train-1": 9, "train-2": 8}, "trainers": [[80, "ftjob-2", 21]]},
+        # Another stack's trainer, whose token is one that ours has given up.
+        {"kind": "processes", "at": 300, "workers": {"train-1": 9, "train-2": 8}, "trainers": [[90, "ftjob-x", 20]]},
         {"kind": "visible", "at": 210, "id": "ftckpt_1", "job": "ftjob-2", "faults": []},
     ]
     return history, dump

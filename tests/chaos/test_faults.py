@@ -89,18 +89,6 @@ def test_kill_9_costs_no_job_and_changes_no_byte(
         assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_pause_keeps_a_checkpoint_and_resume_changes_no_byte(openai: OpenAI, engine: Engine, undisturbed: str) -> None:
-    job_id = create(openai)
-    eventually(has_checkpoint(openai, job_id), seconds=60, what="a checkpoint")
-    assert openai.fine_tuning.jobs.pause(job_id).status == "pausing"
-    status = lambda: openai.fine_tuning.jobs.retrieve(job_id).status  # noqa: E731
-    eventually(lambda: status() != "pausing", seconds=30, what="the pause")
-    assert status() == "paused"
-    openai.fine_tuning.jobs.resume(job_id)
-    assert finish(openai, job_id).status == "succeeded"
-    assert adapter_digest(engine, job_id) == undisturbed
-
-
 def test_sigterm_of_the_worker_requeues_without_a_count(
     stack: Stack, openai: OpenAI, engine: Engine, undisturbed: str
 ) -> None:
@@ -114,14 +102,6 @@ def test_sigterm_of_the_worker_requeues_without_a_count(
     with session_scope(engine) as session:
         job = session.get_one(Job, job_id)
         assert (job.faults, job.losses) == (0, 0)
-
-
-def test_cancel_stops_the_trainer(stack: Stack, openai: OpenAI) -> None:
-    job_id = create(openai)
-    eventually(has_checkpoint(openai, job_id), seconds=60, what="a checkpoint")
-    assert openai.fine_tuning.jobs.cancel(job_id).status == "cancelled"
-    eventually(lambda: not stack.trainers(), seconds=10, what="the trainer's end")
-    assert openai.fine_tuning.jobs.retrieve(job_id).status == "cancelled"
 
 
 def test_doubled_and_late_doorbells_start_one_attempt(openai: OpenAI, engine: Engine, settings: Settings) -> None:
