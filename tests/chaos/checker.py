@@ -368,8 +368,12 @@ def recovery(history: list[Record], dump: Dump) -> Iterator[Violation]:
 
 
 def recoveries(history: list[Record], dump: Dump) -> Iterator[tuple[int, str, float]]:
-    """(fault, job, seconds) of every job that was held when an injury began: until it was held again, or had ended."""
+    """(fault, job, seconds) of every job that was held when an injury began: until it was held again, or had ended.
+
+    The seconds count from the end of that injury, or of the last one that came in between.
+    """
     changes = of_relation(dump, "jobs")
+    ends = [record["at"] for record in of_kind(history, "injury")]
     for record in of_kind(history, "injury"):
         for job, rows in changes.items():
             before = [row for row in rows if row["at"] < record["began"]]
@@ -378,7 +382,7 @@ def recoveries(history: list[Record], dump: Dump) -> Iterator[tuple[int, str, fl
             after = (row for row in rows if row["at"] >= record["at"])
             again = next((row for row in after if row["token"] is not None or row["status"] in TERMINAL), None)
             if again is not None:
-                yield record["fault"], job, again["at"] - record["at"]
+                yield record["fault"], job, again["at"] - max(end for end in ends if end <= again["at"])
 
 
 Rule = Callable[[list[Record], Dump], Iterator[Violation]]
