@@ -16,7 +16,8 @@ Cost = Literal["lost", "doubled", "corrupt", "late"]
 TERMINAL = {"succeeded", "failed", "cancelled"}
 HANDED_ON = {"drained", "succeeded", "cancelled", "paused"}  # outcomes that a worker that was asked to leave may have
 ADAPTER = "adapter_model.safetensors"
-GRACE = 15.0  # seconds that ending a process may take a busy machine, and looking for it
+GRACE = 10.0  # seconds in which a supervisor that can act has to have ended a trainer without a fence
+AT_ONCE = 3.0  # seconds in which a trainer has to be gone after its supervisor
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _ending(job: Record, asked: Record) -> Iterator[Violation]:
         yield Violation("ends", "lost", job["id"], f"never ended: {status}")
     elif status == "cancelled" and asked and not asked["cancels"]:
         yield Violation("ends", "lost", job["id"], "was cancelled, and nobody had asked for it")
-    elif status == "failed" and job["error"] not in asked.get("excuses", ()):
+    elif status == "failed":
         yield Violation("ends", "lost", job["id"], f"failed with {job['error']}")
     if job["faults"] > 3:
         yield Violation("ends", "late", job["id"], f"was tried again after {job['faults']} faults")
@@ -225,7 +226,7 @@ def trainers(history: list[Record], dump: Dump) -> Iterator[Violation]:
             supervisor = record["workers"].get(workers[job, token])
             if owner.setdefault((pid, token), supervisor) != supervisor:
                 since = orphaned.setdefault((pid, token), record["at"])
-                if record["at"] > _excused(since, injuries) + GRACE:
+                if record["at"] > since + AT_ONCE:
                     detail = f"trainer {pid} of attempt {token} has outlived its supervisor"
                     found[job, detail] = Violation("trainers", "doubled", job, detail)
             if token in replaced and record["at"] > _excused(replaced[token], injuries) + GRACE:
@@ -236,10 +237,7 @@ def trainers(history: list[Record], dump: Dump) -> Iterator[Violation]:
 
 def _excused(since: float, injuries: list[tuple[float, float]]) -> float:
     """From when on a supervisor must have noticed: an injury that was under way may have kept it from that."""
-    for began, ended in injuries:
-        if began <= since + GRACE and ended > since:
-            since = ended
-    return since
+    return max([since, *(ended for began, ended in injuries if began <= since + GRACE and ended > since)])
 
 
 def events(history: list[Record], dump: Dump) -> Iterator[Violation]:
@@ -272,11 +270,14 @@ def streams(history: list[Record], dump: Dump) -> Iterator[Violation]:
     heard, written = by_job(of_kind(history, "event")), by_job(dump["events"])
     ended = {record["job"] for record in of_kind(history, "heard")}
     last = {job["id"]: job["event_seq"] for job in dump["jobs"]}
-    for job, records in heard.items():
-        numbers = [record["seq"] for record in records]
+    for record in of_kind(history, "acknowledged"):
+        if record["job"] not in ended:
+            yield Violation("streams", "lost", record["job"], "its listener has not come to an end")
+    for job in {*heard, *ended}:
+        numbers = [record["seq"] for record in heard[job]]
         yield from _numbering("streams", job, numbers, last=last.get(job) if job in ended else None)
         ids = {row["seq"]: row["id"] for row in written[job]}
-        changed = [record["seq"] for record in records if ids.get(record["seq"]) != record["id"]]
+        changed = [record["seq"] for record in heard[job] if ids.get(record["seq"]) != record["id"]]
         if changed:
             yield Violation("streams", "corrupt", job, f"events {changed[:5]} were told that are not there now")
 
@@ -336,6 +337,11 @@ def same_bytes(history: list[Record], dump: Dump) -> Iterator[Violation]:
             continue
         if digests[record["job"]] != digests[like["id"]]:
             yield Violation("same bytes", "corrupt", record["job"], "its adapter is not that of the undisturbed run")
+    fetched = {record["job"] for record in of_kind(history, "fetched")}
+    asked = {record["job"] for record in of_kind(history, "acknowledged")}
+    for job in dump["jobs"]:
+        if job["status"] == "succeeded" and job["id"] in asked - fetched:
+            yield Violation("same bytes", "lost", job["id"], "its adapter has not arrived")
     for record in of_kind(history, "fetched"):
         if record["sha256"] != digests.get(record["job"]):
             yield Violation("same bytes", "corrupt", record["job"], "other bytes were fetched than were stored")
@@ -368,21 +374,29 @@ def recovery(history: list[Record], dump: Dump) -> Iterator[Violation]:
 
 
 def recoveries(history: list[Record], dump: Dump) -> Iterator[tuple[int, str, float]]:
-    """(fault, job, seconds) of every job that was held when an injury began: until it was held again, or had ended.
+    """(fault, job, seconds) of every job that was held when an injury began: until a later attempt held it, its attempt
+    trained on, or it had ended.
 
-    The seconds count from the end of that injury, or of the last one that came in between.
+    The seconds count from the end of that injury, or of the last one in between that hit this job or a whole service.
     """
-    changes = of_relation(dump, "jobs")
-    ends = [record["at"] for record in of_kind(history, "injury")]
-    for record in of_kind(history, "injury"):
+    changes, trained = of_relation(dump, "jobs"), of_relation(dump, "metrics")
+    injuries = of_kind(history, "injury")
+    for record in injuries:
         for job, rows in changes.items():
             before = [row for row in rows if row["at"] < record["began"]]
-            if not before or before[-1]["token"] is None:
+            if record.get("job", job) != job or not before or before[-1]["token"] is None:
                 continue
-            after = (row for row in rows if row["at"] >= record["at"])
-            again = next((row for row in after if row["token"] is not None or row["status"] in TERMINAL), None)
-            if again is not None:
-                yield record["fault"], job, again["at"] - max(end for end in ends if end <= again["at"])
+            token, healed = before[-1]["token"], record["at"]
+            again = [row["at"] for row in rows if (row["token"] or 0) > token or row["status"] in TERMINAL]
+            again += [row["at"] for row in trained[job] if row["token"] == token and _lived_on(dump, token)]
+            since = [at for at in again if at >= healed]
+            if since:
+                ends = [r["at"] for r in injuries if r.get("job", job) == job and r["at"] <= min(since)]
+                yield record["fault"], job, min(since) - max(ends)
+
+
+def _lived_on(dump: Dump, token: int) -> bool:
+    return any(row["token"] == token and row["outcome"] not in ("lost", "fault") for row in dump["attempts"])
 
 
 Rule = Callable[[list[Record], Dump], Iterator[Violation]]

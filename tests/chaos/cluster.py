@@ -33,20 +33,24 @@ APIS = ("api-1", "api-2")
 TRAINERS = ("train-1", "train-2")
 NAMES = (*APIS, "reconciler", "cpu", *TRAINERS)
 CELERY = ["-A", "worker.app", "worker", "--pool", "threads", "-c", "1", "-l", "info"]
+# The steps of this attempt: jobs.step is still that of the attempt before while a new one starts.
 RUNNING = """
-    SELECT id AS job, token, split_part(worker_id, '@', 1) AS worker, coalesce(step, 0) AS step
-    FROM jobs WHERE token IS NOT NULL ORDER BY token
+    SELECT j.id AS job, j.token, split_part(j.worker_id, '@', 1) AS worker, j.spec->'method'->>'type' AS method,
+           coalesce((SELECT max(step) FROM metrics m WHERE m.job_id = j.id AND m.token = j.token), 0) AS step
+    FROM jobs j WHERE j.token IS NOT NULL ORDER BY j.token
 """
+HELD = "SELECT token FROM jobs WHERE token IS NOT NULL"
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Running:
-    """An attempt that holds its job now, and the worker that runs it."""
+    """An attempt that holds its job now and whose trainer is alive, and the worker that runs it."""
 
     job: str
     token: int
     worker: str
+    method: str
     step: int
 
 
@@ -166,7 +170,12 @@ class Cluster:
         return {name: pid for name, pid in found.items() if pid is not None}
 
     def running(self) -> list[Running]:
-        return [Running(**row) for row in self.witness.rows(RUNNING)]
+        alive = {trainer.token for trainer in trainers()}
+        return [Running(**row) for row in self.witness.rows(RUNNING) if row["token"] in alive]
+
+    def holds(self, token: int) -> bool:
+        """Whether that attempt, be its trainer alive or not, holds its job."""
+        return token in {row["token"] for row in self.witness.rows(HELD)}
 
     def mend(self) -> None:
         """Start again what has died, as its supervisor would."""

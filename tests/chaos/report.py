@@ -14,6 +14,8 @@ def table(outcome: Outcome) -> str:
     history = outcome.history
     fault_of = {record["job"]: record["fault"] for record in of_kind(history, "acknowledged")}
     fault_of |= {record["key"]: record["fault"] for record in of_kind(history, "attempted")}
+    fault_of |= {f"{record['key']}.jsonl": record["fault"] for record in of_kind(history, "attempted")}
+    fault_of |= {record["file"]: fault_of.get(record["key"]) for record in of_kind(history, "stored")}
     fault_of |= {f"fault {record['fault']}": record["fault"] for record in of_kind(history, "fault")}
     costs = Counter((fault_of.get(violation.of), violation.cost) for violation in outcome.violations)
     injuries = Counter(record["fault"] for record in of_kind(history, "injury"))
@@ -27,7 +29,7 @@ def table(outcome: Outcome) -> str:
         figures = (costs[number, "lost"], costs[number, "doubled"], costs[number, "corrupt"])
         recovered = f"{longest[number]:.1f} s" if number in longest else "–"
         lines.append(LINE.format(number, record["title"], injuries[number], jobs[number], *figures, recovered))
-    return "\n".join([*lines, *_not_run(history), *_found(outcome.violations)])
+    return "\n".join([*lines, *_not_run(history), *_died(history), *_found(outcome.violations)])
 
 
 def _not_run(history: list[Record]) -> list[str]:
@@ -35,6 +37,11 @@ def _not_run(history: list[Record]) -> list[str]:
         f"not run: fault {record['fault']}, {record['variant']} ({record['why']})"
         for record in of_kind(history, "skipped")
     ]
+
+
+def _died(history: list[Record]) -> list[str]:
+    died = Counter(record["name"] for record in of_kind(history, "died"))
+    return [f"ended by itself, and was started again: {name}, {count} times" for name, count in sorted(died.items())]
 
 
 def _found(violations: list[Violation]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import ADAPTER, GRACE, check, recoveries
+from tests.chaos.checker import ADAPTER, AT_ONCE, GRACE, check, recoveries
 
 PREFIX = "orgs/o/jobs/ftjob-{job}/attempts/{token}/"
 Round = tuple[list[dict[str, Any]], dict[str, Any]]
@@ -41,7 +41,7 @@ def one_job(history: list[dict[str, Any]], dump: dict[str, Any], *, number: int,
         {"kind": "attempted", "at": at, "key": key, "fault": fault},
         {"kind": "stored", "at": at, "key": key, "file": f"file-{number}", "sha256": "rows"},
         {"kind": "acknowledged", "at": at, "key": key, "job": job, "method": "supervised", "fault": fault}
-        | {"cancels": False, "excuses": [], "interval": 2},
+        | {"cancels": False, "interval": 2},
         *({"kind": "event", "at": at, "job": job, "seq": seq, "id": f"e{number}-{seq}"} for seq in (1, 2, 3)),
         {"kind": "heard", "at": at, "job": job, "last": 3},
         {"kind": "fetched", "at": at, "job": job, "sha256": "adapter"},
@@ -192,9 +192,25 @@ def finish_without_a_token(history: list[dict[str, Any]], dump: dict[str, Any]) 
     facts(dump, "jobs")["token_before"] = None
 
 
-def leave_a_trainer(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+def outlive_a_supervisor(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    last = record(history, "processes") | {"trainers": [[80, "ftjob-2", 21]], "workers": {"train-2": 9}}
+    history += [last | {"at": 211.0}, last | {"at": 212.0 + AT_ONCE}]
+
+
+def go_on_without_a_fence(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     last = record(history, "processes") | {"trainers": [[70, "ftjob-2", 20]]}
-    history += [last | {"at": 204.0}, last | {"at": 205.0 + 2 * GRACE}]
+    history += [
+        last | {"at": 204.0, "workers": {"train-1": 7}},
+        last | {"at": 209.0 + GRACE, "workers": {"train-1": 7}},
+    ]
+
+
+def listen_for_ever(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.remove(record(history, "heard"))
+
+
+def never_deliver(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.remove(record(history, "fetched"))
 
 
 def skip_an_event(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
@@ -279,19 +295,22 @@ BROKEN: list[tuple[str, str, Callable[..., None]]] = [
     ("leases", "doubled", claim_what_is_held),
     ("fence", "doubled", write_under_another_token),
     ("fence", "doubled", finish_without_a_token),
-    ("trainers", "doubled", leave_a_trainer),
+    ("trainers", "doubled", outlive_a_supervisor),
+    ("trainers", "doubled", go_on_without_a_fence),
     ("events", "lost", skip_an_event),
     ("events", "doubled", number_against_time),
     ("events", "lost", accept_out_of_order),
     ("streams", "doubled", tell_an_event_twice),
     ("streams", "corrupt", tell_another_event),
     ("streams", "lost", end_a_stream_early),
+    ("streams", "lost", listen_for_ever),
     ("counts", "doubled", count_tokens_twice),
     ("counts", "lost", lose_figures),
     ("counts", "lost", repeat_more_than_an_interval),
     ("counts", "doubled", report_a_step_twice),
     ("same bytes", "corrupt", train_something_else),
     ("same bytes", "corrupt", hand_out_other_bytes),
+    ("same bytes", "lost", never_deliver),
     ("drains", "lost", count_a_drain),
     ("disks", "late", leave_a_directory),
     ("recovery", "late", take_long),

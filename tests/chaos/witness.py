@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from embedded.services import Services
 
 AUDIT = Path(__file__).parent / "audit.sql"
-RUN_LOG = re.compile(r"/runs/(ftjob-\w+)-(\d+)/log\.txt$")
+RUN_LOG = re.compile(r"/runs/(ftjob-\w+)-(\d+)/log\.txt(?: \(deleted\))?$")
 LONGEST_OUTAGE = 120.0  # seconds
 TABLES = {
     "attempts": "SELECT job_id AS job, token, worker_id AS worker, outcome, detail, "

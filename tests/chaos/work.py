@@ -42,7 +42,7 @@ class User:
 
     Args:
         run: what all files and jobs of a round have in their names.
-        fault: what they are counted for. excuses: error codes with which a job may fail under it.
+        fault: what they are counted for.
     """
 
     url: str
@@ -51,7 +51,6 @@ class User:
     history: History
     run: str
     fault: int = 0
-    excuses: tuple[str, ...] = ()
 
     def work(self, name: str, *, method: str, cancels: bool = False) -> str:
         """Upload a file, train on it, listen until the end, fetch the adapter; answers how the job ended.
@@ -82,7 +81,6 @@ class User:
                     method=method,
                     fault=self.fault,
                     cancels=cancels,
-                    excuses=self.excuses,
                     interval=CHECKPOINT_INTERVAL,
                 )
                 self._listen(client, job.id, cancels=cancels)
