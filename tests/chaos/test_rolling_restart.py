@@ -1,6 +1,7 @@
 """Every process is replaced, one after another, under load: no job fails, and no call of a client with two retries."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ OUTCOMES = """
     SELECT j.status, j.faults, array_agg(DISTINCT a.outcome) AS outcomes FROM jobs j JOIN attempts a ON a.job_id = j.id
     WHERE j.spec->'metadata'->>'run' = %s GROUP BY j.id
 """
+SEEN = "SELECT 1 FROM workers WHERE starts_with(id, %s) AND last_seen > to_timestamp(%s)"
 
 
 @dataclass
@@ -61,8 +63,12 @@ def replace(cluster: Cluster, name: str) -> None:
     if name in TRAINERS:
         cluster.wait(lambda: any(one.worker == name and one.step for one in cluster.running()), what=f"a job on {name}")
     cluster.stop(name)
+    stopped = time.time()
     cluster.start(name)
-    cluster.wait(cluster.is_ready, what="both replicas of the API")
+    if name in APIS:
+        cluster.wait(cluster.is_ready, what="both replicas of the API")
+    else:
+        cluster.wait(lambda: cluster.witness.rows(SEEN, name, stopped), what=f"a sign of life of {name}")
 
 
 Caller = Callable[[Callers, threading.Event], None]
