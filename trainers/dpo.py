@@ -16,7 +16,6 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from core.rows import packing
 from core.rows.preference import Preference
 from core.rows.tokens import IGNORED, Tokenized
-from core.specs import choices
 from core.specs.dpo import Dpo, DpoMethod
 from core.specs.run import RunResult, RunSpec
 from trainers import weights
@@ -61,7 +60,7 @@ def make_trainer(run: Run) -> "Trainer":
         ref_model=weights.start(run.spec) if options.weights == "full" else None,
         args=DPOConfig(
             **run.arguments(batch=batch),
-            beta=choices.beta(options),
+            beta=options.beta,
             loss_type=[options.loss, "sft"] if options.sft_weight else [options.loss],
             loss_weights=[1.0, options.sft_weight] if options.sft_weight else None,
             label_smoothing=options.label_smoothing,
@@ -156,6 +155,6 @@ def validation(trainer: Trainer, rows: Rows) -> Callable[[], dict[str, float]]:
 
 def highest_loss(spec: RunSpec, model: Any) -> float:
     options = options_of(spec)
-    beta, guessing = choices.beta(options), math.log(model.config.vocab_size)
+    beta, guessing = options.beta, math.log(model.config.vocab_size)
     unchanged = {"ipo": (1 / (2 * beta)) ** 2, "hinge": 1.0, "apo_zero": 1.0, "apo_down": 1.0}
     return EXPLODED * (unchanged.get(options.loss, math.log(2)) + options.sft_weight * guessing)

@@ -128,9 +128,7 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     )
     trainer.add_callback(trainer.progress)
 
-    run_dir.emit(
-        ResolvedEvent(hyperparameters=asdict(plan.chosen) | choices.further(options), total_steps=plan.total_steps)
-    )
+    run_dir.emit(ResolvedEvent(hyperparameters=asdict(plan.chosen) | options.further, total_steps=plan.total_steps))
     run_dir.say(
         f"{len(rows)} rows of {sum(rows.lengths())} tokens, the longest of {plan.longest}, {plan.batch_size} a step; "
         f"learning rate {plan.learning_rate:.3g}; {len(valid)} rows for validation"

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from core.specs.dpo import Dpo
 from core.specs.training import Training
 
 MOST_AUTO_LENGTH = 4096  # tokens
@@ -47,15 +46,11 @@ def _epochs(options: Training, *, rows: int) -> int:
     given = options.hyperparameters.n_epochs
     if given != "auto":
         return given
-    if isinstance(options, Dpo):  # which learns pairs by heart within a few passes
-        return 3 if rows <= 1000 else 1
-    return 3 if rows <= 10_000 else 2 if rows <= 50_000 else 1
+    return next((passes for most, passes in options.AUTO_EPOCHS if rows <= most), 1)
 
 
 def learning_rate(options: Training, *, width: int) -> float:
     """The highest learning rate, before the multiplier.
-
-    A tenth of it is DPO's: its gradient does not shrink before the pairs are far apart.
 
     LoRA's is ten times that of full training and falls with the model's width. The fit is that of "LoRA Without Regret"
     (Schulman et al., 2025) for the Llama family; its cap for very small models is ours.
@@ -65,7 +60,7 @@ def learning_rate(options: Training, *, width: int) -> float:
         return given
     of_adapter = min(2e-3, 5e-4 * (2000 / width) ** 0.781)
     of_weights = of_adapter if options.weights == "adapter" else of_adapter / 10
-    return of_weights / 10 if isinstance(options, Dpo) else of_weights
+    return options.AUTO_LEARNING_RATE_SHARE * of_weights
 
 
 def max_length(options: Training, *, context: int) -> int:
@@ -94,13 +89,3 @@ def held_out(options: Training, *, rows: int) -> int:
     if options.validation_split is None:
         return 0
     return min(rows - 1, max(1, round(options.validation_split * rows)))
-
-
-def beta(options: Dpo) -> float:
-    given = options.hyperparameters.beta
-    return 0.1 if given == "auto" else given
-
-
-def further(options: Training) -> dict[str, float]:
-    """What the method has besides `Chosen`."""
-    return {"beta": beta(options)} if isinstance(options, Dpo) else {}

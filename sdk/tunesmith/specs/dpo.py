@@ -27,6 +27,8 @@ class Dpo(Training):
     """Direct preference optimisation (Rafailov et al., 2023, arXiv 2305.18290)."""
 
     VALIDATION_METRICS: ClassVar[tuple[ValidationMetric, ...]] = ("valid_loss", "valid_reward_accuracy")
+    AUTO_EPOCHS: ClassVar[tuple[tuple[int, int], ...]] = ((1000, 3),)  # pairs are learnt by heart within a few passes
+    AUTO_LEARNING_RATE_SHARE: ClassVar[float] = 0.1  # the gradient does not shrink before the pairs are far apart
 
     hyperparameters: DpoHyperparameters = Field(default_factory=DpoHyperparameters)  # pyright: ignore[reportIncompatibleVariableOverride]
     loss: Loss = Field(
@@ -54,6 +56,15 @@ class Dpo(Training):
         default=False,
         description="The reference's log-probabilities are computed once, before training: quicker in several passes.",
     )
+
+    @property
+    def beta(self) -> float:
+        given = self.hyperparameters.beta
+        return 0.1 if given == "auto" else given
+
+    @property
+    def further(self) -> dict[str, float]:
+        return {"beta": self.beta}
 
     @model_validator(mode="after")
     def smoothing_is_used(self) -> "Dpo":

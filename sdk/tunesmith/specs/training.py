@@ -61,6 +61,10 @@ class Training(Strict):
     """Rows, weights, steps, validations and what is kept."""
 
     VALIDATION_METRICS: ClassVar[tuple[ValidationMetric, ...]] = ("valid_loss", "valid_mean_token_accuracy")
+    # What auto stands for: (rows up to which, passes over them), beyond the last one pass; and the learning rate as a
+    # share of the one that its description tells.
+    AUTO_EPOCHS: ClassVar[tuple[tuple[int, int], ...]] = ((10_000, 3), (50_000, 2))
+    AUTO_LEARNING_RATE_SHARE: ClassVar[float] = 1.0
 
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
     max_length: Auto | Annotated[int, Field(ge=32, le=131072)] = Field(
@@ -154,6 +158,11 @@ class Training(Strict):
     def shares_sequences(self) -> bool:
         """Whether several rows may be one sequence."""
         return False
+
+    @property
+    def further(self) -> dict[str, float]:
+        """Hyperparameters of the method's own, as they are used."""
+        return {}
 
     @property
     def needs_validation(self) -> str | None:
