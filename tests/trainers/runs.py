@@ -11,6 +11,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from core.specs.method import USABLE_KINDS
 from trainers.run import run
 
 FORKSERVER = multiprocessing.get_context("forkserver")
@@ -25,20 +26,17 @@ def pair(prompt: str, completion: str) -> dict[str, str]:
     return {"prompt": prompt, "completion": completion}
 
 
-def write_spec(
-    folder: Path,
-    *,
-    base: Path,
-    training_file: Path,
-    supervised: dict[str, Any] | None = None,
-    dpo: dict[str, Any] | None = None,
-    **fields: Any,
-) -> Path:
-    """A run directory with its spec, of the method whose options are given; CPU, two threads."""
+def write_spec(folder: Path, *, base: Path, training_file: Path, **fields: Any) -> Path:
+    """A run directory with its spec; CPU, two threads.
+
+    Args:
+        fields: of the spec; in the place of `method` the options of one by its name, as in `dpo={"beta": 0.2}`.
+    """
     folder.mkdir(parents=True)
+    (type_,) = fields.keys() & USABLE_KINDS.keys()
     spec = {
         "job_id": "ftjob-test",
-        "method": {"type": "supervised", "supervised": supervised} if dpo is None else {"type": "dpo", "dpo": dpo},
+        "method": {"type": type_, type_: fields.pop(type_)},
         "base_model": str(base),
         "base_model_name": "tiny-llama",
         "training_file": str(training_file),
