@@ -19,11 +19,13 @@ def answers(path: Path) -> list[dict[str, Any]]:
     return [json.loads(row.chats[0].messages[-1].content) for _, row in read_rows(path)]
 
 
-@pytest.mark.parametrize("name", ["order-emails", "support-chats", "support-preferences"])
+@pytest.mark.parametrize("name", ["order-emails", "support-chats", "support-preferences", "short-stories"])
 def test_the_rows_are_those_that_the_script_writes(repository_root: Path, name: str, tmp_path: Path) -> None:
     folder = repository_root / "examples" / name
     runpy.run_path(str(folder / "make.py"))["main"](tmp_path)
-    for name in ("train.jsonl", "validation.jsonl"):
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert {"train.jsonl", "validation.jsonl"} <= set(written)
+    for name in written:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 

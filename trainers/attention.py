@@ -54,6 +54,9 @@ def _attend(
     if edges is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     lengths = [end - start for start, end in pairwise(edges)]
+    if len(set(lengths)) == 1 and len(lengths) > 1:  # a batch, in one go
+        q, k, v = (states.unflatten(2, (len(lengths), -1))[0].transpose(0, 1) for states in (query, key, value))
+        return sdpa_attention_forward(module, q, k, v, None, **options)[0].flatten(0, 1)[None], None
     # Split, not sliced: the gradient of a slice is a whole tensor of zeros around it.
     by_rows = zip(*(states.split(lengths, dim=2) for states in (query, key, value)), strict=True)
     parts = [sdpa_attention_forward(module, q, k, v, None, **options)[0] for q, k, v in by_rows]

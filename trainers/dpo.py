@@ -6,6 +6,7 @@ full weights stands a second model.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from trainers import weights
 from trainers.errors import SpecError
 from trainers.finetuning import Method, Plan, Run, finetune
 from trainers.progress import Progress
-from trainers.rows import Rows
+from trainers.rows import Rows, read_rows
 from trainers.rundir import RunDir
 from trainers.scoring import Score, means
 from trainers.stopping import StopRequest
@@ -49,7 +50,8 @@ COLUMNS = {
 
 def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     """Run one job on preferences in its run directory. Raises what `finetune` does."""
-    return finetune(spec, run_dir, stop, Method(Preference, make_trainer, validation, highest_loss, COLUMNS))
+    read = partial(read_rows, wanted=(Preference,))
+    return finetune(spec, run_dir, stop, Method(read, make_trainer, validation, highest_loss, COLUMNS))
 
 
 def make_trainer(run: Run) -> "Trainer":

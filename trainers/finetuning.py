@@ -10,7 +10,6 @@ import torch
 from transformers import PrinterCallback, set_seed
 
 from core.rows import packing
-from core.rows.kinds import Row
 from core.rows.tokens import ChatTokenizer
 from core.specs import choices
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
@@ -20,9 +19,9 @@ from trainers.errors import SpecError
 from trainers.loading import load_tokenizer
 from trainers.progress import Progress
 from trainers.results import write_results
-from trainers.rows import Rows, read_rows
 from trainers.rundir import RunDir
 from trainers.samples import write_samples
+from trainers.scoring import Score, means
 from trainers.stopping import StopRequest
 from trainers.tensorboard import write_tensorboard
 
@@ -53,7 +52,7 @@ class Run:
     plan: Plan
     model: Any
     tokenizer: Any
-    rows: Rows
+    rows: Any
 
     def arguments(self, *, batch: int) -> dict[str, Any]:
         """What the methods' TrainingArguments have in common.
@@ -64,7 +63,7 @@ class Run:
         return arguments(
             self.spec,
             self.run_dir,
-            self.spec.method.options.optimization,
+            self.spec.training.optimization,
             learning_rate=self.plan.learning_rate,
             steps=self.plan.total_steps,
             batch=batch,
@@ -76,17 +75,20 @@ class Run:
 class Method:
     """What one method does its own way.
 
-    row: what it learns from. make_trainer: a transformers.Trainer, whose compute_loss tells its `progress` what each
-    batch came to. validation: a function that answers the figures of the validation rows, by their names without
-    valid_. highest_loss: of a step, from which the run has diverged. columns: of the result file, and the figures that
-    they hold.
+    read: `Rows`, or what counts, splits and replays as they do, of a file, as `read_rows` does. make_trainer: a
+    transformers.Trainer, whose compute_loss tells its `progress` what each batch came to. validation: a function that
+    answers the figures of the validation rows, by their names without valid_. highest_loss: of a step, from which the
+    run has diverged. columns: of the result file, and the figures that they hold. samples: writes samples.jsonl, as
+    `write_samples` does. figures: of a step's batches, by their names without train_.
     """
 
-    row: type[Row]
+    read: Callable[..., Any]
     make_trainer: Callable[[Run], Any]
-    validation: Callable[[Any, Rows], Callable[[], dict[str, float]]]
+    validation: Callable[[Any, Any], Callable[[], dict[str, float]]]
     highest_loss: Callable[[RunSpec, Any], float]
     columns: dict[str, str]
+    samples: Callable[..., None] = write_samples
+    figures: Callable[[list[Score]], dict[str, float]] = means
 
 
 def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) -> RunResult:
@@ -98,15 +100,15 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         OutOfTime: max_duration_seconds are over.
         Stopped: SIGTERM came outside of a step.
     """
-    options = spec.method.options
+    options = spec.training
     if spec.threads:
         torch.set_num_threads(spec.threads)
 
     tokenizer = load_tokenizer(spec)
     set_seed(spec.seed)
     model = weights.start(spec)
-    tokens = ChatTokenizer.load(Path(spec.base_model))
-    rows, valid = read_files(spec, run_dir, tokens, stop, wanted=method.row, limit=longest_row(spec, model))
+    tokens = ChatTokenizer.load(Path(spec.base_model or ""))
+    rows, valid = read_files(spec, run_dir, tokens, stop, read=method.read, limit=longest_row(spec, model))
 
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
     plan = make_plan(spec, rows, width=model.config.hidden_size)
@@ -120,6 +122,7 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         spec,
         reached=reached,
         highest_loss=method.highest_loss(spec, model),
+        figures=method.figures,
         validate=method.validation(trainer, valid) if valid else None,
         eval_interval=every if options.eval_interval == "auto" else options.eval_interval,
         checkpoint_interval=every,
@@ -130,7 +133,7 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
 
     run_dir.emit(ResolvedEvent(hyperparameters=asdict(plan.chosen) | options.further, total_steps=plan.total_steps))
     run_dir.say(
-        f"{len(rows)} rows of {sum(rows.lengths())} tokens, the longest of {plan.longest}, {plan.batch_size} a step; "
+        f"{len(rows)} rows of {rows.token_count} tokens, the longest of {plan.longest}, {plan.batch_size} a step; "
         f"learning rate {plan.learning_rate:.3g}; {len(valid)} rows for validation"
     )
     if reached.done:
@@ -144,28 +147,26 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     stop.check()
     trainer.progress.restore_best(model)
     write_results(run_dir.artifacts / "results.csv", reached.history, columns=method.columns)
-    write_artifacts(spec, run_dir, model, tokenizer, tokens, valid, history=reached.history)
+    write_artifacts(spec, run_dir, model, tokenizer, tokens, valid, history=reached.history, samples=method.samples)
     stop.check()
     shutil.rmtree(run_dir.working, ignore_errors=True)
     return result
 
 
 def read_files(
-    spec: RunSpec, run_dir: RunDir, tokens: ChatTokenizer, stop: StopRequest, *, wanted: type[Row], limit: int
-) -> tuple[Rows, Rows]:
+    spec: RunSpec, run_dir: RunDir, tokens: ChatTokenizer, stop: StopRequest, *, read: Callable[..., Any], limit: int
+) -> tuple[Any, Any]:
     """(training rows, with what is replayed; validation rows: of a file of their own, held out of the former, or none).
 
     Raises:
         SpecError: a file can't be used.
     """
-    options = spec.method.options
+    options = spec.training
 
-    def rows_of(path: str, param: str) -> Rows:
-        return read_rows(
-            path, tokens, run_dir, stop, wanted=wanted, limit=limit, long_rows=options.long_rows, param=param
-        )
+    def rows_of(path: str, param: str) -> Any:
+        return read(spec, path, tokens, run_dir, stop, limit=limit, param=param)
 
-    rows = rows_of(spec.training_file, "training_file")
+    rows = rows_of(spec.training_file or "", "training_file")
     if spec.validation_file:
         valid = rows_of(spec.validation_file, "validation_file")
     else:
@@ -178,13 +179,13 @@ def read_files(
     return rows, valid
 
 
-def held_out(spec: RunSpec, rows: Rows) -> tuple[Rows, Rows]:
+def held_out(spec: RunSpec, rows: Any) -> tuple[Any, Any]:
     """(the rest, rows for validation): as many as the job asks to hold out.
 
     Raises:
         SpecError: none could be.
     """
-    options = spec.method.options
+    options = spec.training
     count = choices.held_out(options, rows=len(rows))
     if options.validation_split is not None and count == 0:
         param = f"method.{spec.method.type}.validation_split"
@@ -192,20 +193,20 @@ def held_out(spec: RunSpec, rows: Rows) -> tuple[Rows, Rows]:
     return rows.split(count, seed=spec.seed)
 
 
-def make_plan(spec: RunSpec, rows: Rows, *, width: int) -> Plan:
+def make_plan(spec: RunSpec, rows: Any, *, width: int) -> Plan:
     """How the rows become steps.
 
     Args:
         width: of the model.
     """
-    options = spec.method.options
+    options = spec.training
     batch_size = choices.batch_size(options)
     per_epoch = packing.steps_per_epoch(len(rows), batch_size=batch_size)
     chosen = choices.resolve(options, rows=len(rows), per_epoch=per_epoch)
     return Plan(
         batch_size,
         capacity=packing.capacity(shared=options.shares_sequences, on_gpu=bool(spec.devices)),
-        longest=max(rows.lengths()),
+        longest=rows.longest,
         total_steps=choices.total_steps(options, rows=len(rows), per_epoch=per_epoch),
         chosen=chosen,
         learning_rate=chosen.learning_rate_multiplier * choices.learning_rate(options, width=width),
@@ -218,27 +219,28 @@ def write_artifacts(
     model: Any,
     tokenizer: Any,
     tokens: ChatTokenizer,
-    valid: Rows,
+    valid: Any,
     *,
     history: list[dict[str, Any]],
+    samples: Callable[..., None],
 ) -> None:
     """Weights and tokenizer, samples, and the merged model where it was asked for."""
-    options = spec.method.options
+    options = spec.training
     weights.write(model, run_dir.artifacts)
     tokenizer.save_pretrained(run_dir.artifacts)
     weights.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
     if options.tensorboard:
         write_tensorboard(run_dir.artifacts / "tensorboard", history)
     shown = MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows
-    chats = [row.chats[0] for row in valid.content[:shown]]
-    if chats:
-        run_dir.say(f"Writing samples of {len(chats)} validation rows, before and after")
-        write_samples(
+    rows = valid.first(shown)
+    if rows:
+        run_dir.say(f"Writing samples of {len(rows)} validation rows, before and after")
+        samples(
             run_dir.artifacts / "samples.jsonl",
             model,
             tokenizer,
             tokens,
-            chats,
+            rows,
             max_tokens=options.samples.max_tokens,
             as_before=weights.as_before(model, spec),
         )
@@ -255,6 +257,6 @@ def longest_row(spec: RunSpec, model: Any) -> int:
         SpecError: more was asked for than the model's context.
     """
     try:
-        return choices.max_length(spec.method.options, context=model.config.max_position_embeddings)
+        return choices.max_length(spec.training, context=model.config.max_position_embeddings)
     except ValueError as error:
         raise SpecError(str(error), param=f"method.{spec.method.type}.max_length") from None

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.specs.base_model import Facts
 from core.specs.run import PrepareSpec
 from trainers import environment
 
@@ -18,24 +17,20 @@ environment.prepare()
 
 import huggingface_hub  # noqa: E402
 import torch  # noqa: E402
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 from transformers import (  # noqa: E402
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedTokenizerFast,
 )
+
+from trainers import vocabulary  # noqa: E402
+from trainers.facts import write_facts  # noqa: E402
 
 DESCRIBING = ["*.json", "*.txt", "*.jinja"]
 WEIGHTS = ["*.safetensors"]
 CARD = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json", "facts.json")
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 
 
 def main(spec_path: Path) -> int:
@@ -84,24 +79,7 @@ def complete(folder: Path) -> None:
     """
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.save_pretrained(folder)
-    (folder / "facts.json").write_text(facts(folder).model_dump_json(indent=1))
-
-
-def facts(folder: Path) -> Facts:
-    """Figures of the model that config.json describes, counted on a model without storage."""
-    config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config)
-    head = model.get_output_embeddings()
-    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
-    return Facts(
-        parameters=model.num_parameters(),
-        hidden_size=config.hidden_size,
-        layers=config.num_hidden_layers,
-        vocab_size=config.vocab_size,
-        context=config.max_position_embeddings,
-        adapter_parameters=sum(m.in_features + m.out_features for m in linear),
-    )
+    write_facts(folder)
 
 
 def keep_card(folder: Path) -> None:
@@ -152,7 +130,7 @@ def find_in_package(location: str) -> Path:
 
 def random_llama(folder: Path) -> None:
     """A Llama of 0.1 million random weights and a tokenizer of single bytes: the same bytes on every machine."""
-    tokenizer = byte_tokenizer()
+    tokenizer = vocabulary.of_bytes()
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
@@ -172,25 +150,6 @@ def random_llama(folder: Path) -> None:
         model = LlamaForCausalLM(config)
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-
-
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A token a byte of UTF-8, and ChatML's."""
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    symbols = special + sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)  # pyright: ignore[reportAttributeAccessIssue]
-    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
-    tokenizer.add_special_tokens(special)
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>"],
-        clean_up_tokenization_spaces=False,
-    )
-    wrapped.chat_template = CHATML
-    return wrapped
 
 
 def from_hub(repository: str, revision: str | None, folder: Path, *, weights: bool) -> None:

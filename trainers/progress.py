@@ -16,7 +16,7 @@ from trainers.best import best, gone_stale
 from trainers.checkpoints import Counters
 from trainers.errors import Diverged, OutOfTime
 from trainers.rundir import RunDir
-from trainers.scoring import Score, means
+from trainers.scoring import Score
 from trainers.stopping import Stopped, StopRequest
 
 # Of a step's figures these are for the result file and the resume only.
@@ -30,6 +30,7 @@ class Progress(TrainerCallback):
     Args:
         reached: what earlier attempts have done.
         highest_loss: from which a step's loss says that the run has diverged.
+        figures: what a step's batches come to, by their names without train_.
         validate: answers the figures of the validation rows, by their names without valid_; None without any.
     """
 
@@ -41,6 +42,7 @@ class Progress(TrainerCallback):
         *,
         reached: Counters,
         highest_loss: float,
+        figures: Callable[[list[Score]], dict[str, float]],
         validate: Callable[[], dict[str, float]] | None,
         eval_interval: int,
         checkpoint_interval: int,
@@ -52,6 +54,7 @@ class Progress(TrainerCallback):
         self._run_dir = run_dir
         self._stop = stop
         self._spec = spec
+        self._figures_of = figures
         self._validate = validate
         self._eval_interval = eval_interval
         self._checkpoint_interval = checkpoint_interval
@@ -146,7 +149,7 @@ class Progress(TrainerCallback):
         speed = self._tokens / seconds
         return {
             "step": step,
-            **{f"train_{name}": value for name, value in means(self._scores).items()},
+            **{f"train_{name}": value for name, value in self._figures_of(self._scores).items()},
             "tokens_per_second": speed,
             "peak_memory_bytes": usage.peak_memory(),
             **self._device.utilization(speed),

@@ -9,6 +9,7 @@ from core.rows.error import RowError
 from core.rows.kinds import Row
 from core.rows.long import fitted
 from core.rows.tokens import ChatTokenizer, Tokenized
+from core.specs.run import RunSpec
 from trainers.errors import SpecError
 from trainers.rundir import RunDir
 from trainers.stopping import StopRequest
@@ -27,9 +28,21 @@ class Rows:
     def lengths(self) -> list[int]:
         return [sum(len(chat.input_ids) for chat in row) for row in self.tokens]
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return max(self.lengths())
+
+    @property
+    def token_count(self) -> int:
+        return sum(self.lengths())
+
     def chats(self) -> list[Tokenized]:
         """Of all rows, one behind the other."""
         return [chat for row in self.tokens for chat in row]
+
+    def first(self, count: int) -> "Rows":
+        return Rows(self.content[:count], self.tokens[:count])
 
     def with_replay(self, replay: "Rows", count: int, *, seed: int) -> "Rows":
         """These, and behind them so many rows of others, which the seed draws."""
@@ -48,14 +61,14 @@ class Rows:
 
 
 def read_rows(
+    spec: RunSpec,
     path: str,
     tokenizer: ChatTokenizer,
     run_dir: RunDir,
     stop: StopRequest,
     *,
-    wanted: type[Row],
+    wanted: tuple[type[Row], ...],
     limit: int,
-    long_rows: str,
     param: str,
 ) -> Rows:
     """Parse and tokenise a file, and say how many rows are longer than `limit` tokens.
@@ -68,10 +81,12 @@ def read_rows(
             is longer where `long_rows` calls that an error.
     """
     rows, cut, dropped = Rows(), 0, 0
+    long_rows = spec.training.long_rows
     for number, row in _parsed(path, param):
         stop.check()
         if not isinstance(row, wanted):
-            raise _refused(param, f"line {number}: is a {type(row).__name__.lower()}, not a {wanted.__name__.lower()}")
+            learnt = " or ".join(f"a {kind.__name__.lower()}" for kind in wanted)
+            raise _refused(param, f"line {number}: is a {type(row).__name__.lower()}, not {learnt}")
         try:
             tokens = [tokenizer.tokenize(chat) for chat in row.chats]
             kept = fitted(tokens, limit=limit, long_rows=long_rows)

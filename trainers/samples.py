@@ -10,6 +10,7 @@ import torch
 from core.rows.chat import Chat
 from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
+from trainers.rows import Rows
 
 BATCH = 16  # prompts that are decoded together
 
@@ -19,19 +20,21 @@ def write_samples(
     model: Any,
     tokenizer: Any,
     chats: ChatTokenizer,
-    rows: list[Chat],
+    rows: Rows,
     *,
     max_tokens: int,
     as_before: AbstractContextManager[None],
 ) -> None:
-    """Write one line a row: `{row, prompt, expected, before, after}`.
+    """Write one line a row, of the first of its chats: `{row, prompt, expected, before, after}`.
 
     Args:
         as_before: makes the model what the job started from, of which `before` comes.
     """
-    cuts = [_cut(row) for row in rows]
-    prompts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
-    ends = _ends(model, tokenizer, chats, rows[0])
+    first = [row.chats[0] for row in rows.content]
+    cuts = [cut_answer(chat) for chat in first]
+    texts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
+    prompts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    ends = _ends(model, tokenizer, chats, first[0])
     after = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
     with as_before:
         before = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
@@ -47,7 +50,7 @@ def write_samples(
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _cut(row: Chat) -> tuple[Chat, str]:
+def cut_answer(row: Chat) -> tuple[Chat, str]:
     """The prompt and the answer that belongs to it: the last one that is trained, as JSON where it calls tools."""
     last = max(i for i, message in enumerate(row.messages) if message.trained)
     answer = row.messages[last]
@@ -56,20 +59,19 @@ def _cut(row: Chat) -> tuple[Chat, str]:
 
 
 @torch.no_grad()
-def complete(model: Any, tokenizer: Any, prompts: list[str], *, ends: list[int], max_tokens: int) -> list[str]:
-    """Greedy completions of the prompts, in their order, up to the first token of `ends`.
+def complete(model: Any, tokenizer: Any, prompts: list[list[int]], *, ends: list[int], max_tokens: int) -> list[str]:
+    """Greedy completions of the prompts, which are tokens, in their order, up to the first token of `ends`.
 
     Prompts of like length share a batch, padded on the left.
     """
     model.eval()
-    ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    texts = [""] * len(ids)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    texts = [""] * len(prompts)
     for at in range(0, len(order), BATCH):
         batch = order[at : at + BATCH]
-        width = max(len(ids[i]) for i in batch)
-        input_ids = torch.tensor([[tokenizer.pad_token_id] * (width - len(ids[i])) + ids[i] for i in batch])
-        mask = torch.tensor([[0] * (width - len(ids[i])) + [1] * len(ids[i]) for i in batch])
+        width = max(len(prompts[i]) for i in batch)
+        input_ids = torch.tensor([[tokenizer.pad_token_id] * (width - len(prompts[i])) + prompts[i] for i in batch])
+        mask = torch.tensor([[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in batch])
         output = model.generate(
             input_ids=input_ids.to(model.device),
             attention_mask=mask.to(model.device),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -19,10 +20,10 @@ from core.specs.supervised import SupervisedMethod
 from trainers import attention
 from trainers.finetuning import Method, Run, finetune
 from trainers.noise import EmbeddingNoise
-from trainers.progress import Progress
-from trainers.rows import Rows
+from trainers.rows import Rows, read_rows
 from trainers.rundir import RunDir
-from trainers.scoring import Sequence, means, score, trained_tokens
+from trainers.scoring import Sequence, means
+from trainers.sequences import TokenTrainer, score_all
 from trainers.stopping import StopRequest
 
 EXPLODED = 3  # times the loss of guessing uniformly
@@ -36,7 +37,8 @@ COLUMNS = {
 
 def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     """Run one supervised job in its run directory. Raises what `finetune` does."""
-    return finetune(spec, run_dir, stop, Method(Chat, make_trainer, validation, highest_loss, COLUMNS))
+    read = partial(read_rows, wanted=(Chat,))
+    return finetune(spec, run_dir, stop, Method(read, make_trainer, validation, highest_loss, COLUMNS))
 
 
 def make_trainer(run: Run) -> "Trainer":
@@ -77,32 +79,15 @@ class Collator:
         }
 
 
-class Trainer(SFTTrainer):
+class Trainer(TokenTrainer, SFTTrainer):
     """TRL's trainer, with sequences and a loss of our own, whose exact figures go to Progress."""
 
-    progress: Progress
     noise: EmbeddingNoise | None = None
-    # Divided by the step's tokens right below: nothing is left to divide by the number of sequences.
-    loss_is_scaled_for_ga = True
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """The sequences of an optimiser step, one by one: their gradients add up, their memory does not."""
-        trained = sum(trained_tokens(sequence) for sequence in inputs["sequences"])
-        losses = [super(Trainer, self).training_step(model, sequence, trained) for sequence in inputs["sequences"]]
-        return torch.stack(losses).sum()
-
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        assert not return_outputs
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if self.noise is not None:
             self.noise.begin(inputs)
-        loss_sum, scored = score(model, inputs)
-        self.progress.add(scored, tokens=inputs["input_ids"].numel())
-        return loss_sum / num_items_in_batch
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        return 0  # Progress knows better
+        return super().compute_loss(model, inputs, *args, **kwargs)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super(SFTTrainer, self)._save_checkpoint(model, trial)  # TRL's own would write a model card first
@@ -117,18 +102,7 @@ def validation(trainer: Trainer, rows: Rows) -> Callable[[], dict[str, float]]:
     single = dataset(rows.chats()).to_list()
     size = trainer.args.per_device_train_batch_size
     batches = [trainer.data_collator(single[at : at + size]) for at in range(0, len(single), size)]
-
-    @torch.no_grad()
-    def validate() -> dict[str, float]:
-        model: Any = trainer.model
-        model.eval()
-        scored = [
-            score(model, trainer._prepare_inputs(sequence))[1] for batch in batches for sequence in batch["sequences"]
-        ]
-        model.train()
-        return means(scored)
-
-    return validate
+    return lambda: means(score_all(trainer, batches))
 
 
 def highest_loss(_: RunSpec, model: Any) -> float:

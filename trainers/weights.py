@@ -13,6 +13,7 @@ from peft.utils import get_peft_model_state_dict, load_peft_weights, set_peft_mo
 
 from core.specs.run import RunSpec
 from trainers import adapters
+from trainers.facts import write_facts
 from trainers.loading import load_base
 
 
@@ -83,14 +84,17 @@ def as_before(model: Any, spec: RunSpec) -> Iterator[None]:
 def tidy(folder: Path, *, base_model_name: str) -> None:
     """Make a folder that a model and its tokenizer were saved in fit to leave the machine.
 
-    An adapter's base goes by its public name, sets get an order, and what the libraries noted of this host goes. So
-    does the adapter that is only referred to: it is the one that the job starts from.
+    Whole weights are a base: their figures stand beside them. An adapter's base goes by its public name, sets get an
+    order, and what the libraries noted of this host goes. So does the adapter that is only referred to: it is the one
+    that the job starts from.
     """
     shutil.rmtree(folder / adapters.REFERENCE, ignore_errors=True)
     if (folder / adapters.CONFIG).exists():
         with _rewritten(folder / adapters.CONFIG) as config:
             config["base_model_name_or_path"] = base_model_name
             config["target_modules"] = sorted(config["target_modules"])  # a set, in this process's order
+    if (folder / "config.json").exists():
+        write_facts(folder)
     with _rewritten(folder / "tokenizer_config.json") as config:
         for key in ("is_local", "local_files_only", "name_or_path"):
             config.pop(key, None)

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from core.errors import TunesmithError
+from core.files.report import suffix
 from core.jobs import publishing
 from core.models import File, Job, Model
 from core.registry.catalogue import CatalogueEntry, load_catalogue
 from core.registry.repository import full_base
 from core.specs.base_model import BaseModelSource
+from core.specs.initialization import InitializationMethod
 from core.specs.job import JobSpec
 from core.specs.run import PrepareSpec, RunSpec
 from core.storage import Entry
@@ -58,6 +60,15 @@ class UnreadableSpec(TunesmithError):
 
 
 @dataclass(frozen=True)
+class Input:
+    """A file of rows. suffix: of the names of its copies, which say its format where its bytes do not."""
+
+    key: str
+    entry: Entry
+    suffix: str
+
+
+@dataclass(frozen=True)
 class Assignment:
     """What a claim read of its job: plain values, so that no transaction stays open while the job runs."""
 
@@ -65,11 +76,11 @@ class Assignment:
     token: int
     spec: JobSpec
     seed: int
-    base_model: str  # the catalogue's id
+    base_model: str | None  # the catalogue's id; None for an initialization that takes no tokenizer
     object_prefix: str
-    training_file: tuple[str, Entry]
-    validation_file: tuple[str, Entry] | None
-    replay_file: tuple[str, Entry] | None
+    training_file: Input | None
+    validation_file: Input | None
+    replay_file: Input | None
     full_base: tuple[str, publishing.Folder] | None  # (name, folder) of a job-made model in the place of base_model
     parent: publishing.Folder | None  # the adapter that the job starts from
     checkpoint: publishing.Folder | None
@@ -88,11 +99,11 @@ def read_assignment(session: Session, job: Job, *, token: int, organization_id: 
         token=token,
         spec=spec,
         seed=job.seed,
-        base_model=job.base_model,
+        base_model=spec.model if isinstance(spec.method, InitializationMethod) else job.base_model,
         object_prefix=f"orgs/{organization_id}/jobs/{job.id}/attempts/{token}/",
-        training_file=_object_of(session, job.training_file_id),
-        validation_file=_object_of(session, job.validation_file_id) if job.validation_file_id else None,
-        replay_file=_object_of(session, job.replay_file_id) if job.replay_file_id else None,
+        training_file=_input(session, job.training_file_id),
+        validation_file=_input(session, job.validation_file_id),
+        replay_file=_input(session, job.replay_file_id),
         full_base=(base.name, _folder_of(base)) if base else None,
         parent=_folder_of(parent) if parent and parent.weights == "adapter" else None,
         checkpoint=publishing.starting_point(session, job_id=job.id),
@@ -103,9 +114,12 @@ def _folder_of(model: Model) -> publishing.Folder:
     return publishing.Folder(model.prefix, Entry.many(model.manifest))
 
 
-def _object_of(session: Session, file_id: str) -> tuple[str, Entry]:
+def _input(session: Session, file_id: str | None) -> Input | None:
+    if file_id is None:
+        return None
     file = session.get_one(File, file_id)
-    return file.object_key, Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
+    entry = Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
+    return Input(file.object_key, entry, suffix((file.report or {}).get("format")))
 
 
 def fetch(
@@ -121,17 +135,16 @@ def fetch(
     shutil.rmtree(inputs, ignore_errors=True)
     base_model = inputs / "base_model"
     name = _base(context, assignment, base_model, run_dir, given_up=given_up)
-    validation, replay = assignment.validation_file, assignment.replay_file
     return RunSpec(
         job_id=assignment.job_id,
         method=assignment.spec.method,
         seed=assignment.seed,
-        base_model=str(base_model),
-        base_model_name=name,
+        base_model=str(base_model) if name else None,
+        base_model_name=name or "",
         start_adapter=_folder(context, assignment.parent, inputs / "start_adapter", needed=ADAPTER_FILES.__contains__),
-        training_file=_file(context, *assignment.training_file, inputs / "training"),
-        validation_file=_file(context, *validation, inputs / "validation") if validation else None,
-        replay_file=_file(context, *replay, inputs / "replay") if replay else None,
+        training_file=_rows(context, assignment.training_file, inputs / "training"),
+        validation_file=_rows(context, assignment.validation_file, inputs / "validation"),
+        replay_file=_rows(context, assignment.replay_file, inputs / "replay"),
         resume_from=_folder(context, assignment.checkpoint, inputs / "checkpoint"),
         devices=devices,
         max_duration_seconds=assignment.spec.max_duration_seconds,
@@ -141,25 +154,35 @@ def fetch(
 
 def _base(
     context: Context, assignment: Assignment, target: Path, run_dir: Path, *, given_up: Callable[[], bool]
-) -> str:
-    """Put the model that is trained, or under the adapter, at `target`; answers its public name."""
+) -> str | None:
+    """Put the model that is trained, or under the adapter, at `target`; answers its public name.
+
+    Of an initialization it is the card of the model whose tokenizer is taken: no weights; None where there is none.
+    """
     if assignment.full_base is not None:
         name, folder = assignment.full_base
         _folder(context, folder, target, needed=_is_of_base)
         return name
+    if assignment.base_model is None:
+        return None
     entry = load_catalogue(context.settings.catalogue).find(assignment.base_model)
     if entry is None:
         raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
+    weights = not isinstance(assignment.spec.method, InitializationMethod)
     context.cache.link_model(
-        entry.source.key,
+        entry.source.key if weights else f"{entry.source.key}-card",
         target,
-        prepare=lambda folder: prepare_model(context, entry, folder, run_dir, given_up=given_up),
+        prepare=lambda folder: prepare_model(context, entry, folder, run_dir, given_up=given_up, weights=weights),
     )
     return entry.public_id
 
 
 def _is_of_base(name: str) -> bool:
     return name in BASE_FILES or BASE_WEIGHTS.fullmatch(name) is not None
+
+
+def _rows(context: Context, input: Input | None, target: Path) -> str | None:
+    return input and _file(context, input.key, input.entry, target.with_name(target.name + input.suffix))
 
 
 def _file(context: Context, key: str, entry: Entry, target: Path) -> str:

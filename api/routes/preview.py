@@ -28,8 +28,8 @@ def preview_file(
 ) -> ListPage[PreviewRow]:
     """Rows as the model's chat template renders them, token by token: trained, masked, or behind max_length."""
     with session_scope(engine) as session:  # ends before the file is read
-        source, base = service.find_preview(session, owner=owner, catalogue=catalogue, file_id=file_id, model=model)
+        source, card = service.find_preview(session, owner=owner, catalogue=catalogue, file_id=file_id, model=model)
     shown = service.preview(
-        source, base, storage=storage, cards=cards, offset=offset, limit=limit, max_length=max_length
+        source, card, storage=storage, cards=cards, offset=offset, limit=limit, max_length=max_length
     )
     return ListPage(data=shown.rows, has_more=shown.has_more)

@@ -2,6 +2,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from core.estimate.compute import Compute
 from core.estimate.memory import Memory
 from core.estimate.price import Cost, Time
 from core.estimate.service import Estimate, Question
@@ -73,6 +74,7 @@ class EstimateObject(BaseModel):
     memory: Memory
     time: Time
     cost: Cost
+    compute: Compute
     warnings: list[Warning]
 
     @classmethod
@@ -80,8 +82,8 @@ class EstimateObject(BaseModel):
         tokens, rows, plan = estimate.measured.tokens, estimate.measured.rows, estimate.measured.plan
         validation, exact = estimate.measured.validation_rows, estimate.measured.exact
         return cls(
-            model=question.spec.model,
-            base_model=question.base.id,
+            model=question.spec.model or question.base_model,
+            base_model=question.base_model,
             exact=exact,
             sampled_rows=None if exact else rows.tokenized,
             interval=None if exact else Interval(total=tokens.total_interval, trained=tokens.trained_interval),
@@ -98,5 +100,6 @@ class EstimateObject(BaseModel):
             memory=estimate.memory,
             time=estimate.time,
             cost=estimate.cost,
+            compute=estimate.compute,
             warnings=estimate.warnings,
         )

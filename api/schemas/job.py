@@ -39,7 +39,7 @@ class JobObject(BaseModel):
     fine_tuned_model: str | None
     organization_id: str
     status: str
-    training_file: str
+    training_file: str | None
     validation_file: str | None
     result_files: list[str]
     trained_tokens: int | None
@@ -92,7 +92,7 @@ class JobObject(BaseModel):
             validation_file=job.validation_file_id,
             result_files=[job.result_file_id] if job.result_file_id else [],
             trained_tokens=job.trained_tokens,
-            hyperparameters=method[method["type"]]["hyperparameters"],
+            hyperparameters=method[method["type"]].get("hyperparameters", job.resolved or {}),
             method=method,
             seed=job.seed,
             integrations=[_integration(export) for export in told],
@@ -135,7 +135,8 @@ def _method_as_run(job: Job) -> dict[str, Any]:
     resolved = dict(job.resolved or {})
     if options.get("max_steps"):
         resolved.pop("n_epochs", None)  # a spec has one of them
-    options["hyperparameters"].update(resolved)
+    if "hyperparameters" in options:  # an initialization has none
+        options["hyperparameters"].update(resolved)
     return method
 
 

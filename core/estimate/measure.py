@@ -1,6 +1,7 @@
 """One pass over each file of a job: its tokens, its rows that don't fit, and the steps that they make."""
 
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,8 +13,10 @@ from core.estimate.task import Example, Measured, MeasureTask, Notes, Plan, RowF
 from core.rows import packing, read
 from core.rows.chat import Chat
 from core.rows.kinds import Row as RowContent
+from core.rows.kinds import texts_of
 from core.rows.long import fitted
 from core.rows.template import ignores_system, ignores_tools
+from core.rows.text import Text
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs import choices
 from core.specs.training import LongRows, Training
@@ -54,7 +57,7 @@ class Survey:
             self.validation.add(_digest(row))
 
     def look(self, number: int, row: RowContent) -> None:
-        digest, chat = _digest(row), row.chats[0]
+        digest = _digest(row)
         if digest in self.seen:
             self.duplicates += 1
         elif len(self.seen) < MOST_COMPARED:
@@ -63,8 +66,9 @@ class Survey:
             self.leaked_count += 1
             if len(self.leaked) < MOST_EXAMPLES:
                 self.leaked.append(number)
-        self.has_system = self.has_system or chat.messages[0].role == "system"
-        self.with_tools = self.with_tools or (chat if chat.tools else None)
+        for chat in row.chats[:1]:
+            self.has_system = self.has_system or chat.messages[0].role == "system"
+            self.with_tools = self.with_tools or (chat if chat.tools else None)
 
     def notes(self, tokenizer: ChatTokenizer) -> Notes:
         template, with_tools = tokenizer.template, self.with_tools
@@ -84,7 +88,8 @@ def measure(task: MeasureTask) -> Measured:
         ValueError: the model's card or a row can't be read.
     """
     tokenizer = ChatTokenizer.load(Path(task.card))
-    limit = choices.max_length(task.options, context=task.context)
+    length = choices.max_length(task.options, context=task.context)
+    limit = sys.maxsize if task.options.fills_sequences else length  # there, no row is too long
     survey, validation = Survey(), None
     if task.validation_file:
         validation = _read(task.validation_file, task, tokenizer, limit, look=survey.look_at_validation).rows()
@@ -97,7 +102,7 @@ def measure(task: MeasureTask) -> Measured:
         rows=lengths.rows(),
         validation_rows=validation,
         replay_rows=replay and replay.rows(),
-        plan=_plan(known, replay.known if replay else [], task.options, limit=limit, on_gpu=task.on_gpu),
+        plan=_plan(known, replay.known if replay else [], task.options, length=length, on_gpu=task.on_gpu),
         notes=survey.notes(tokenizer),
     )
 
@@ -181,8 +186,10 @@ class Lengths:
         return Example(row=length.row.number, tokens=length.tokens, reason=reason[:500])
 
 
-def _plan(lengths: list[int], replay: list[int], options: Training, *, limit: int, on_gpu: bool) -> Plan:
+def _plan(lengths: list[int], replay: list[int], options: Training, *, length: int, on_gpu: bool) -> Plan:
     """Of the rows that are not held out, and of those that are replayed: every so many, where the job's seed draws."""
+    if options.fills_sequences:
+        lengths, replay = ([length] * packing.sequences(sum(tokens), length=length) for tokens in (lengths, replay))
     left_out = set(_every(len(lengths), choices.held_out(options, rows=len(lengths))))
     trained = [length for i, length in enumerate(lengths) if i not in left_out]
     share = len(trained) / max(1, len(lengths))
@@ -192,12 +199,12 @@ def _plan(lengths: list[int], replay: list[int], options: Training, *, limit: in
     share *= sum(trained) / tokens
     size = choices.batch_size(options)
     if not trained:
-        return Plan(max_length=limit, batch_size=size, sequence_length=None, epochs=0, share=0, passes=0, steps=0)
+        return Plan(max_length=length, batch_size=size, sequence_length=None, epochs=0, share=0, passes=0, steps=0)
     capacity = packing.capacity(shared=options.shares_sequences, on_gpu=on_gpu)
     per_epoch = packing.steps_per_epoch(len(trained), batch_size=size)
     steps = choices.total_steps(options, rows=len(trained), per_epoch=per_epoch)
     return Plan(
-        max_length=limit,
+        max_length=length,
         batch_size=size,
         sequence_length=packing.longest_sequence(trained, batch_size=size, capacity=capacity),
         epochs=choices.resolve(options, rows=len(trained), per_epoch=per_epoch).n_epochs,
@@ -214,7 +221,7 @@ def _every(of: int, count: int) -> list[int]:
 
 def _length(tokenizer: ChatTokenizer, row: Row, limit: int, long_rows: LongRows) -> Length:
     try:
-        chats = [tokenizer.tokenize(chat) for chat in row.content.chats]
+        chats = tokenizer.tokenize_row(row.content)
     except ValueError as error:
         return Length(row, None, reason=str(error))
     longest = max(len(chat.input_ids) for chat in chats)
@@ -241,9 +248,8 @@ def _index(length: Length) -> int:
 
 def _sizes(row: RowContent) -> tuple[int, int]:
     """(characters, bytes of UTF-8) of all that the template may write of a row."""
-    texts: list[str] = []
+    texts = texts_of(row)
     for chat in row.chats:
-        texts += [message.content for message in chat.messages]
         texts += [str(message.tool_calls) for message in chat.messages if message.tool_calls]
         if chat.tools:
             texts.append(str(chat.tools))
@@ -253,6 +259,8 @@ def _sizes(row: RowContent) -> tuple[int, int]:
 
 def _digest(row: RowContent) -> bytes:
     digest = blake2b(digest_size=8)
+    if isinstance(row, Text):
+        digest.update(row.text.encode())
     for chat in row.chats:
         for message in chat.messages:
             calls = str(message.tool_calls) if message.tool_calls else ""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from core.estimate.task import Previewed, PreviewRow, PreviewTask, PreviewToken
 from core.rows import read
-from core.rows.chat import Chat
+from core.rows.kinds import Row
 from core.rows.preference import Preference
 from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 
@@ -24,16 +24,16 @@ def preview(task: PreviewTask) -> Previewed:
     tokenizer = ChatTokenizer.load(Path(task.card))
     rows = list(islice(read.rows(task.file), task.offset, task.offset + task.limit + 1))
     shown = [
-        _row(tokenizer, number, chat, side=side, max_length=task.max_length)
+        _row(tokenizer, number, part, side=side, max_length=task.max_length)
         for number, row in rows[: task.limit]
-        for side, chat in zip(SIDES if isinstance(row, Preference) else (None,), row.chats, strict=True)
+        for side, part in zip(SIDES if isinstance(row, Preference) else (None,), row.chats or (row,), strict=True)
     ]
     return Previewed(rows=shown, has_more=len(rows) > task.limit)
 
 
-def _row(tokenizer: ChatTokenizer, number: int, chat: Chat, *, side: Side, max_length: int) -> PreviewRow:
+def _row(tokenizer: ChatTokenizer, number: int, part: Row, *, side: Side, max_length: int) -> PreviewRow:
     try:
-        tokens = tokenizer.tokenize(chat, offsets=True)
+        (tokens,) = tokenizer.tokenize_row(part, offsets=True)
     except ValueError as error:
         reason = str(error)[:500]
         return PreviewRow(

@@ -12,18 +12,19 @@ from core.access.owner import Owner
 from core.access.service import require_project
 from core.errors import InvalidRequest, InvalidState
 from core.estimate import process, repository
+from core.estimate.compute import Compute, compute
 from core.estimate.memory import Memory, memory
 from core.estimate.price import Cost, Time, cost, time
 from core.estimate.repository import Throughput
 from core.estimate.task import Measured, MeasureTask, Previewed, PreviewTask
 from core.estimate.warnings import Warning, warnings
 from core.files import repository as files
-from core.files.report import StoredSketch, overlap, stored_sketch
+from core.files.report import StoredSketch, overlap, stored_sketch, suffix
 from core.files.service import VALIDATED_PURPOSE
 from core.jobs.service import inputs
 from core.models import File, Worker
-from core.registry.cards import Cards
-from core.registry.catalogue import Catalogue, CatalogueEntry
+from core.registry.cards import Card, Cards
+from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model
 from core.scratch import scratch
 from core.settings import Settings
@@ -37,9 +38,10 @@ from core.workers import repository as workers
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file's bytes are."""
+    """Where a file's bytes are. format: as validation found it."""
 
     id: str
+    format: str | None
     key: str
     entry: Entry
     report: dict[str, Any] | None
@@ -51,7 +53,8 @@ class Question:
     """What an estimate needs of the database: plain values, so that no transaction is open while files are read."""
 
     spec: JobSpec
-    base: CatalogueEntry
+    base_model: str
+    card: Card
     rank: int | None
     training: Source
     validation: Source | None
@@ -67,6 +70,7 @@ class Estimate:
     memory: Memory
     time: Time
     cost: Cost
+    compute: Compute
     warnings: list[Warning]
 
 
@@ -79,19 +83,23 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
     """
     require_project(owner)
     start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    if start is None or training is None:
+        message = "method.type: an initialization trains nothing, so that there is nothing to estimate"
+        raise InvalidRequest(message, param="method.type")
     present = workers.trainers(session, silent_seconds=settings.lease_seconds)
     wanted = spec.resources.gpus
     on_gpu = wanted == 1 or (wanted is None and any(worker.devices for worker in present))
     return Question(
         spec=spec,
-        base=start.base,
+        base_model=start.base_model,
+        card=start.card,
         rank=_rank(session, spec, start),
         training=_source(training, param="training_file"),
         validation=_source(validation, param="validation_file") if validation else None,
         replay=_source(replay, param=f"method.{spec.method.type}.replay.file") if replay else None,
         workers=present,
         on_gpu=on_gpu,
-        throughput=repository.throughput(session, base_model=start.base.id, method=spec.method, on_gpu=on_gpu),
+        throughput=repository.throughput(session, base_model=start.base_model, method=spec.method, on_gpu=on_gpu),
     )
 
 
@@ -103,14 +111,14 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         InvalidRequest: max_length is more than the model's context, or the file can't be read with this model.
         Busy: too many estimates are being made.
     """
-    facts = cards.facts(question.base)
-    options = question.spec.method.options
+    facts = cards.facts(question.card)
+    options = training_options(question.spec)
     _max_length(options, context=facts.context, param=f"method.{question.spec.method.type}.max_length")
     files = (question.training, question.validation, question.replay)
     with process.turn(), _fetched(storage, *files) as (folder, (training, validation, replay)):
         assert training is not None
         task = MeasureTask(
-            card=str(cards.folder(question.base)),
+            card=str(cards.folder(question.card)),
             training_file=training,
             validation_file=validation,
             replay_file=replay,
@@ -122,15 +130,18 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
     on_gpu = question.on_gpu
     four_bits = options.quantization is not None
     taken = memory(facts, measured, rank=question.rank, four_bits=four_bits, on_gpu=on_gpu, workers=question.workers)
-    needed = time(measured, question.throughput, base_model=question.base.id, on_gpu=on_gpu)
+    used = compute(facts, measured, rank=question.rank)
+    needed = time(measured, question.throughput, base_model=question.base_model, on_gpu=on_gpu)
     return Estimate(
         measured=measured,
         memory=taken,
         time=needed,
         cost=cost(needed, settings, on_gpu=on_gpu),
+        compute=used,
         warnings=warnings(
             measured,
             taken,
+            used,
             method=question.spec.method,
             report=question.training.report,
             overlap=_overlap(question, storage),
@@ -146,8 +157,8 @@ def _overlap(question: Question, storage: Storage) -> dict[str, Any] | None:
 
 def find_preview(
     session: Session, *, owner: Owner, catalogue: Catalogue, file_id: str, model: str
-) -> tuple[Source, CatalogueEntry]:
-    """The file and the base model whose template it is shown in.
+) -> tuple[Source, Card]:
+    """The file and the card of the model whose template it is shown in.
 
     Raises:
         NotFound: the file is not the owner's.
@@ -158,13 +169,13 @@ def find_preview(
     file = files.get(session, owner=owner, file_id=file_id)
     if file.purpose != VALIDATED_PURPOSE:
         raise InvalidRequest(f"file_id: file {file.id} has purpose {file.purpose!r}, not 'fine-tune'", param="file_id")
-    base = starting_model(session, owner=owner, catalogue=catalogue, name=model).base
-    return _source(file, param="file_id"), base
+    card = starting_model(session, owner=owner, catalogue=catalogue, name=model).card
+    return _source(file, param="file_id"), card
 
 
 def preview(
     source: Source,
-    base: CatalogueEntry,
+    card: Card,
     *,
     storage: Storage,
     cards: Cards,
@@ -181,10 +192,10 @@ def preview(
         CardPending, InvalidRequest, Busy: as `answer`.
     """
     options = Training.model_validate({"max_length": max_length or "auto"})
-    longest = _max_length(options, context=cards.facts(base).context, param="max_length")
+    longest = _max_length(options, context=cards.facts(card).context, param="max_length")
     with process.turn(), _fetched(storage, source) as (folder, (file,)):
         assert file is not None
-        task = PreviewTask(card=str(cards.folder(base)), file=file, offset=offset, limit=limit, max_length=longest)
+        task = PreviewTask(card=str(cards.folder(card)), file=file, offset=offset, limit=limit, max_length=longest)
         return process.preview(task, folder)
 
 
@@ -194,12 +205,20 @@ def _source(file: File, *, param: str) -> Source:
     if file.status != "processed":
         raise InvalidState(f"{param}: file {file.id} can't be used: {file.status_details}", param=param)
     entry = Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
-    return Source(id=file.id, key=file.object_key, entry=entry, report=file.report, sketch=stored_sketch(file))
+    format = (file.report or {}).get("format")
+    sketch = stored_sketch(file)
+    return Source(id=file.id, format=format, key=file.object_key, entry=entry, report=file.report, sketch=sketch)
+
+
+def training_options(spec: JobSpec) -> Training:
+    options = spec.method.options
+    assert isinstance(options, Training)
+    return options
 
 
 def _rank(session: Session, spec: JobSpec, start: StartingModel) -> int | None:
     """The adapter's, which a job that starts from an adapter takes over; None where there is none to train."""
-    options = spec.method.options
+    options = training_options(spec)
     if options.weights == "full":
         return None
     if options.lora is None and start.parent is not None and start.parent.weights == "adapter":
@@ -221,7 +240,7 @@ def _fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, 
         paths: list[str | None] = [None] * len(sources)
         for i, source in enumerate(sources):
             if source is not None:
-                path = folder / f"rows-{i}"
+                path = folder / f"rows-{i}{suffix(source.format)}"
                 storage.get_file(source.key, path, entry=source.entry)
                 paths[i] = str(path)
         yield folder, paths

@@ -23,7 +23,9 @@ class MeasureTask(Strict):
 
     @property
     def options(self) -> Training:
-        return self.method.options
+        options = self.method.options
+        assert isinstance(options, Training)
+        return options
 
 
 class PreviewTask(Strict):

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from core.estimate.compute import COMPUTE_OPTIMAL, Compute
 from core.estimate.memory import Memory
 from core.estimate.task import Example, Measured, RowFigures
 from core.specs.method import Method
-from core.specs.training import LongRows
+from core.specs.training import LongRows, Training
 
 FEW_ROWS = 100  # below that models learn rows by heart
 FEW_ROWS_FOR_MANY_EPOCHS = 1000
@@ -29,6 +30,7 @@ class Warning:
 def warnings(
     measured: Measured,
     memory: Memory,
+    compute: Compute,
     *,
     method: Method,
     report: dict[str, Any] | None,
@@ -43,17 +45,20 @@ def warnings(
         overlap: what both files have in common, of `core.rows.sketch`; None where that is not known.
         gpus: what the job asks for.
     """
+    options = method.options
+    assert isinstance(options, Training)
     return [
         *_fatal(measured, memory, method=method, gpus=gpus),
         *_template(measured),
-        *_amount(measured, method),
+        *(_amount_of_text(measured, compute, method) if options.fills_sequences else _amount(measured, method)),
         *_quality(measured, report or {}),
-        *_held_out(measured, overlap, split=method.options.validation_split is not None),
+        *_held_out(measured, overlap, split=options.validation_split is not None),
     ]
 
 
 def _fatal(measured: Measured, memory: Memory, *, method: Method, gpus: int | None) -> Iterator[Warning]:
     options = method.options
+    assert isinstance(options, Training)
     limit = measured.plan.max_length
     read = (
         (measured.rows, "training_file"),
@@ -116,6 +121,22 @@ def _amount(measured: Measured, method: Method) -> Iterator[Warning]:
         message = f"{measured.plan.epochs} passes over {measured.rows.total} rows: the model may learn them by heart"
         key = "max_steps" if method.options.max_steps else "hyperparameters.n_epochs"
         yield Warning("too_many_epochs", message, f"method.{method.type}.{key}")
+
+
+def _amount_of_text(measured: Measured, compute: Compute, method: Method) -> Iterator[Warning]:
+    length = measured.plan.max_length
+    if measured.plan.steps == 0:
+        message = f"the text has {measured.tokens.total} tokens, too few for one sequence of {length}"
+        yield Warning("too_little_text", message, "training_file")
+        return
+    if method.options.weights == "full":
+        best = COMPUTE_OPTIMAL * compute.parameters
+        message = (
+            f"{compute.tokens:,} tokens for {compute.parameters:,} parameters are {compute.tokens_per_parameter:.3g} a "
+            f"parameter; from random weights, compute is best used with about {COMPUTE_OPTIMAL} ({best:,} tokens, or "
+            f"{compute.tokens // COMPUTE_OPTIMAL:,} parameters for these)"
+        )
+        yield Warning("compute_optimal", message, "training_file")
 
 
 def _quality(measured: Measured, report: dict[str, Any]) -> Iterator[Warning]:

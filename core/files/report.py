@@ -17,6 +17,11 @@ class StoredSketch:
     entry: Entry
 
 
+def suffix(format: str | None) -> str:
+    """What the name of a copy of the file has to end with: that a text is plain stands nowhere in it."""
+    return ".txt" if format == "txt" else ""
+
+
 def sketch_key(object_key: str) -> str:
     """Beside the file's bytes."""
     return f"{object_key}.sketch"

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -19,10 +20,13 @@ from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING
 from core.models import File, Job
 from core.queue import ring
 from core.registry.catalogue import Catalogue
-from core.registry.service import StartingModel, starting_model
+from core.registry.service import StartingModel, starting_model, unknown_model
+from core.specs.initialization import Initialization, InitializationMethod
 from core.specs.integrations import Integration
 from core.specs.job import JobSpec
 from core.specs.method import USABLE_KINDS
+
+UNCOMPRESSED = ("jsonl", "csv", "txt")  # formats whose bytes are no fewer than those of the texts in them
 
 
 def create(
@@ -41,14 +45,15 @@ def create(
     """
     project_id = require_project(owner)
     start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    base_model = start.base_model if start else architecture(spec)
     job = Job(
         id=new_id("ftjob-"),
         project_id=project_id,
         spec=spec.model_dump(mode="json", exclude={"hyperparameters"}),
-        model=spec.model,
-        base_model=start.base.id,
-        parent_model_id=start.parent.id if start.parent else None,
-        training_file_id=training.id,
+        model=spec.model or base_model,
+        base_model=base_model,
+        parent_model_id=start.parent.id if start and start.parent else None,
+        training_file_id=training.id if training else None,
         validation_file_id=validation.id if validation else None,
         replay_file_id=replay.id if replay else None,
         seed=spec.seed if spec.seed is not None else secrets.randbelow(2**31),
@@ -63,12 +68,11 @@ def create(
     session.flush()
     exports.add(session, job, _set(spec, integrations))
     append_event(session, job, message=f"Created fine-tuning job: {job.id}")
-    if start.parent is None and spec.model != start.base.id:
-        message = (
-            f"Model {spec.model} stands for {start.base.id} here ({start.base.public_id}): that is what is trained"
-        )
+    if start and start.parent is None and spec.model != base_model:
+        message = f"Model {spec.model} stands for {base_model} here ({start.public_id}): that is what is trained"
         append_event(session, job, message=message)
-    append_event(session, job, message=f"Validating training file: {training.id}")
+    if training:
+        append_event(session, job, message=f"Validating training file: {training.id}")
     advance_validation(session, job)
     return job
 
@@ -92,8 +96,10 @@ def _set(spec: JobSpec, integrations: Collection[str]) -> list[Integration]:
 
 def inputs(
     session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec
-) -> tuple[StartingModel, File, File | None, File | None]:
+) -> tuple[StartingModel | None, File | None, File | None, File | None]:
     """What a job would start from and read: (model, training file, validation file, replay file).
+
+    The first two are only an initialization's to lack: it starts from nothing.
 
     Raises:
         UnknownModel: neither the catalogue nor the project has the model.
@@ -102,13 +108,17 @@ def inputs(
             on.
     """
     _check_validation(spec)
-    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
     options, path = spec.method.options, f"method.{spec.method.type}"
-    training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
-    validation = replay = None
+    start = training = validation = replay = None
+    if isinstance(spec.method, InitializationMethod):
+        _check_initialization(spec, spec.method.initialization, catalogue)
+    else:
+        start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model or "")
+    if spec.training_file is not None:
+        training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
     if spec.validation_file is not None:
         validation = _usable_file(session, owner, param="validation_file", file_id=spec.validation_file)
-        if validation.id == training.id:
+        if training and validation.id == training.id:
             words = "validation_file: is the training file; give rows that training never sees"
             raise InvalidRequest(words, param="validation_file")
     if options.replay is not None:
@@ -118,6 +128,31 @@ def inputs(
             if other and replay.id == other.id:
                 raise InvalidRequest(f"{param}: is the {key}; give rows of earlier training", param=param)
     return start, training, validation, replay
+
+
+def architecture(spec: JobSpec) -> str:
+    """What the models of an initialization name as their base."""
+    assert isinstance(spec.method, InitializationMethod)
+    return spec.method.initialization.architecture
+
+
+def _check_initialization(spec: JobSpec, options: Initialization, catalogue: Catalogue) -> None:
+    """It takes what its tokenizer comes from, and nothing else.
+
+    Raises:
+        InvalidRequest: that is not given, or something else is.
+        UnknownModel: the catalogue has no such model.
+    """
+    source = options.tokenizer.type
+    needed, other = ("model", "training_file") if source == "model" else ("training_file", "model")
+    why = f"an initialization whose tokenizer.type is {source!r}"
+    if getattr(spec, needed) is None:
+        raise InvalidRequest(f"{needed}: is needed by {why}", param=needed)
+    for key in (other, "validation_file", "integrations"):
+        if getattr(spec, key) is not None:
+            raise InvalidRequest(f"{key}: means nothing to {why}; leave it out", param=key)
+    if spec.model is not None and catalogue.find(spec.model) is None:
+        raise unknown_model(catalogue, spec.model)
 
 
 def _check_validation(spec: JobSpec) -> None:
@@ -161,10 +196,22 @@ def _unusable(job: Job, file: File) -> str | None:
     """Why the job's method can't learn from the file; None where it can, or where that is not known yet."""
     if file.status == "error":
         return file.status_details
-    kind, method = (file.report or {}).get("kind"), job.spec["method"]["type"]
-    if kind is None or kind in USABLE_KINDS[method]:
+    report = file.report or {}
+    kind, method = report.get("kind"), job.spec["method"]["type"]
+    if kind is None:
         return None
-    return f"it holds rows of the form {kind}, but method {method} learns from {', '.join(USABLE_KINDS[method])}"
+    if kind not in USABLE_KINDS[method]:
+        return f"it holds rows of the form {kind}, but method {method} learns from {', '.join(USABLE_KINDS[method])}"
+    return _too_short(file, report, job) if method == "pretraining" else None
+
+
+def _too_short(file: File, report: dict[str, Any], job: Job) -> str | None:
+    """Why no sequence can be filled, where bytes alone tell: a token is one at least, and one more ends a document."""
+    length = job.spec["method"]["pretraining"]["max_length"]
+    most = file.bytes + report["rows"]
+    if length == "auto" or report["format"] not in UNCOMPRESSED or most >= length:
+        return None
+    return f"its text is at most {most} tokens, but one sequence has {length} (method.pretraining.max_length)"
 
 
 def file_finished(session: Session, *, file_id: str) -> None:

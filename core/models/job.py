@@ -41,7 +41,7 @@ class Job(Owned, Base):
     model: Mapped[str]  # as the client named it
     base_model: Mapped[str]  # the catalogue's id
     parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", use_alter=True))
-    training_file_id: Mapped[str] = mapped_column(ForeignKey("files.id"), index=True)
+    training_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
     validation_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
     replay_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
     seed: Mapped[int] = mapped_column(BigInteger)

@@ -5,18 +5,23 @@ models, read them. A card is named by its model's source and never changes:
 
     base_models/<SHA-256 of the source>/manifest.json        written last: the card is whole, or not there
     base_models/<SHA-256 of the source>/<publication>/…      the files that the manifest names
+
+The card of a model with full weights that a job made are files of the model.
 """
 
+import re
 import shutil
 import threading
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import Unavailable
+from core.models import Model
 from core.registry.catalogue import CatalogueEntry
 from core.scratch import scratch
 from core.specs.base_model import Facts
-from core.storage import Storage
+from core.storage import Entry, Storage
 
 
 class CardPending(Unavailable):
@@ -24,6 +29,32 @@ class CardPending(Unavailable):
 
     code = "model_card_pending"
     retry_after = 10
+
+
+FACTS = "facts.json"
+# Of a model that a job made.
+FILES = re.compile(r"(config|facts|tokenizer|tokenizer_config)\.json|chat_template\.jinja|additional_chat_templates/.*")
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where a card lies. key: names it on this process's disk. entries: None where a manifest of its own has them."""
+
+    key: str
+    name: str
+    prefix: str
+    entries: tuple[Entry, ...] | None = None
+
+
+def of_base(entry: CatalogueEntry) -> Card:
+    return Card(entry.source.key, entry.id, prefix(entry))
+
+
+def of_model(model: Model) -> Card | None:
+    """The card that a model with full weights has among its own files; None where a version wrote it that made none."""
+    entries = tuple(entry for entry in Entry.many(model.manifest) if FILES.fullmatch(entry.name))
+    whole = any(entry.name == FACTS for entry in entries)
+    return Card(model.id, model.name, model.prefix, entries) if whole else None
 
 
 def prefix(entry: CatalogueEntry) -> str:
@@ -39,8 +70,8 @@ class Cards:
         self._opened = ExitStack()  # holds the folder
         self._lock = threading.Lock()
 
-    def folder(self, entry: CatalogueEntry) -> Path:
-        """Where the card of this model lies.
+    def folder(self, card: Card) -> Path:
+        """Where the card lies.
 
         Raises:
             CardPending: it has not been published yet.
@@ -49,27 +80,33 @@ class Cards:
         with self._lock:
             if self._folder is None:
                 self._folder = self._opened.enter_context(scratch("cards"))
-            card = self._folder / entry.source.key
-            if card.exists():
-                return card
-            entries = self._storage.manifest(prefix(entry))
-            if entries is None:
-                raise CardPending(
-                    f"model: the tokenizer of {entry.id!r} is not known yet: a train worker publishes it at its start; "
-                    "try again in a moment",
-                    param="model",
-                )
-            partial = card.with_name(f"{card.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            self._storage.get_folder(prefix(entry), entries, partial)
-            (published,) = partial.iterdir()  # the folder of the worker that published it
-            published.rename(card)
-            partial.rmdir()
-            return card
+            folder = self._folder / card.key
+            if not folder.exists():
+                self._fetch(card, folder)
+            return folder
 
-    def facts(self, entry: CatalogueEntry) -> Facts:
+    def _fetch(self, card: Card, folder: Path) -> None:
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        if card.entries is not None:
+            self._storage.get_folder(card.prefix, list(card.entries), partial)
+            partial.rename(folder)
+            return
+        entries = self._storage.manifest(card.prefix)
+        if entries is None:
+            raise CardPending(
+                f"model: the tokenizer of {card.name!r} is not known yet: a train worker publishes it at its start; "
+                "try again in a moment",
+                param="model",
+            )
+        self._storage.get_folder(card.prefix, entries, partial)
+        (published,) = partial.iterdir()  # the folder of the worker that published it
+        published.rename(folder)
+        partial.rmdir()
+
+    def facts(self, card: Card) -> Facts:
         """Raises what `folder` raises."""
-        return Facts.model_validate_json((self.folder(entry) / "facts.json").read_bytes())
+        return Facts.model_validate_json((self.folder(card) / FACTS).read_bytes())
 
     def close(self) -> None:
         self._opened.close()

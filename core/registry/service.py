@@ -9,7 +9,8 @@ from core.db import Now
 from core.errors import InvalidRequest, NotAllowed, NotFound
 from core.models import Model
 from core.registry import repository
-from core.registry.catalogue import Catalogue, CatalogueEntry
+from core.registry.cards import Card, of_base, of_model
+from core.registry.catalogue import Catalogue
 
 
 class UnknownModel(InvalidRequest):
@@ -18,10 +19,17 @@ class UnknownModel(InvalidRequest):
 
 @dataclass(frozen=True)
 class StartingModel:
-    """What a job starts from: a base of the catalogue and, where an earlier job made it, that job's model."""
+    """What a job starts from.
 
-    base: CatalogueEntry
+    base_model: the catalogue's id of the base that it descends from, or the architecture that was initialised.
+    public_id: that base, as the world knows it. parent: the model, where an earlier job made it. card: its tokenizer
+    and figures.
+    """
+
+    base_model: str
+    public_id: str
     parent: Model | None
+    card: Card
 
 
 def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name: str) -> StartingModel:
@@ -30,18 +38,24 @@ def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name
     Raises:
         UnknownModel: neither the catalogue nor this owner has a model of that name.
     """
-    if base := catalogue.find(name):
-        return StartingModel(base=base, parent=None)
+    if entry := catalogue.find(name):
+        return StartingModel(entry.id, entry.public_id, None, of_base(entry))
     parent = repository.model_by_name(session, owner=owner, name=name)
-    base = catalogue.find(parent.base_model) if parent else None
-    if base is None:
-        known = ", ".join(entry.id for entry in catalogue.models)
-        raise UnknownModel(
-            f"model: no model {name!r}; base models here are {known}, and an operator can let one of them answer to "
-            "another name (TUNESMITH_MODEL_ALIASES)",
-            param="model",
-        )
-    return StartingModel(base=base, parent=parent)
+    full = repository.full_base(session, parent_model_id=parent.id) if parent else None
+    entry = catalogue.find(parent.base_model) if parent else None
+    card = (of_model(full) if full else None) or (of_base(entry) if entry else None)
+    if parent is None or card is None:
+        raise unknown_model(catalogue, name)
+    return StartingModel(parent.base_model, entry.public_id if entry else parent.base_model, parent, card)
+
+
+def unknown_model(catalogue: Catalogue, name: str) -> UnknownModel:
+    known = ", ".join(entry.id for entry in catalogue.models)
+    return UnknownModel(
+        f"model: no model {name!r}; base models here are {known}, and an operator can let one of them answer to "
+        "another name (TUNESMITH_MODEL_ALIASES)",
+        param="model",
+    )
 
 
 def get(session: Session, *, owner: Owner, name: str) -> Model:

@@ -19,6 +19,8 @@ PAIRS: dict[ChatKind, tuple[str, str]] = {
     "instruction_response": ("instruction", "response"),
 }
 REASONING = ("problem", "reasoning", "answer")
+# One of these makes a row a chat, or an attempt at one.
+CHAT_KEYS = {"messages", *(key for keys in PAIRS.values() for key in keys), *REASONING[:2]}
 THINKING = ("<think>", "</think>")
 MESSAGE_KEYS = ("role", "content", "weight", "name", "tool_calls", "tool_call_id")
 REFUSED_KEYS = {
@@ -87,7 +89,7 @@ def chat_kind(number: int, row: dict[str, Any]) -> ChatKind:
     found = ", ".join(repr(key) for key in list(row)[:5]) or "no keys at all"
     wanted = (
         "'messages', 'prompt' and 'completion', 'instruction' and 'response', 'problem', 'reasoning' and 'answer', "
-        "'prompt', 'chosen' and 'rejected', or 'input', 'preferred_output' and 'non_preferred_output'"
+        "'prompt', 'chosen' and 'rejected', 'input', 'preferred_output' and 'non_preferred_output', or 'text'"
     )
     raise RowError(number, "", f"has {found}, where {wanted} are needed")
 

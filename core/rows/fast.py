@@ -12,9 +12,10 @@ from core.rows import tools
 from core.rows.chat import PAIRS, REASONING, is_thought, thought
 from core.rows.csvfile import Table
 from core.rows.error import RowError
-from core.rows.features import NOTHING, Features, Offer, features, offer, pair_features
+from core.rows.features import NOTHING, Features, Offer, features, offer, pair_features, text_features
 from core.rows.jsonl import LONGEST_LINE, Lines
 from core.rows.kinds import Kind
+from core.rows.text import TEXT_KEY
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
@@ -88,7 +89,7 @@ class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 NOT_PLAIN = (msgspec.DecodeError, UnicodeError, RecursionError, RowError)
-KEYS: dict[Kind, tuple[str, ...]] = {**PAIRS, "reasoning": REASONING}
+KEYS: dict[Kind, tuple[str, ...]] = {**PAIRS, "reasoning": REASONING, "text": (TEXT_KEY,)}
 _chat = msgspec.json.Decoder(PlainChat)
 _messages = msgspec.json.Decoder(list[Message])
 _texts = msgspec.json.Decoder(dict[str, str])
@@ -154,6 +155,8 @@ def _of_chat(chat: PlainChat) -> Features | None:
 
 
 def _of_texts(asked: str, *answered: str) -> Features | None:
+    if not answered:
+        return text_features(asked) if asked and not asked.isspace() else None
     if len(answered) == 1:
         return pair_features(asked, answered[0])
     return pair_features(asked, thought(*answered)) if all(map(is_thought, answered)) else None

@@ -1,15 +1,19 @@
-"""Which format a file has: from its bytes; its name only helps to say what is wrong."""
+"""Which format a file has: from its bytes, but that its name says which text is plain."""
 
 import csv
+import os
 from os import PathLike
 from typing import Literal
 
 from core.rows.error import RowError
 
-Format = Literal["jsonl", "jsonl.gz", "parquet", "csv"]
+Format = Literal["jsonl", "jsonl.gz", "parquet", "csv", "txt"]
 HEAD = 64 * 1024  # bytes that are looked at
 # The columns that a table's header is known by.
-COLUMNS = ("messages", "prompt", "completion", "instruction", "response", "problem", "reasoning", "chosen", "rejected")
+COLUMNS = (
+    *("messages", "prompt", "completion", "instruction", "response", "problem", "reasoning", "chosen", "rejected"),
+    "text",
+)
 REFUSED = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet",
     b"\x28\xb5\x2f\xfd": "zstd data",
@@ -19,11 +23,14 @@ REFUSED = {
     b"\xfe\xff": "text in UTF-16",
     b"%PDF": "a PDF document",
 }
-NEEDED = "JSONL, gzipped JSONL, Parquet or CSV is needed"
+NEEDED = "JSONL, gzipped JSONL, Parquet, CSV or plain text (.txt) is needed"
 
 
 def detect(path: str | PathLike[str], *, name: str | None = None) -> Format:
-    """The format of a file of rows; a run directory's inputs have no names, so that bytes alone decide.
+    """The format of a file of rows: the bytes decide, but that any text may be plain, which its name has to say.
+
+    Args:
+        name: what its author called it; None: as at `path`.
 
     Raises:
         RowError: none of the formats; the words say what it looks like, or what its name promised.
@@ -37,12 +44,14 @@ def detect(path: str | PathLike[str], *, name: str | None = None) -> Format:
     for magic, what in REFUSED.items():
         if head.startswith(magic):
             raise RowError(1, "", f"the file is {what}; {NEEDED}")
-    suffix = (name or "").lower().rpartition(".")[2]
+    suffix = os.fspath(name or path).lower().rpartition(".")[2]
     promised = {"parquet": "Parquet", "gz": "gzip"}.get(suffix)
     if promised:
         raise RowError(1, "", f"the file is named .{suffix} but holds no {promised} data; {NEEDED}")
     if b"\0" in head:
         raise RowError(1, "", f"the file holds binary data; {NEEDED}")
+    if suffix == "txt":
+        return "txt"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith((b"{", b"[")) or not text:
         return "jsonl"

@@ -2,11 +2,12 @@
 
 from typing import Any, Literal
 
-from core.rows.chat import Chat, ChatKind, chat_kind, to_chat
+from core.rows.chat import CHAT_KEYS, Chat, ChatKind, chat_kind, to_chat
 from core.rows.preference import PREFERENCES, Preference, to_preference
+from core.rows.text import TEXT_KEY, Text, to_text
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected"]
-Row = Chat | Preference
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "text"]
+Row = Chat | Preference | Text
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -19,7 +20,7 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
         return "preference"
     if "chosen" in row or "rejected" in row:
         return "prompt_chosen_rejected"
-    return chat_kind(number, row)
+    return "text" if TEXT_KEY in row and not CHAT_KEYS & row.keys() else chat_kind(number, row)
 
 
 def to_row(number: int, row: dict[str, Any]) -> Row:
@@ -29,4 +30,13 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
         RowError: nothing can be learnt from it.
     """
     kind = row_kind(number, row)
+    if kind == "text":
+        return to_text(number, row)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)
+
+
+def texts_of(row: Row) -> list[str]:
+    """What is said in a row, for those who look at words alone."""
+    if isinstance(row, Text):
+        return [row.text]
+    return [message.content for chat in row.chats for message in chat.messages]

@@ -44,6 +44,11 @@ def longest_sequence(lengths: Sequence[int], *, batch_size: int, capacity: int) 
     return max(max(lengths, default=0), min(capacity, of_step))
 
 
+def sequences(tokens: int, *, length: int) -> int:
+    """How many sequences so many tokens fill; the last token of each is the first of the next, which foretells it."""
+    return max(0, (tokens - 1) // (length - 1))
+
+
 def steps_per_epoch(rows: int, *, batch_size: int) -> int:
     """Optimiser steps of one pass; the last one may hold fewer rows."""
     return math.ceil(rows / batch_size)

@@ -10,6 +10,7 @@ from core.rows.error import RowError
 from core.rows.formats import Format, detect
 from core.rows.jsonl import Lines, blocks, decode
 from core.rows.kinds import Row, to_row
+from core.rows.text import pieces
 
 # A line of JSONL, the cells of a table's row, or what is wrong with that.
 Raw = bytes | dict[str, Any] | RowError
@@ -23,7 +24,11 @@ def rows(path: str | PathLike[str]) -> Iterator[tuple[int, Row]]:
     Raises:
         RowError: nothing can be learnt from a row.
     """
-    for block in raw_blocks(path, detect(path)):
+    format = detect(path)
+    if format == "txt":
+        yield from pieces(path)
+        return
+    for block in raw_blocks(path, format):
         for number, raw in block:
             yield number, to_row(number, decoded(number, raw))
 

@@ -6,14 +6,16 @@ with the end-of-turn token that the template puts behind the content. Nothing el
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
 from core.rows.chat import THINKING, Chat
+from core.rows.kinds import Row
 from core.rows.template import ChatTemplate, Rendered, as_dicts
+from core.rows.text import END_OF_DOCUMENT, Text
 
 IGNORED = -100  # the label that the loss leaves out
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -43,12 +45,16 @@ class ChatTokenizer:
 
     Args:
         special: tokens that the tokenizer never splits, each of which ends what stands before it.
+        end: the token that ends a document.
     """
 
-    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate, *, special: frozenset[str]) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, template: ChatTemplate, *, special: frozenset[str], end: str | None = None
+    ) -> None:
         self.template = template
         self.special = special
         self._tokenizer = tokenizer
+        self._end = END_OF_DOCUMENT if END_OF_DOCUMENT in special else end
         self._special_ids = {tokenizer.token_to_id(token) for token in special}
         self._seams = lru_cache(maxsize=1024)(self.encode)
         self._skeletons = lru_cache(maxsize=1024)(self._skeleton)
@@ -70,7 +76,20 @@ class ChatTokenizer:
             tokenizer,
             _read_template(folder, config, names),
             special=frozenset(token for token in added | set(names.values()) if token),
+            end=names.get("eos_token"),
         )
+
+    @property
+    def end_of_document(self) -> int | None:
+        """The token behind each document; None where the model has none."""
+        return None if self._end is None else self._tokenizer.token_to_id(self._end)
+
+    @cached_property
+    def _literal(self) -> Tokenizer:
+        """The same tokenizer, to which no text is special."""
+        literal = Tokenizer.from_str(self._tokenizer.to_str())
+        literal.encode_special_tokens = True
+        return literal
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, without tokens that the tokenizer would add by itself."""
@@ -79,6 +98,27 @@ class ChatTokenizer:
     def token(self, token_id: int) -> str | None:
         """A token as the vocabulary writes it; None for an unknown id."""
         return self._tokenizer.id_to_token(token_id)
+
+    def tokenize_row(self, row: Row, *, offsets: bool = False) -> list[Tokenized]:
+        """Tokens of what a row is read as: of each of its chats, or of its text.
+
+        Raises:
+            ValueError: as `tokenize`.
+        """
+        if isinstance(row, Text):
+            return [self._tokenize_text(row)]
+        return [self.tokenize(chat, offsets=offsets) for chat in row.chats]
+
+    def _tokenize_text(self, text: Text) -> Tokenized:
+        """All of it is learnt, and behind it that the document ends there, where it does and the model can say so.
+
+        Where a document names a special token, it says so many characters: nothing in it ends it.
+        """
+        encoded = self._literal.encode(text.text, add_special_tokens=False)
+        ids, offsets = encoded.ids, encoded.offsets
+        if text.ends and self.end_of_document is not None:
+            ids, offsets = [*ids, self.end_of_document], [*offsets, (len(text.text), len(text.text))]
+        return Tokenized(text.text, ids, ids, offsets)
 
     def tokenize(self, chat: Chat, *, offsets: bool = False) -> Tokenized:
         """Tokens of a whole chat.

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from core.specs.training import Training
 
-MOST_AUTO_LENGTH = 4096  # tokens
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -70,7 +68,7 @@ def max_length(options: Training, *, context: int) -> int:
         ValueError: more was asked for than the model's context.
     """
     if options.max_length == "auto":
-        return min(context, MOST_AUTO_LENGTH)
+        return min(context, options.MOST_AUTO_LENGTH)
     if options.max_length > context:
         raise ValueError(f"max_length: {options.max_length} was asked for, but the model's context is {context}")
     return options.max_length

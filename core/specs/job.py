@@ -11,6 +11,7 @@ from core.specs.strict import Strict
 from core.specs.supervised import SupervisedMethod
 from core.specs.training import Hyperparameters
 
+FileId = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 # Part of the model's public name, in which ':' separates and '/' would break clients' URLs.
@@ -39,13 +40,13 @@ class Resources(Strict):
 class JobSpec(Strict):
     """What a client asks for; `model` and the files are checked against what the project can see."""
 
-    model: str = Field(
-        min_length=1,
-        max_length=256,
+    model: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         description="Where training begins: a model of the catalogue, an alias, or a model or checkpoint that an "
-        "earlier job made.",
+        "earlier job made. Of initialization: whose tokenizer is taken, where one is.",
     )
-    training_file: str = Field(min_length=1, max_length=64, description="Id of an uploaded file.")
+    training_file: FileId | None = Field(
+        description="Id of an uploaded file. Of initialization: what a tokenizer is learnt from, where one is."
+    )
     validation_file: str | None = Field(
         default=None, min_length=1, max_length=64, description="Id of a file whose rows are never trained."
     )
@@ -89,6 +90,14 @@ class JobSpec(Strict):
             raise ValueError("give hyperparameters inside method, or at the top level (deprecated), not in both places")
         moved = {"type": "supervised", "supervised": {"hyperparameters": body["hyperparameters"]}}
         return {**body, "hyperparameters": None, "method": moved}
+
+    @model_validator(mode="before")
+    @classmethod
+    def initialization_needs_no_model(cls, body: Any) -> Any:
+        """Every other method needs a model and a training file: they have no default."""
+        method = body.get("method") if isinstance(body, dict) else None
+        type_ = method.get("type") if isinstance(method, dict) else getattr(method, "type", None)
+        return {"model": None, "training_file": None, **body} if type_ == "initialization" else body
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 from core.specs.base_model import BaseModelSource
 from core.specs.method import Method
 from core.specs.strict import Strict
+from core.specs.training import Training
 
 
 class RunSpec(Strict):
@@ -24,18 +25,26 @@ class RunSpec(Strict):
     job_id: str
     method: Method
     seed: int = 0
-    base_model: str = Field(
-        description="Folder of the base model: config, safetensors, tokenizer with its chat template."
+    base_model: str | None = Field(
+        description="Folder of the base model: config, safetensors, tokenizer with its chat template. Of an "
+        "initialization: of the tokenizer that is taken, null where one is learnt."
     )
     base_model_name: str = Field(description="Public id of the base, written to adapter_config.json for plain peft.")
     start_adapter: str | None = Field(default=None, description="Folder of the adapter that goes on training.")
-    training_file: str
+    training_file: str | None
     validation_file: str | None = None
     replay_file: str | None = None
     resume_from: str | None = Field(default=None, description="A checkpoint folder of an earlier attempt.")
     devices: list[int] = Field(default_factory=list, description="GPU indices; empty: CPU.")
     max_duration_seconds: float | None = Field(default=None, description="Of training, over all attempts.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads for torch; null: all.")
+
+    @property
+    def training(self) -> Training:
+        """The method's options, of a job that trains."""
+        options = self.method.options
+        assert isinstance(options, Training)
+        return options
 
 
 class PrepareSpec(Strict):

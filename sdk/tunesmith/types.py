@@ -67,7 +67,7 @@ class Job(Answer):
     created_at: int
     model: str
     status: str
-    training_file: str
+    training_file: str | None
     finished_at: int | None = None
     estimated_finish: int | None = None
     fine_tuned_model: str | None = None
@@ -234,6 +234,7 @@ class Estimate(Answer):
     memory: dict[str, Any] | None = None
     time: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
+    compute: dict[str, Any] | None = None
     warnings: list[Pitfall] = []
 
 

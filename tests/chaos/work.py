@@ -15,10 +15,11 @@ from tunesmith import Tunesmith
 from tunesmith.errors import APIConnectionError, DigestMismatch, InternalServerError, TunesmithError
 
 from tests.chaos.history import History
-from tests.e2e.rows import upper_case, upper_case_preferred
+from tests.e2e.rows import upper_case, upper_case_preferred, upper_case_texts
 
 CHECKPOINT_INTERVAL = 40
 OPTIONS: dict[str, Any] = {
+    "weights": "adapter",
     "max_steps": 200,
     "hyperparameters": {"batch_size": 4},
     "lora": {"dropout": 0.1},
@@ -29,6 +30,7 @@ OPTIONS: dict[str, Any] = {
 METHODS = {
     "supervised": upper_case(120, seed=1),
     "dpo": upper_case_preferred(120, seed=1),
+    "pretraining": upper_case_texts(600, seed=1),
 }
 ADAPTER = "adapter_model.safetensors"
 CANCELLED = 0.1  # the share of jobs that their users think better of

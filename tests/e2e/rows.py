@@ -21,6 +21,11 @@ def upper_case_preferred(count: int, *, seed: int) -> bytes:
     )
 
 
+def upper_case_texts(count: int, *, seed: int) -> bytes:
+    """Documents of a word and its capitals."""
+    return _lines({"text": f"{word} {word.upper()}"} for word in _words(count, seed=seed))
+
+
 def _words(count: int, *, seed: int) -> list[str]:
     draw = random.Random(seed)
     return ["".join(draw.choice("abcd") for _ in range(draw.randint(4, 12))) for _ in range(count)]

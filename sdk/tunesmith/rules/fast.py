@@ -14,9 +14,10 @@ from tunesmith.rules import tools
 from tunesmith.rules.chat import PAIRS, REASONING, is_thought, thought
 from tunesmith.rules.csvfile import Table
 from tunesmith.rules.error import RowError
-from tunesmith.rules.features import NOTHING, Features, Offer, features, offer, pair_features
+from tunesmith.rules.features import NOTHING, Features, Offer, features, offer, pair_features, text_features
 from tunesmith.rules.jsonl import LONGEST_LINE, Lines
 from tunesmith.rules.kinds import Kind
+from tunesmith.rules.text import TEXT_KEY
 
 LONGEST_TOOLS = 16 * 1024  # bytes; longer ones are not kept, and take the careful path
 UNNUMBERED = 0  # no fault of this path is ever shown
@@ -90,7 +91,7 @@ class PlainChat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 NOT_PLAIN = (msgspec.DecodeError, UnicodeError, RecursionError, RowError)
-KEYS: dict[Kind, tuple[str, ...]] = {**PAIRS, "reasoning": REASONING}
+KEYS: dict[Kind, tuple[str, ...]] = {**PAIRS, "reasoning": REASONING, "text": (TEXT_KEY,)}
 _chat = msgspec.json.Decoder(PlainChat)
 _messages = msgspec.json.Decoder(list[Message])
 _texts = msgspec.json.Decoder(dict[str, str])
@@ -156,6 +157,8 @@ def _of_chat(chat: PlainChat) -> Features | None:
 
 
 def _of_texts(asked: str, *answered: str) -> Features | None:
+    if not answered:
+        return text_features(asked) if asked and not asked.isspace() else None
     if len(answered) == 1:
         return pair_features(asked, answered[0])
     return pair_features(asked, thought(*answered)) if all(map(is_thought, answered)) else None

@@ -11,6 +11,7 @@ import xxhash
 
 from tunesmith.rules.chat import AnyMessage
 from tunesmith.rules.kinds import Row
+from tunesmith.rules.text import Text
 from tunesmith.rules.tools import Call
 
 # What answers that refuse begin with, in lower case and with plain apostrophes.
@@ -78,11 +79,19 @@ def offer(tools: list[dict[str, Any]] | None) -> Offer:
 
 def row_features(row: Row) -> Features:
     """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt."""
+    if isinstance(row, Text):
+        return text_features(row.text)
     chat, *others = row.chats
     answers = [replace(other.messages[-1], trained=False) for other in others]
     found = features([*chat.messages, *answers], offer(chat.tools))
     assert found is not None
     return found
+
+
+def text_features(text: str) -> Features:
+    """Of a document, which has no prompt: two share one where they are the same."""
+    content = text.encode()
+    return Features(content, content, 0, len(text), False, False)
 
 
 def features(messages: Sequence[AnyMessage], offered: Offer) -> Features | None:

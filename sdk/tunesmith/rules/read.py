@@ -12,6 +12,7 @@ from tunesmith.rules.error import RowError
 from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.jsonl import Lines, blocks, decode
 from tunesmith.rules.kinds import Row, to_row
+from tunesmith.rules.text import pieces
 
 # A line of JSONL, the cells of a table's row, or what is wrong with that.
 Raw = bytes | dict[str, Any] | RowError
@@ -25,7 +26,11 @@ def rows(path: str | PathLike[str]) -> Iterator[tuple[int, Row]]:
     Raises:
         RowError: nothing can be learnt from a row.
     """
-    for block in raw_blocks(path, detect(path)):
+    format = detect(path)
+    if format == "txt":
+        yield from pieces(path)
+        return
+    for block in raw_blocks(path, format):
         for number, raw in block:
             yield number, to_row(number, decoded(number, raw))
 

@@ -14,6 +14,7 @@ from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.jsonl import Lines
 from tunesmith.rules.kinds import Kind, row_kind, to_row
 from tunesmith.rules.read import Block, Raw, decoded, raw_blocks
+from tunesmith.rules.text import pieces
 
 if TYPE_CHECKING:
     from tunesmith.rules.survey import Survey  # it needs numpy, which a verdict alone does not
@@ -65,6 +66,9 @@ def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Sur
     report = Report(survey=survey)
     try:
         report.format = detect(path, name=name)
+        if report.format == "txt":
+            _add_text(report, path)
+            return report
         for block in raw_blocks(path, report.format):
             if report.kind and isinstance(block, Lines | Table) and (plain := plain_rows(block, report.kind)):
                 report.rows += len(plain)
@@ -77,6 +81,17 @@ def validate(path: str | PathLike[str], *, name: str | None = None, survey: "Sur
     if report.rows == 0 and not report.faults:
         report.add(RowError(1, "", "the file has no rows"))
     return report
+
+
+def _add_text(report: Report, path: str | PathLike[str]) -> None:
+    """A plain text: rows are its documents, and its pieces are what is surveyed."""
+    report.kind = "text"
+    for number, piece in pieces(path):
+        report.rows += piece.ends
+        if report.survey:
+            report.survey.add(number, row_features(piece))
+    if report.rows == 0:
+        report.add(RowError(1, "", "the file has no text"))
 
 
 def _judge(report: Report, block: Block) -> None:

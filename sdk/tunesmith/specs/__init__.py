@@ -7,20 +7,33 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from tunesmith.specs.dpo import Dpo, DpoHyperparameters, DpoMethod
+from tunesmith.specs.initialization import (
+    BpeTokenizer,
+    CharacterTokenizer,
+    Initialization,
+    InitializationMethod,
+    ModelTokenizer,
+    Sizes,
+)
 from tunesmith.specs.integrations import Integration, Mlflow, MlflowIntegration, Wandb, WandbIntegration
 from tunesmith.specs.job import JobSpec, Resources
 from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
 from tunesmith.specs.optimization import Optimization
+from tunesmith.specs.pretraining import Pretraining, PretrainingMethod
 from tunesmith.specs.supervised import Supervised, SupervisedMethod
 from tunesmith.specs.training import EarlyStopping, Hyperparameters, Replay, Samples
 
 __all__ = [
+    "BpeTokenizer",
+    "CharacterTokenizer",
     "Dpo",
     "DpoHyperparameters",
     "DpoMethod",
     "EarlyStopping",
     "Hyperparameters",
+    "Initialization",
+    "InitializationMethod",
     "Integration",
     "JobFields",
     "JobSpec",
@@ -28,10 +41,14 @@ __all__ = [
     "Method",
     "Mlflow",
     "MlflowIntegration",
+    "ModelTokenizer",
     "Optimization",
+    "Pretraining",
+    "PretrainingMethod",
     "Replay",
     "Resources",
     "Samples",
+    "Sizes",
     "Supervised",
     "SupervisedMethod",
     "Wandb",
@@ -42,8 +59,8 @@ __all__ = [
 class JobFields(TypedDict, total=False):
     """The fields of `JobSpec` as keyword arguments; a file may be a `Path`, which is uploaded, or a file's id."""
 
-    model: str
-    training_file: str | PathLike[str]
+    model: str | None
+    training_file: str | PathLike[str] | None
     validation_file: str | PathLike[str] | None
     suffix: str | None
     seed: int | None

@@ -7,12 +7,16 @@ from typing import Annotated
 from pydantic import Field
 
 from tunesmith.specs.dpo import DpoMethod
+from tunesmith.specs.initialization import InitializationMethod
+from tunesmith.specs.pretraining import PretrainingMethod
 from tunesmith.specs.supervised import SupervisedMethod
 
 # The kinds of rows, as validation names them (core.rows.kinds), that each method learns from.
 USABLE_KINDS = {
+    "initialization": ("text",),
+    "pretraining": ("text",),
     "supervised": ("messages", "prompt_completion", "instruction_response", "reasoning"),
     "dpo": ("preference", "prompt_chosen_rejected"),
 }
 
-Method = Annotated[SupervisedMethod | DpoMethod, Field(discriminator="type")]
+Method = Annotated[InitializationMethod | PretrainingMethod | SupervisedMethod | DpoMethod, Field(discriminator="type")]

@@ -65,6 +65,7 @@ class Training(Strict):
     # share of the one that its description tells.
     AUTO_EPOCHS: ClassVar[tuple[tuple[int, int], ...]] = ((10_000, 3), (50_000, 2))
     AUTO_LEARNING_RATE_SHARE: ClassVar[float] = 1.0
+    MOST_AUTO_LENGTH: ClassVar[int] = 4096  # tokens
 
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
     max_length: Auto | Annotated[int, Field(ge=32, le=131072)] = Field(
@@ -157,6 +158,11 @@ class Training(Strict):
     @property
     def shares_sequences(self) -> bool:
         """Whether several rows may be one sequence."""
+        return False
+
+    @property
+    def fills_sequences(self) -> bool:
+        """Whether rows fill sequences of max_length, wherever in a row one ends."""
         return False
 
     @property

@@ -1,0 +1,157 @@
+"""Initialisation: an architecture, its sizes, and where the tokenizer comes from."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from core.specs.strict import Strict
+from core.specs.training import Weights
+
+Family = Literal["llama", "mistral", "qwen3", "gemma"]
+Preset = Literal["nano", "tiny", "small"]
+SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+BYTES = 256
+FEWEST_BPE_TOKENS = BYTES + len(SPECIAL_TOKENS)
+
+
+class Sizes(Strict):
+    """Sizes of a decoder-only transformer; what is left out is the preset's."""
+
+    hidden_size: Annotated[int, Field(ge=16, le=16_384)] | None = Field(default=None, description="Width.")
+    layers: Annotated[int, Field(ge=1, le=256)] | None = Field(default=None, description="Transformer blocks.")
+    heads: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None, description="Attention heads; they divide hidden_size, and each has an even width."
+    )
+    kv_heads: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None,
+        description="Heads of keys and values; they divide heads (grouped queries; Ainslie et al., 2023, arXiv "
+        "2305.13245). Null: the preset's, or as many as heads where those are given.",
+    )
+    intermediate_size: Annotated[int, Field(ge=16, le=65_536)] | None = Field(
+        default=None, description="Width inside of the MLPs."
+    )
+    context: Annotated[int, Field(ge=32, le=131_072)] | None = Field(
+        default=None, description="Longest sequence, in tokens."
+    )
+    tie_embeddings: bool | None = Field(
+        default=None, description="Whether the head is the embeddings (Press, Wolf, 2016, arXiv 1608.05859)."
+    )
+
+
+class Shape(Strict):
+    """All sizes of a model but that of its vocabulary."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    kv_heads: int
+    intermediate_size: int
+    context: int
+    tie_embeddings: bool = True
+
+
+PRESETS: dict[Preset, Shape] = {
+    "nano": Shape(hidden_size=128, layers=4, heads=4, kv_heads=4, intermediate_size=352, context=256),
+    "tiny": Shape(hidden_size=288, layers=6, heads=6, kv_heads=6, intermediate_size=768, context=512),
+    "small": Shape(hidden_size=576, layers=30, heads=9, kv_heads=3, intermediate_size=1536, context=2048),
+}
+
+
+class ModelTokenizer(Strict):
+    """The tokenizer and chat template of the job's `model`."""
+
+    type: Literal["model"]
+
+
+class BpeTokenizer(Strict):
+    """Byte pairs (Sennrich et al., 2015, arXiv 1508.07909; of bytes, as in GPT-2), learnt from the training_file."""
+
+    type: Literal["bpe"]
+    vocab_size: int = Field(
+        default=4096,
+        ge=FEWEST_BPE_TOKENS,
+        le=262_144,
+        description="Tokens, of which 256 are single bytes and 3 mark documents and turns.",
+    )
+
+
+class CharacterTokenizer(Strict):
+    """A token a character that the training_file has; others are unknown to the model."""
+
+    type: Literal["characters"]
+    vocab_size: Annotated[int, Field(ge=16, le=262_144)] | None = Field(
+        default=None, description="Tokens: the most frequent characters, and 4 marks. Null: all characters."
+    )
+
+
+TokenizerSource = Annotated[ModelTokenizer | BpeTokenizer | CharacterTokenizer, Field(discriminator="type")]
+
+
+class Initialization(Strict):
+    """A model with random weights."""
+
+    # What jobs that train may ask for; this one makes a whole model at once.
+    weights: ClassVar[Weights] = "full"
+    lora: ClassVar[None] = None
+    quantization: ClassVar[None] = None
+    replay: ClassVar[None] = None
+    validation_split: ClassVar[None] = None
+    needs_validation: ClassVar[None] = None
+    keep_checkpoints: ClassVar[None] = None
+    max_steps: ClassVar[None] = None
+
+    family: Family = Field(
+        default="llama", description="The architecture: one of transformers' causal language models."
+    )
+    preset: Preset = Field(
+        default="nano",
+        description="Sizes: nano about 1 million parameters with a vocabulary of 1,024, tiny about 15 million with "
+        "32,000, small 135 million with 49,152.",
+    )
+    sizes: Sizes = Field(default_factory=Sizes, description="In the place of the preset's.")
+    initializer_range: float = Field(
+        default=0.02, gt=0, le=1, description="Standard deviation of the normal distribution that weights come from."
+    )
+    tokenizer: TokenizerSource = Field(
+        default_factory=lambda: BpeTokenizer(type="bpe"),
+        description="model: that of the job's `model`, which is needed then. bpe, characters: learnt from the "
+        "training_file, which is needed then.",
+    )
+
+    @property
+    def shape(self) -> Shape:
+        """The preset's sizes with those that are given in their place."""
+        given: dict[str, Any] = self.sizes.model_dump(exclude_none=True)
+        if "heads" in given:
+            given.setdefault("kv_heads", given["heads"])
+        return PRESETS[self.preset].model_copy(update=given)
+
+    @property
+    def architecture(self) -> str:
+        """What the models that descend from it name as their base."""
+        changed = self.shape != PRESETS[self.preset]
+        return f"{self.family}-{'custom' if changed else self.preset}"
+
+    @model_validator(mode="after")
+    def sizes_divide(self) -> "Initialization":
+        shape = self.shape
+        if shape.hidden_size % shape.heads:
+            raise ValueError(f"sizes: hidden_size {shape.hidden_size} is no multiple of heads {shape.heads}")
+        if shape.heads % shape.kv_heads:
+            raise ValueError(f"sizes: heads {shape.heads} is no multiple of kv_heads {shape.kv_heads}")
+        if shape.hidden_size // shape.heads % 2:
+            width = shape.hidden_size // shape.heads
+            raise ValueError(f"sizes: hidden_size / heads is {width}, but rotary positions need an even number")
+        return self
+
+
+class InitializationMethod(Strict):
+    """Stage 0: random weights, and a tokenizer."""
+
+    type: Literal["initialization"]
+    initialization: Initialization = Field(default_factory=Initialization)
+
+    @property
+    def options(self) -> Initialization:
+        """Those of the method, whichever it is."""
+        return self.initialization

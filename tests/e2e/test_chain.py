@@ -1,0 +1,92 @@
+"""From random weights to preferences through the API, each stage from the model of the one before."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tunesmith import BadRequestError, Tunesmith
+
+from tests.conftest import ProjectKey
+from tests.e2e.rows import upper_case, upper_case_preferred
+from tests.stack import Stack
+
+SIZES = {"hidden_size": 32, "layers": 2, "heads": 2, "intermediate_size": 64, "context": 256}
+TRAINING: dict[str, Any] = {"max_steps": 3, "hyperparameters": {"batch_size": 2}}
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKey, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("".join(json.loads(line)["completion"] + "\n" for line in upper_case(200, seed=0).splitlines()))
+    (tmp_path / "chats.jsonl").write_bytes(upper_case(20, seed=0))
+    (tmp_path / "pairs.jsonl").write_bytes(upper_case_preferred(20, seed=0))
+    with Tunesmith(base_url=f"{stack.url}/v1", api_key=project.key) as client:
+        jobs = client.fine_tuning.jobs
+        text, chats, pairs = (
+            client.files.create(file=tmp_path / name).id for name in ("corpus.txt", "chats.jsonl", "pairs.jsonl")
+        )
+
+        def train(type_: str, options: dict[str, Any], **fields: Any) -> Any:
+            method: Any = {"type": type_, type_: options}
+            job = jobs.wait(jobs.create(method=method, seed=1, **fields).id, timeout=120)
+            assert job.status == "succeeded", job.error
+            return job
+
+        first = train("initialization", {"sizes": SIZES, "tokenizer": {"type": "bpe", "vocab_size": 300}}, training_file=text)
+        assert (first.model, first.base_model) == ("llama-custom", "llama-custom")
+        assert first.hyperparameters["vocab_size"] == 300
+        assert first.fine_tuned_model.startswith("ft:llama-custom:")
+        report = client.files.report(text)
+        assert (report.format, report.kind, report.rows) == ("txt", "text", 1)
+
+        pretraining: Any = {"type": "pretraining", "pretraining": {**TRAINING, "max_length": 64}}
+        foretold = jobs.estimate(model=first.fine_tuned_model, training_file=text, method=pretraining)
+        second = train("pretraining", pretraining["pretraining"], model=first.fine_tuned_model, training_file=text)
+        assert foretold.steps == second.total_steps == 3
+        assert foretold.compute["tokens"] == pytest.approx(3 * 2 * 64, rel=0.1)
+        assert foretold.compute["flops"] == 6 * foretold.compute["parameters"] * foretold.compute["tokens"]
+        assert "compute_optimal" in {warning.code for warning in foretold.warnings}
+        shown = client.files.preview(text, model=second.fine_tuned_model, limit=1).data[0]
+        assert shown.trained_tokens == shown.total_tokens > 0
+
+        third = train("supervised", TRAINING, model=second.fine_tuned_model, training_file=chats)
+        fourth = train("dpo", TRAINING, model=third.fine_tuned_model, training_file=pairs)
+        assert client.models.retrieve(fourth.fine_tuned_model).base_model == "llama-custom"
+        jobs.artifacts.download(fourth.id, tmp_path / "adapter")
+        adapter = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
+        assert adapter["base_model_name_or_path"] == second.fine_tuned_model
+
+        taken = train("initialization", {"tokenizer": {"type": "model"}}, model="tiny-random-llama")
+        assert (taken.training_file, taken.base_model) == (None, "llama-nano")
+        refuse(client, text=text, chats=chats)
+
+
+def refuse(client: Tunesmith, *, text: str, chats: str) -> None:
+    """What is missing or too much is told by its key, before anything is trained."""
+    jobs = client.fine_tuning.jobs
+    model = "tiny-random-llama"
+    initialization: Any = {"type": "initialization"}
+    for fields, param in (
+        ({"method": initialization}, "training_file"),
+        ({"method": initialization, "training_file": text, "model": model}, "model"),
+        ({"method": {"type": "initialization", "initialization": {"tokenizer": {"type": "model"}}}}, "model"),
+        ({"training_file": chats}, "model"),
+        ({"model": model}, "training_file"),
+    ):
+        with pytest.raises(BadRequestError) as caught:
+            jobs.create(**fields)
+        assert caught.value.param == param
+    with pytest.raises(BadRequestError, match="nothing to estimate"):
+        jobs.estimate(method=initialization, training_file=text)
+    long: Any = {"type": "pretraining", "pretraining": {"max_length": 131072}}
+    for method, file in ((long, text), ({"type": "pretraining"}, chats), ({"type": "supervised"}, text)):
+        failed = jobs.create(model=model, training_file=file, method=method)
+        assert (failed.status, failed.error.param) == ("failed", "training_file")
+
+
+def test_the_contracts_bodies_stay_as_they_were(stack: Stack, project: ProjectKey) -> None:
+    with httpx.Client(base_url=f"{stack.url}/v1", headers={"authorization": f"Bearer {project.key}"}) as http:
+        answer = http.post("/fine_tuning/jobs", json={"training_file": "file-x", "model": None})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")

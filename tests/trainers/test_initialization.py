@@ -1,0 +1,114 @@
+"""Random weights: their loss is that of guessing, the same seed makes the same bytes, tokenizers are learnt."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from core.specs.initialization import Initialization
+from tests.trainers.runs import error, events, outcome, samples, write_rows, write_spec
+from tests.trainers.test_pretraining import sentences
+from trainers.run import run
+
+SMALL = {"hidden_size": 64, "layers": 2, "heads": 4, "intermediate_size": 128, "context": 128}
+FAMILIES = ("llama", "mistral", "qwen3", "gemma")
+
+
+@pytest.fixture
+def make(tmp_path: Path, tiny: Path) -> Any:
+    corpus = write_rows(tmp_path / "corpus.jsonl", sentences(200, seed=0))
+
+    def make(name: str, *, status: int = 0, seed: int = 0, **options: Any) -> Path:
+        takes = options.get("tokenizer", {}).get("type") == "model"
+        base: Any = tiny if takes else None
+        folder = tmp_path / name
+        fields: Any = {"initialization": {"sizes": SMALL, "tokenizer": {"type": "characters"}, **options}}
+        write_spec(folder, base=base or Path("unused"), training_file=corpus, seed=seed, **fields)
+        spec = json.loads((folder / "spec.json").read_text())
+        spec |= {"training_file": None} if takes else {"base_model": None}
+        (folder / "spec.json").write_text(json.dumps(spec))
+        assert run(folder) == status
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_loss_is_that_of_guessing(make: Any, family: str) -> None:
+    folder = make("run", family=family)
+    figures = outcome(folder)["metrics"]
+    assert figures["uniform_loss"] == pytest.approx(math.log(figures["vocab_size"]))
+    assert figures["loss"] == pytest.approx(figures["uniform_loss"], rel=0.1)
+    model = AutoModelForCausalLM.from_pretrained(folder / "artifacts")
+    assert type(model).__name__.lower().startswith(family)
+    assert model.num_parameters() == figures["parameters"]
+    assert json.loads((folder / "artifacts/facts.json").read_text())["parameters"] == figures["parameters"]
+    assert len(samples(folder)) == 3
+
+
+def test_a_wide_initialiser_is_no_blank_slate(make: Any) -> None:
+    said = [event["message"] for event in events(make("run", initializer_range=0.8), "message")]
+    assert any("initializer_range" in message for message in said)
+
+
+def test_a_seed_is_a_model(make: Any) -> None:
+    first, again, other = make("first", seed=1), make("again", seed=1), make("other", seed=2)
+    weights = [(folder / "artifacts/model.safetensors").read_bytes() for folder in (first, again, other)]
+    assert weights[0] == weights[1] != weights[2]
+    tokenizers = [(folder / "artifacts/tokenizer.json").read_bytes() for folder in (first, again, other)]
+    assert len(set(tokenizers)) == 1
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "size"),
+    [
+        ({"type": "characters"}, None),
+        ({"type": "characters", "vocab_size": 20}, 20),
+        ({"type": "bpe", "vocab_size": 280}, 280),
+        ({"type": "model"}, 259),
+    ],
+)
+def test_tokenizers(make: Any, tokenizer: dict[str, Any], size: int | None) -> None:
+    folder = make("run", tokenizer=tokenizer)
+    learnt: Any = AutoTokenizer.from_pretrained(folder / "artifacts")
+    assert len(learnt) == (size or len(learnt)) == outcome(folder)["metrics"]["vocab_size"]
+    text = "the cat and the dog run home slowly."
+    if size != 20:
+        assert learnt.decode(learnt(text)["input_ids"]) == text
+    chat = learnt.apply_chat_template([{"role": "user", "content": "the cat"}], tokenize=False)
+    assert chat == "<|im_start|>user\nthe cat<|im_end|>\n"
+
+
+@pytest.mark.parametrize("type_", ["bpe", "characters"])
+def test_a_vocabulary_that_the_text_does_not_support_is_refused(make: Any, type_: str) -> None:
+    folder = make("run", status=1, tokenizer={"type": type_, "vocab_size": 50_000})
+    assert error(folder)["param"] == "method.initialization.tokenizer.vocab_size"
+    assert "50000 were asked for" in error(folder)["message"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "named"),
+    [
+        ({"hidden_size": 130, "heads": 4}, "no multiple of heads 4"),
+        ({"heads": 4, "kv_heads": 3}, "no multiple of kv_heads 3"),
+        ({"hidden_size": 20, "heads": 4}, "even number"),
+    ],
+)
+def test_sizes_that_do_not_divide_are_refused(sizes: dict[str, int], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        Initialization.model_validate({"sizes": sizes})
+
+
+@pytest.mark.parametrize(
+    ("preset", "vocab", "millions"), [("nano", 1024, 1), ("tiny", 32_000, 15), ("small", 49_152, 135)]
+)
+def test_presets_have_the_sizes_that_their_names_promise(preset: Any, vocab: int, millions: int) -> None:
+    shape = Initialization(preset=preset).shape
+    width, head = shape.hidden_size, shape.hidden_size // shape.heads
+    attention = 2 * width * width + 2 * width * shape.kv_heads * head
+    block = attention + 3 * width * shape.intermediate_size + 2 * width
+    assert shape.layers * block + vocab * width + width == pytest.approx(millions * 1e6, rel=0.08)
