@@ -3,6 +3,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from core.models import File
+from core.rows.formats import Format
 
 
 class Fault(BaseModel):
@@ -65,7 +66,7 @@ class FileReport(BaseModel):
     rows: int | None
     bytes: int
     sha256: str
-    format: Literal["jsonl", "jsonl.gz", "parquet", "csv"] | None = None
+    format: Format | None = None
     kind: str | None = None
     faults: list[Fault] = []
     fault_count: int | None = None

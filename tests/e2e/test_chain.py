@@ -9,7 +9,7 @@ import pytest
 from tunesmith import BadRequestError, Tunesmith
 
 from tests.conftest import ProjectKey
-from tests.e2e.rows import upper_case, upper_case_preferred
+from tests.e2e.rows import upper_case, upper_case_preferred, upper_case_texts
 from tests.stack import Stack
 
 SIZES = {"hidden_size": 32, "layers": 2, "heads": 2, "intermediate_size": 64, "context": 256}
@@ -19,7 +19,7 @@ TRAINING: dict[str, Any] = {"max_steps": 3, "hyperparameters": {"batch_size": 2}
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKey, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus.txt"
-    corpus.write_text("".join(json.loads(line)["completion"] + "\n" for line in upper_case(200, seed=0).splitlines()))
+    corpus.write_text("".join(json.loads(line)["text"] + "\n" for line in upper_case_texts(200, seed=0).splitlines()))
     (tmp_path / "chats.jsonl").write_bytes(upper_case(20, seed=0))
     (tmp_path / "pairs.jsonl").write_bytes(upper_case_preferred(20, seed=0))
     with Tunesmith(base_url=f"{stack.url}/v1", api_key=project.key) as client:
@@ -34,7 +34,9 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
             assert job.status == "succeeded", job.error
             return job
 
-        first = train("initialization", {"sizes": SIZES, "tokenizer": {"type": "bpe", "vocab_size": 300}}, training_file=text)
+        first = train(
+            "initialization", {"sizes": SIZES, "tokenizer": {"type": "bpe", "vocab_size": 300}}, training_file=text
+        )
         assert (first.model, first.base_model) == ("llama-custom", "llama-custom")
         assert first.hyperparameters["vocab_size"] == 300
         assert first.fine_tuned_model.startswith("ft:llama-custom:")

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from core.rows.tokens import ChatTokenizer
 from tests.trainers.runs import error, events, last_checkpoint, outcome, results, samples, write_rows, write_spec
+from trainers import attention
 from trainers.corpus import Sequences
 from trainers.pretraining import Collator
 from trainers.run import run
@@ -102,9 +103,7 @@ def test_sequences_are_every_token_foretold_once(train: Any, tmp_path: Path, tin
 
 def test_documents_see_nothing_of_each_other(tiny: Path) -> None:
     """The loss of sequences together is that of each document alone, behind the token that ended the one before."""
-    model: Any = AutoModelForCausalLM.from_pretrained(tiny)
-    from trainers import attention
-
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny).requires_grad_(False)
     attention.use(model)
     draw = np.random.default_rng(0)
     end = 0
@@ -126,7 +125,7 @@ def test_documents_see_nothing_of_each_other(tiny: Path) -> None:
                 alone += float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
                 count += ids.shape[1] - 1
     assert scored.tokens == count == 3 * 47
-    assert float(together.detach()) == pytest.approx(alone, rel=1e-5)
+    assert float(together) == pytest.approx(alone, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,12 @@ def test_a_table_may_hold_messages_as_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "name", "words"),
     [
-        (b"PK\x03\x04xxxx", "a.xlsx", "the file is a ZIP archive or a spreadsheet; JSONL, gzipped JSONL, Parquet or"),
+        (b"PK\x03\x04xxxx", "a.xlsx", "the file is a ZIP archive or a spreadsheet; JSONL, gzipped JSONL, Parquet, CSV"),
         ("prompt,completion\n".encode("utf-16"), "a.csv", "the file is text in UTF-16"),
         (b"hello", "a.parquet", "the file is named .parquet but holds no Parquet data"),
         (b"hello", "a.jsonl.gz", "the file is named .gz but holds no gzip data"),
         (b"{\0}", "a.jsonl", "the file holds binary data"),
-        (b"hello\n", "a.txt", "line 1: not valid JSON"),
+        (b"hello\n", "a.text", "line 1: not valid JSON"),
         (b"a,b\n1,2\n", "a.csv", "line 2: has 'a', 'b', where 'messages', 'prompt' and 'completion', 'instr"),
         (b"prompt,completion,id\na,b,1\n", "a.csv", "line 2: id: unknown key; allowed here: prompt, completion"),
         (b"prompt,completion\na,b,c\n", "a.csv", "line 2: has 3 cells where the header has 2 columns"),

@@ -48,7 +48,7 @@ def test_other_rows_with_a_key_text_stay_what_they_are(tmp_path: Path) -> None:
     [
         ("corpus.jsonl", '{"text": "One."}\n{"text": "Two.", "id": 5}\n', 2),
         ("corpus.csv", "id,text\n1,One.\n2,Two.\n", 2),
-        ("corpus.txt", '{"text": "this is what a plain text says"}\n', 1),
+        ("corpus.txt", "[1] is what a plain text says\n", 1),
         ("corpus.txt", "prompt,completion\na,b\n", 1),
         ("corpus.txt", f"One.\n{END_OF_DOCUMENT}\n\n{END_OF_DOCUMENT}\nTwo.", 2),
     ],
@@ -100,3 +100,9 @@ def test_however_it_is_cut_the_documents_are_the_same(
         found = documents(path)
     expected = [document if i == len(kept) - 1 else f"{document}\n" for i, document in enumerate(kept)]
     assert found == [document.lstrip("\ufeff").lstrip() for document in expected]
+
+
+def test_jsonl_may_be_named_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text('{"prompt": "a", "completion": "b"}\n')
+    assert (validate(path).format, validate(path).kind) == ("jsonl", "prompt_completion")
