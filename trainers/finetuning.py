@@ -107,7 +107,7 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     tokenizer = load_tokenizer(spec)
     set_seed(spec.seed)
     model = weights.start(spec)
-    tokens = ChatTokenizer.load(Path(spec.base_model or ""))
+    tokens = ChatTokenizer.load(Path(spec.base_model))
     rows, valid = read_files(spec, run_dir, tokens, stop, read=method.read, limit=longest_row(spec, model))
 
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
@@ -166,7 +166,7 @@ def read_files(
     def rows_of(path: str, param: str) -> Any:
         return read(spec, path, tokens, run_dir, stop, limit=limit, param=param)
 
-    rows = rows_of(spec.training_file or "", "training_file")
+    rows = rows_of(spec.training_file, "training_file")
     if spec.validation_file:
         valid = rows_of(spec.validation_file, "validation_file")
     else:

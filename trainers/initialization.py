@@ -68,7 +68,7 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     tokenizer.save_pretrained(run_dir.artifacts)
     weights.tidy(run_dir.artifacts, base_model_name="")
     write_samples(run_dir.artifacts / "samples.jsonl", model, tokenizer, seed=spec.seed)
-    return RunResult(outcome="succeeded", step=0, trained_tokens=0, metrics=figures)
+    return RunResult(outcome="succeeded", step=0, trained_tokens=0, metrics={**figures})
 
 
 def make_tokenizer(spec: RunSpec, options: Initialization, stop: StopRequest) -> Any:
@@ -90,7 +90,7 @@ def make_tokenizer(spec: RunSpec, options: Initialization, stop: StopRequest) ->
 
 
 def _texts(spec: RunSpec, stop: StopRequest) -> Iterator[str]:
-    for _, row in read.rows(spec.training_file or ""):
+    for _, row in read.rows(spec.training_file):
         stop.check()
         yield from texts_of(row)
 
@@ -120,7 +120,7 @@ def make_model(options: Initialization, tokenizer: Any) -> Any:
 
 
 @torch.no_grad()
-def measure(model: Any, tokenizer: Any) -> dict[str, float | int | None]:
+def measure(model: Any, tokenizer: Any) -> dict[str, float | int]:
     """Sizes, and the mean loss of the prompts' tokens beside that of guessing uniformly, in nats."""
     losses: list[torch.Tensor] = []
     for prompt in PROMPTS:

@@ -25,13 +25,13 @@ class RunSpec(Strict):
     job_id: str
     method: Method
     seed: int = 0
-    base_model: str | None = Field(
+    base_model: str = Field(
         description="Folder of the base model: config, safetensors, tokenizer with its chat template. Of an "
-        "initialization: of the tokenizer that is taken, null where one is learnt."
+        "initialization: of the tokenizer that is taken; empty where one is learnt."
     )
     base_model_name: str = Field(description="Public id of the base, written to adapter_config.json for plain peft.")
     start_adapter: str | None = Field(default=None, description="Folder of the adapter that goes on training.")
-    training_file: str | None
+    training_file: str = Field(description="Empty where an initialization learns no tokenizer.")
     validation_file: str | None = None
     replay_file: str | None = None
     resume_from: str | None = Field(default=None, description="A checkpoint folder of an earlier attempt.")

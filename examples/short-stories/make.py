@@ -15,7 +15,12 @@ NAMES = ("Ada", "Bo", "Cleo", "Dario", "Enna", "Finn", "Greta", "Hugo")
 THINGS = ("a brass key", "a red button", "a ripe pear", "a lost letter", "a silver bell", "a warm scarf")
 PLACES = ("under the old bridge", "behind the mill", "at the edge of the marsh", "in the empty barn", "on the hill")
 HELPERS = ("an owl", "a toad", "a snail", "a pony")
-ENDS = ("and slept well that night", "and told nobody", "and shared it the next morning", "and laughed all the way home")
+ENDS = (
+    "and slept well that night",
+    "and told nobody",
+    "and shared it the next morning",
+    "and laughed all the way home",
+)
 END_OF_DOCUMENT = "<|endoftext|>"
 
 

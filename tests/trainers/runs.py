@@ -26,7 +26,7 @@ def pair(prompt: str, completion: str) -> dict[str, str]:
     return {"prompt": prompt, "completion": completion}
 
 
-def write_spec(folder: Path, *, base: Path | None, training_file: Path, **fields: Any) -> Path:
+def write_spec(folder: Path, *, base: Path | None, training_file: Path | str, **fields: Any) -> Path:
     """A run directory with its spec; CPU, two threads.
 
     Args:
@@ -37,7 +37,7 @@ def write_spec(folder: Path, *, base: Path | None, training_file: Path, **fields
     spec = {
         "job_id": "ftjob-test",
         "method": {"type": type_, type_: fields.pop(type_)},
-        "base_model": base and str(base),
+        "base_model": str(base or ""),
         "base_model_name": "tiny-llama",
         "training_file": str(training_file),
         "threads": 2,

@@ -29,7 +29,9 @@ NEEDED = "JSONL, gzipped JSONL, Parquet, CSV or plain text (.txt) is needed"
 
 
 def detect(path: str | PathLike[str], *, name: str | None = None) -> Format:
-    """The format of a file of rows: the bytes decide, but that any text may be plain, which its name has to say.
+    """The format of a file of rows: the bytes decide, but that text without an object in front may be plain.
+
+    That it is plain its name has to say.
 
     Args:
         name: what its author called it; None: as at `path`.
@@ -52,9 +54,9 @@ def detect(path: str | PathLike[str], *, name: str | None = None) -> Format:
         raise RowError(1, "", f"the file is named .{suffix} but holds no {promised} data; {NEEDED}")
     if b"\0" in head:
         raise RowError(1, "", f"the file holds binary data; {NEEDED}")
-    if suffix == "txt":
-        return "txt"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if suffix == "txt" and not text.startswith(b"{"):
+        return "txt"
     if text.startswith((b"{", b"[")) or not text:
         return "jsonl"
     return "csv" if suffix == "csv" or has_header(text) else "jsonl"

@@ -46,7 +46,7 @@ def pieces(path: str | PathLike[str]) -> Iterator[tuple[int, Text]]:
     """(line that it begins on, piece) of the documents of a plain text in UTF-8.
 
     A piece ends behind a line, unless one is longer than a piece; a document ends with the file, or before a line
-    that says no more than END_OF_DOCUMENT. Documents without text are passed over.
+    that says no more than END_OF_DOCUMENT. White space before a document is not read.
 
     Raises:
         RowError: the bytes are not UTF-8; reading cannot go on behind it.
@@ -92,11 +92,9 @@ class _Document:
         yield from self._extend(number, text)
 
     def _extend(self, number: int, text: str) -> Iterator[tuple[int, Text]]:
-        if not text:
-            return
         if self._held is None:
-            if text.strip():
-                self._held = number, text
+            if begun := text.lstrip():
+                self._held = number, begun
             return
         held_number, held = self._held
         if len(held) + len(text) <= PIECE:
