@@ -9,7 +9,18 @@ from core.rows.error import RowError
 Format = Literal["jsonl", "jsonl.gz", "parquet", "csv"]
 HEAD = 64 * 1024  # bytes that are looked at
 # The columns that a table's header is known by.
-COLUMNS = ("messages", "prompt", "completion", "instruction", "response", "problem", "reasoning", "chosen", "rejected")
+COLUMNS = (
+    "messages",
+    "prompt",
+    "completion",
+    "instruction",
+    "response",
+    "problem",
+    "reasoning",
+    "chosen",
+    "rejected",
+    "label",
+)
 REFUSED = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet",
     b"\x28\xb5\x2f\xfd": "zstd data",

@@ -3,10 +3,11 @@
 from typing import Any, Literal
 
 from core.rows.chat import Chat, ChatKind, chat_kind, to_chat
+from core.rows.feedback import Feedback, to_feedback
 from core.rows.preference import PREFERENCES, Preference, to_preference
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected"]
-Row = Chat | Preference
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "feedback"]
+Row = Chat | Preference | Feedback
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -19,7 +20,7 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
         return "preference"
     if "chosen" in row or "rejected" in row:
         return "prompt_chosen_rejected"
-    return chat_kind(number, row)
+    return "feedback" if "label" in row else chat_kind(number, row)
 
 
 def to_row(number: int, row: dict[str, Any]) -> Row:
@@ -29,4 +30,6 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
         RowError: nothing can be learnt from it.
     """
     kind = row_kind(number, row)
+    if kind == "feedback":
+        return to_feedback(number, row)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)

@@ -5,10 +5,11 @@
 from typing import Any, Literal
 
 from tunesmith.rules.chat import Chat, ChatKind, chat_kind, to_chat
+from tunesmith.rules.feedback import Feedback, to_feedback
 from tunesmith.rules.preference import PREFERENCES, Preference, to_preference
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected"]
-Row = Chat | Preference
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "feedback"]
+Row = Chat | Preference | Feedback
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -21,7 +22,7 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
         return "preference"
     if "chosen" in row or "rejected" in row:
         return "prompt_chosen_rejected"
-    return chat_kind(number, row)
+    return "feedback" if "label" in row else chat_kind(number, row)
 
 
 def to_row(number: int, row: dict[str, Any]) -> Row:
@@ -31,4 +32,6 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
         RowError: nothing can be learnt from it.
     """
     kind = row_kind(number, row)
+    if kind == "feedback":
+        return to_feedback(number, row)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)
