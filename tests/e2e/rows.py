@@ -21,6 +21,14 @@ def upper_case_preferred(count: int, *, seed: int) -> bytes:
     )
 
 
+def upper_case_liked(count: int, *, seed: int) -> bytes:
+    """Answers to a word: in capitals, which is liked, or as it was."""
+    return _lines(
+        {"prompt": word, "completion": word.upper() if i % 2 else word, "label": bool(i % 2)}
+        for i, word in enumerate(_words(count, seed=seed))
+    )
+
+
 def _words(count: int, *, seed: int) -> list[str]:
     draw = random.Random(seed)
     return ["".join(draw.choice("abcd") for _ in range(draw.randint(4, 12))) for _ in range(count)]

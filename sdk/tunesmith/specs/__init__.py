@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 from tunesmith.specs.dpo import Dpo, DpoHyperparameters, DpoMethod
 from tunesmith.specs.integrations import Integration, Mlflow, MlflowIntegration, Wandb, WandbIntegration
 from tunesmith.specs.job import JobSpec, Resources
+from tunesmith.specs.kto import Kto, KtoHyperparameters, KtoMethod
 from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
 from tunesmith.specs.optimization import Optimization
@@ -24,6 +25,9 @@ __all__ = [
     "Integration",
     "JobFields",
     "JobSpec",
+    "Kto",
+    "KtoHyperparameters",
+    "KtoMethod",
     "Lora",
     "Method",
     "Mlflow",
