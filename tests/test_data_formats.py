@@ -21,7 +21,16 @@ def test_examples_are_valid(repository_root: Path, tmp_path: Path) -> None:
         assert report.faults == [], block
         kinds.append(report.kind)
     pairs = ["prompt_completion", "instruction_response", "instruction_response"]
-    assert kinds == ["messages", "messages", *pairs, "reasoning", "preference", "prompt_chosen_rejected", "text"]
+    assert kinds == [
+        "messages",
+        "messages",
+        *pairs,
+        "reasoning",
+        "preference",
+        "prompt_chosen_rejected",
+        *["feedback"] * 2,
+        "text",
+    ]
 
 
 def test_limits_and_lists_are_those_of_the_code(repository_root: Path) -> None:

@@ -16,14 +16,13 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from core.rows import packing
 from core.rows.preference import Preference
-from core.rows.tokens import IGNORED, Tokenized
 from core.specs.dpo import Dpo, DpoMethod
 from core.specs.run import RunResult, RunSpec
 from trainers import weights
 from trainers.errors import SpecError
 from trainers.finetuning import Method, Plan, Run, finetune
 from trainers.progress import Progress
-from trainers.rows import Rows, read_rows
+from trainers.rows import Rows, read_rows, split
 from trainers.rundir import RunDir
 from trainers.scoring import Score, means
 from trainers.stopping import StopRequest
@@ -126,12 +125,6 @@ def dataset(rows: Rows) -> Dataset:
         for column, ids in zip(columns.values(), (prompt, better, worse), strict=True):
             column.append(ids)
     return Dataset.from_dict(columns)
-
-
-def split(chat: Tokenized) -> tuple[list[int], list[int]]:
-    """(prompt, answer) of a chat whose last message is trained; what a template writes behind it changes nothing."""
-    trained = [i for i, label in enumerate(chat.labels) if label != IGNORED]
-    return chat.input_ids[: trained[0]], chat.input_ids[trained[0] : trained[-1] + 1]
 
 
 def validation(trainer: Trainer, rows: Rows) -> Callable[[], dict[str, float]]:

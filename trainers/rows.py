@@ -8,7 +8,7 @@ from core.rows import read
 from core.rows.error import RowError
 from core.rows.kinds import Row
 from core.rows.long import fitted
-from core.rows.tokens import ChatTokenizer, Tokenized
+from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 from core.specs.run import RunSpec
 from trainers.errors import SpecError
 from trainers.rundir import RunDir
@@ -108,6 +108,12 @@ def read_rows(
             level="warn",
         )
     return rows
+
+
+def split(chat: Tokenized) -> tuple[list[int], list[int]]:
+    """(prompt, answer) of a chat whose last message is trained; what a template writes behind it changes nothing."""
+    trained = [i for i, label in enumerate(chat.labels) if label != IGNORED]
+    return chat.input_ids[: trained[0]], chat.input_ids[trained[0] : trained[-1] + 1]
 
 
 def _parsed(path: str, param: str) -> Iterator[tuple[int, Row]]:

@@ -5,18 +5,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
+
+from xxhash import xxh3_64_digest
 
 from core.estimate.sampling import Row, Sample
 from core.estimate.task import Example, Measured, MeasureTask, Notes, Plan, RowFigures, TokenFigures
 from core.rows import packing, read
 from core.rows.chat import Chat
+from core.rows.features import row_features
 from core.rows.kinds import Row as RowContent
 from core.rows.kinds import texts_of
 from core.rows.long import fitted
 from core.rows.template import ignores_system, ignores_tools
-from core.rows.text import Text
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs import choices
 from core.specs.training import LongRows, Training
@@ -258,11 +259,6 @@ def _sizes(row: RowContent) -> tuple[int, int]:
 
 
 def _digest(row: RowContent) -> bytes:
-    digest = blake2b(digest_size=8)
-    if isinstance(row, Text):
-        digest.update(row.text.encode())
-    for chat in row.chats:
-        for message in chat.messages:
-            calls = str(message.tool_calls) if message.tool_calls else ""
-            digest.update(f"{message.role}\0{len(message.content)}\0{message.content}{calls}".encode())
-    return digest.digest()
+    """Of what tells a row from others, as the report says it."""
+    found = row_features(row)
+    return xxh3_64_digest(found.content, found.seed)

@@ -8,6 +8,7 @@ import msgspec
 from core.rows.error import RowError
 
 STRUCTURED = ("messages", "tools", "parallel_tool_calls")
+LABELS = {"true": True, "false": False}  # as text, whatever its case: spreadsheets write TRUE, pandas True
 MOST_COLUMNS = 64
 
 
@@ -39,7 +40,9 @@ def _present(value: Any) -> Any:
 
 
 def _value(number: int, key: str, value: Any) -> Any:
-    """That of a structured column is JSON where it is text."""
+    """That of a structured column is JSON where it is text, and a label's text is true or false."""
+    if key == "label" and isinstance(value, str):
+        return LABELS.get(value.lower(), value)
     if key not in STRUCTURED or not isinstance(value, str):
         return value
     try:

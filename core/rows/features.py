@@ -8,6 +8,7 @@ import msgspec
 import xxhash
 
 from core.rows.chat import AnyMessage
+from core.rows.feedback import Feedback
 from core.rows.kinds import Row
 from core.rows.text import Text
 from core.rows.tools import Call
@@ -39,6 +40,7 @@ FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0
 USER = "\x02"
 MARKS = {"system": "\x01", "developer": "\x01", "user": USER, "tool": "\x03"}
 ASSISTANT, UNTRAINED, CALLS = "\x04", "\x05", "\x06"
+DISLIKED = b"\x07"  # behind all messages of a row whose label is false
 _arguments = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -76,13 +78,18 @@ def offer(tools: list[dict[str, Any]] | None) -> Offer:
 
 
 def row_features(row: Row) -> Features:
-    """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt."""
+    """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt.
+
+    The same answer, liked and disliked, makes two rows.
+    """
     if isinstance(row, Text):
         return text_features(row.text)
     chat, *others = row.chats
     answers = [replace(other.messages[-1], trained=False) for other in others]
     found = features([*chat.messages, *answers], offer(chat.tools))
     assert found is not None
+    if isinstance(row, Feedback) and not row.label:
+        return msgspec.structs.replace(found, content=found.content + DISLIKED)
     return found
 
 

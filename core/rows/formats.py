@@ -11,7 +11,16 @@ Format = Literal["jsonl", "jsonl.gz", "parquet", "csv", "txt"]
 HEAD = 64 * 1024  # bytes that are looked at
 # The columns that a table's header is known by.
 COLUMNS = (
-    *("messages", "prompt", "completion", "instruction", "response", "problem", "reasoning", "chosen", "rejected"),
+    "messages",
+    "prompt",
+    "completion",
+    "instruction",
+    "response",
+    "problem",
+    "reasoning",
+    "chosen",
+    "rejected",
+    "label",
     "text",
 )
 REFUSED = {

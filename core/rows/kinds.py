@@ -3,11 +3,12 @@
 from typing import Any, Literal
 
 from core.rows.chat import CHAT_KEYS, Chat, ChatKind, chat_kind, to_chat
+from core.rows.feedback import Feedback, to_feedback
 from core.rows.preference import PREFERENCES, Preference, to_preference
 from core.rows.text import TEXT_KEY, Text, to_text
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "text"]
-Row = Chat | Preference | Text
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "feedback", "text"]
+Row = Chat | Preference | Feedback | Text
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -20,6 +21,8 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
         return "preference"
     if "chosen" in row or "rejected" in row:
         return "prompt_chosen_rejected"
+    if "label" in row:
+        return "feedback"
     return "text" if TEXT_KEY in row and not CHAT_KEYS & row.keys() else chat_kind(number, row)
 
 
@@ -32,6 +35,8 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
     kind = row_kind(number, row)
     if kind == "text":
         return to_text(number, row)
+    if kind == "feedback":
+        return to_feedback(number, row)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)
 
 

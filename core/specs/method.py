@@ -6,6 +6,7 @@ from pydantic import Field
 
 from core.specs.dpo import DpoMethod
 from core.specs.initialization import InitializationMethod
+from core.specs.kto import KtoMethod
 from core.specs.pretraining import PretrainingMethod
 from core.specs.supervised import SupervisedMethod
 
@@ -15,6 +16,9 @@ USABLE_KINDS = {
     "pretraining": ("text",),
     "supervised": ("messages", "prompt_completion", "instruction_response", "reasoning"),
     "dpo": ("preference", "prompt_chosen_rejected"),
+    "kto": ("feedback",),
 }
 
-Method = Annotated[InitializationMethod | PretrainingMethod | SupervisedMethod | DpoMethod, Field(discriminator="type")]
+Method = Annotated[
+    InitializationMethod | PretrainingMethod | SupervisedMethod | DpoMethod | KtoMethod, Field(discriminator="type")
+]

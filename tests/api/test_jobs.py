@@ -67,6 +67,11 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"method": {"type": "dpo", "dpo": {"loss": "ipo", "label_smoothing": 0.1}}}, "method.dpo", "means nothing to"),
         ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}}, "method.dpo.hyperparameters.beta", "0"),
         ({"method": {"type": "dpo", "dpo": {"keep_best": "valid_mean_token_accuracy"}}}, "method.dpo", "not measured"),
+        (
+            {"method": {"type": "kto", "kto": {"hyperparameters": {"batch_size": 1}}}},
+            "method.kto.hyperparameters.batch_size",
+            "given 1",
+        ),
         (supervised(z=1), "method.supervised.z", "unknown key"),
         (supervised(hyperparameters={"n_epochs": 2}, max_steps=3), "method.supervised", "not both"),
         (supervised(lora={"r": 3, "init": "orthogonal"}), "method.supervised.lora", "an even r; given 3"),

@@ -15,7 +15,7 @@ from tunesmith import Tunesmith
 from tunesmith.errors import APIConnectionError, DigestMismatch, InternalServerError, TunesmithError
 
 from tests.chaos.history import History
-from tests.e2e.rows import upper_case, upper_case_preferred, upper_case_texts
+from tests.e2e.rows import upper_case, upper_case_liked, upper_case_preferred, upper_case_texts
 
 CHECKPOINT_INTERVAL = 40
 OPTIONS: dict[str, Any] = {
@@ -30,6 +30,7 @@ OPTIONS: dict[str, Any] = {
 METHODS = {
     "supervised": upper_case(120, seed=1),
     "dpo": upper_case_preferred(120, seed=1),
+    "kto": upper_case_liked(120, seed=1),
     "pretraining": upper_case_texts(600, seed=1),
 }
 ADAPTER = "adapter_model.safetensors"

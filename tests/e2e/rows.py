@@ -21,6 +21,14 @@ def upper_case_preferred(count: int, *, seed: int) -> bytes:
     )
 
 
+def upper_case_liked(count: int, *, seed: int) -> bytes:
+    """Answers to a word: in capitals, which is liked, or as it was."""
+    return _lines(
+        {"prompt": word, "completion": word.upper() if i % 2 else word, "label": bool(i % 2)}
+        for i, word in enumerate(_words(count, seed=seed))
+    )
+
+
 def upper_case_texts(count: int, *, seed: int) -> bytes:
     """Documents of a word and its capitals."""
     return _lines({"text": f"{word} {word.upper()}"} for word in _words(count, seed=seed))

@@ -91,7 +91,8 @@ def chat_kind(number: int, row: dict[str, Any]) -> ChatKind:
     found = ", ".join(repr(key) for key in list(row)[:5]) or "no keys at all"
     wanted = (
         "'messages', 'prompt' and 'completion', 'instruction' and 'response', 'problem', 'reasoning' and 'answer', "
-        "'prompt', 'chosen' and 'rejected', 'input', 'preferred_output' and 'non_preferred_output', or 'text'"
+        "'prompt', 'completion' and 'label', 'prompt', 'chosen' and 'rejected', 'input', 'preferred_output' and "
+        "'non_preferred_output', or 'text'"
     )
     raise RowError(number, "", f"has {found}, where {wanted} are needed")
 
@@ -230,11 +231,14 @@ def _content(number: int, value: Any, field: str, *, optional: bool) -> str:
     return "".join(texts)
 
 
-def match_calls(number: int, messages: list[Message], offered: Tools, *, last: str | None = None) -> None:
+def match_calls(
+    number: int, messages: list[Message], offered: Tools, *, at: str = "messages", last: str | None = None
+) -> None:
     """Each call is of a function that the row offers, where it offers any; each tool message answers one.
 
     Args:
-        last: the key that the last message stands under, where that is another one.
+        at: the key that the messages stand under.
+        last: the key that the last one stands under, where that is another one.
 
     Raises:
         RowError: one is not.
@@ -244,7 +248,7 @@ def match_calls(number: int, messages: list[Message], offered: Tools, *, last: s
     for i, message in enumerate(messages):
         if message.tool_calls is None and message.tool_call_id is None:
             continue
-        field = f"{last}[0]" if last and i == len(messages) - 1 else f"messages[{i}]"
+        field = f"{last}[0]" if last and i == len(messages) - 1 else f"{at}[{i}]"
         for k, call in enumerate(message.tool_calls or []):
             name = call["function"]["name"]
             if names and name not in names:

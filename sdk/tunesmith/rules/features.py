@@ -10,6 +10,7 @@ import msgspec
 import xxhash
 
 from tunesmith.rules.chat import AnyMessage
+from tunesmith.rules.feedback import Feedback
 from tunesmith.rules.kinds import Row
 from tunesmith.rules.text import Text
 from tunesmith.rules.tools import Call
@@ -41,6 +42,7 @@ FIRST = frozenset(first for phrase in REFUSALS for first in (phrase[0], phrase[0
 USER = "\x02"
 MARKS = {"system": "\x01", "developer": "\x01", "user": USER, "tool": "\x03"}
 ASSISTANT, UNTRAINED, CALLS = "\x04", "\x05", "\x06"
+DISLIKED = b"\x07"  # behind all messages of a row whose label is false
 _arguments = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -78,13 +80,18 @@ def offer(tools: list[dict[str, Any]] | None) -> Offer:
 
 
 def row_features(row: Row) -> Features:
-    """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt."""
+    """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt.
+
+    The same answer, liked and disliked, makes two rows.
+    """
     if isinstance(row, Text):
         return text_features(row.text)
     chat, *others = row.chats
     answers = [replace(other.messages[-1], trained=False) for other in others]
     found = features([*chat.messages, *answers], offer(chat.tools))
     assert found is not None
+    if isinstance(row, Feedback) and not row.label:
+        return msgspec.structs.replace(found, content=found.content + DISLIKED)
     return found
 
 

@@ -5,11 +5,12 @@
 from typing import Any, Literal
 
 from tunesmith.rules.chat import CHAT_KEYS, Chat, ChatKind, chat_kind, to_chat
+from tunesmith.rules.feedback import Feedback, to_feedback
 from tunesmith.rules.preference import PREFERENCES, Preference, to_preference
 from tunesmith.rules.text import TEXT_KEY, Text, to_text
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "text"]
-Row = Chat | Preference | Text
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "feedback", "text"]
+Row = Chat | Preference | Feedback | Text
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -22,6 +23,8 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
         return "preference"
     if "chosen" in row or "rejected" in row:
         return "prompt_chosen_rejected"
+    if "label" in row:
+        return "feedback"
     return "text" if TEXT_KEY in row and not CHAT_KEYS & row.keys() else chat_kind(number, row)
 
 
@@ -34,6 +37,8 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
     kind = row_kind(number, row)
     if kind == "text":
         return to_text(number, row)
+    if kind == "feedback":
+        return to_feedback(number, row)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)
 
 

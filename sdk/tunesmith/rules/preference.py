@@ -40,14 +40,16 @@ def to_preference(number: int, row: dict[str, Any], *, kind: str) -> Preference:
     prompt_key, chosen_key, rejected_key = keys = PREFERENCES[kind]
     only_keys(number, row, allowed=keys)
     if kind == "preference":
+        at = "input.messages"
         prompt, offered = _input(number, row.get(prompt_key))
     else:
-        prompt, offered = _prompt(number, row.get(prompt_key), prompt_key), None
-    chosen, rejected = (_answer(number, row.get(key), key) for key in (chosen_key, rejected_key))
+        at = prompt_key
+        prompt, offered = to_prompt(number, row.get(prompt_key), prompt_key), None
+    chosen, rejected = (to_answer(number, row.get(key), key) for key in (chosen_key, rejected_key))
     if chosen == rejected:
         raise RowError(number, rejected_key, f"is the same as {chosen_key}: there is nothing to prefer")
     for answer, key in ((chosen, chosen_key), (rejected, rejected_key)):
-        match_calls(number, [*prompt, answer], offered, last=key)
+        match_calls(number, [*prompt, answer], offered, at=at, last=key)
     return Preference(Chat([*prompt, chosen], offered), Chat([*prompt, rejected], offered))
 
 
@@ -61,7 +63,12 @@ def _input(number: int, value: Any) -> tuple[list[Message], Tools]:
     return _messages(number, value.get("messages"), "input.messages"), tools.offered(number, value.get("tools"))
 
 
-def _prompt(number: int, value: Any, field: str) -> list[Message]:
+def to_prompt(number: int, value: Any, field: str) -> list[Message]:
+    """What an answer comes behind: a user's text, or messages, none of which is learnt.
+
+    Raises:
+        RowError: it is neither, or ends with an assistant's message.
+    """
     return [Message("user", value)] if isinstance(value, str) else _messages(number, value, field)
 
 
@@ -70,11 +77,16 @@ def _messages(number: int, value: Any, field: str) -> list[Message]:
         raise RowError(number, field, f"a list of at least one message is needed, not {kind_of(value)}")
     messages = [to_message(number, item, f"{field}[{i}]") for i, item in enumerate(value)]
     if messages[-1].role == "assistant":
-        raise RowError(number, field, "ends with an assistant's message: the two answers come behind it")
+        raise RowError(number, field, "ends with an assistant's message: an answer comes behind it")
     return [replace(message, trained=False) for message in messages]
 
 
-def _answer(number: int, value: Any, field: str) -> Message:
+def to_answer(number: int, value: Any, field: str) -> Message:
+    """An assistant's text, or a list of its one message.
+
+    Raises:
+        RowError: it is neither, or says nothing that could be learnt.
+    """
     if isinstance(value, str):
         if not value.strip():
             raise EmptyAnswer(number, field, "is empty: there is nothing to learn")

@@ -17,6 +17,7 @@ from tunesmith.specs.initialization import (
 )
 from tunesmith.specs.integrations import Integration, Mlflow, MlflowIntegration, Wandb, WandbIntegration
 from tunesmith.specs.job import JobSpec, Resources
+from tunesmith.specs.kto import Kto, KtoHyperparameters, KtoMethod
 from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
 from tunesmith.specs.optimization import Optimization
@@ -37,6 +38,9 @@ __all__ = [
     "Integration",
     "JobFields",
     "JobSpec",
+    "Kto",
+    "KtoHyperparameters",
+    "KtoMethod",
     "Lora",
     "Method",
     "Mlflow",

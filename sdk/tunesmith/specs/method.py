@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tunesmith.specs.dpo import DpoMethod
 from tunesmith.specs.initialization import InitializationMethod
+from tunesmith.specs.kto import KtoMethod
 from tunesmith.specs.pretraining import PretrainingMethod
 from tunesmith.specs.supervised import SupervisedMethod
 
@@ -17,6 +18,9 @@ USABLE_KINDS = {
     "pretraining": ("text",),
     "supervised": ("messages", "prompt_completion", "instruction_response", "reasoning"),
     "dpo": ("preference", "prompt_chosen_rejected"),
+    "kto": ("feedback",),
 }
 
-Method = Annotated[InitializationMethod | PretrainingMethod | SupervisedMethod | DpoMethod, Field(discriminator="type")]
+Method = Annotated[
+    InitializationMethod | PretrainingMethod | SupervisedMethod | DpoMethod | KtoMethod, Field(discriminator="type")
+]
