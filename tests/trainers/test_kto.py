@@ -3,6 +3,7 @@ resumed."""
 
 import math
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from trainers import weights
 from trainers.finetuning import Run, longest_row, make_plan, read_files
 from trainers.kto import Answers, Collator, Trainer, joined, make_trainer
 from trainers.loading import load_tokenizer
+from trainers.rows import read_rows
 from trainers.run import run
 from trainers.rundir import RunDir
 from trainers.stopping import listening
@@ -75,8 +77,9 @@ def trainer_of(folder: Path) -> Trainer:
     """As `finetune` makes it, but for an adapter that is no longer its own reference."""
     spec, run_dir = RunSpec.model_validate_json((folder / "spec.json").read_bytes()), RunDir(folder)
     model, tokens = weights.start(spec), ChatTokenizer.load(Path(spec.base_model))
+    read = partial(read_rows, wanted=(Feedback,))
     with listening() as stop:
-        rows, _ = read_files(spec, run_dir, tokens, stop, wanted=Feedback, limit=longest_row(spec, model))
+        rows, _ = read_files(spec, run_dir, tokens, stop, read=read, limit=longest_row(spec, model))
     plan = make_plan(spec, rows, width=model.config.hidden_size)
     trainer = make_trainer(Run(spec, run_dir, plan, model, load_tokenizer(spec), rows))
     torch.manual_seed(0)
