@@ -1,7 +1,7 @@
 """Preferences, the rows of DPO: a prompt, an answer, and one that it is preferred to."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from core.rows import tools
 from core.rows.chat import Chat, Message, Tools, match_calls, to_message
@@ -19,7 +19,11 @@ INPUT_KEYS = ("messages", "tools", "parallel_tool_calls")
 
 @dataclass(frozen=True)
 class Preference:
-    """Two chats that differ in their last messages, which alone are learnt from."""
+    """Two chats that differ in their last messages, which alone are learnt from: a ranking of two, without a margin."""
+
+    sides: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
+    ranks: ClassVar[tuple[int, ...]] = (1, 2)
+    margin: ClassVar[float] = 0.0
 
     chosen: Chat
     rejected: Chat
@@ -40,8 +44,8 @@ def to_preference(number: int, row: dict[str, Any], *, kind: str) -> Preference:
     if kind == "preference":
         prompt, offered = _input(number, row.get(prompt_key))
     else:
-        prompt, offered = _prompt(number, row.get(prompt_key), prompt_key), None
-    chosen, rejected = (_answer(number, row.get(key), key) for key in (chosen_key, rejected_key))
+        prompt, offered = read_prompt(number, row.get(prompt_key), prompt_key), None
+    chosen, rejected = (read_answer(number, row.get(key), key) for key in (chosen_key, rejected_key))
     if chosen == rejected:
         raise RowError(number, rejected_key, f"is the same as {chosen_key}: there is nothing to prefer")
     for answer, key in ((chosen, chosen_key), (rejected, rejected_key)):
@@ -59,7 +63,12 @@ def _input(number: int, value: Any) -> tuple[list[Message], Tools]:
     return _messages(number, value.get("messages"), "input.messages"), tools.offered(number, value.get("tools"))
 
 
-def _prompt(number: int, value: Any, field: str) -> list[Message]:
+def read_prompt(number: int, value: Any, field: str) -> list[Message]:
+    """The messages of a text or of a list of messages, none of them learnt.
+
+    Raises:
+        RowError: it is neither, or ends with an answer.
+    """
     return [Message("user", value)] if isinstance(value, str) else _messages(number, value, field)
 
 
@@ -68,11 +77,16 @@ def _messages(number: int, value: Any, field: str) -> list[Message]:
         raise RowError(number, field, f"a list of at least one message is needed, not {kind_of(value)}")
     messages = [to_message(number, item, f"{field}[{i}]") for i, item in enumerate(value)]
     if messages[-1].role == "assistant":
-        raise RowError(number, field, "ends with an assistant's message: the two answers come behind it")
+        raise RowError(number, field, "ends with an assistant's message: the answers come behind it")
     return [replace(message, trained=False) for message in messages]
 
 
-def _answer(number: int, value: Any, field: str) -> Message:
+def read_answer(number: int, value: Any, field: str) -> Message:
+    """The message that a text or a list of one assistant message is.
+
+    Raises:
+        RowError: it is neither, or says nothing.
+    """
     if isinstance(value, str):
         if not value.strip():
             raise EmptyAnswer(number, field, "is empty: there is nothing to learn")

@@ -9,7 +9,7 @@ import msgspec
 
 from tunesmith.rules.error import RowError
 
-STRUCTURED = ("messages", "tools", "parallel_tool_calls")
+STRUCTURED = ("messages", "tools", "parallel_tool_calls", "responses", "margin")
 MOST_COLUMNS = 64
 
 

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from tunesmith.rules.chat import Chat, ChatKind, chat_kind, to_chat
 from tunesmith.rules.preference import PREFERENCES, Preference, to_preference
+from tunesmith.rules.ranking import RANKINGS, Ranking, to_ranking
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected"]
-Row = Chat | Preference
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "margin", "ranking"]
+Row = Chat | Preference | Ranking
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -19,8 +20,10 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
     """
     if "preferred_output" in row or "non_preferred_output" in row:
         return "preference"
+    if "responses" in row:
+        return "ranking"
     if "chosen" in row or "rejected" in row:
-        return "prompt_chosen_rejected"
+        return "margin" if "margin" in row else "prompt_chosen_rejected"
     return chat_kind(number, row)
 
 
@@ -31,4 +34,6 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
         RowError: nothing can be learnt from it.
     """
     kind = row_kind(number, row)
+    if kind in RANKINGS:
+        return to_ranking(number, row, kind=kind)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)
