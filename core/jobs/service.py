@@ -98,12 +98,12 @@ def inputs(
     Raises:
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: a file has another purpose, is named twice, or there is nothing, or twice something, to validate
-            on.
+        InvalidRequest: the model is of a kind that the method can't start from; a file has another purpose, is named
+            twice, or there is nothing, or twice something, to validate on.
     """
     _check_validation(spec)
-    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model)
     options, path = spec.method.options, f"method.{spec.method.type}"
+    start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model, kinds=options.STARTS_FROM)
     training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
     validation = replay = None
     if spec.validation_file is not None:

@@ -1,5 +1,6 @@
 """What a model's name means to its reader."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -10,6 +11,12 @@ from core.errors import InvalidRequest, NotAllowed, NotFound
 from core.models import Model
 from core.registry import repository
 from core.registry.catalogue import Catalogue, CatalogueEntry
+from core.specs.training import ModelKind
+
+WHAT: dict[ModelKind, str] = {
+    "policy": "a policy, which writes answers",
+    "reward_model": "a reward model, which scores answers",
+}
 
 
 class UnknownModel(InvalidRequest):
@@ -24,11 +31,17 @@ class StartingModel:
     parent: Model | None
 
 
-def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name: str) -> StartingModel:
+def starting_model(
+    session: Session, *, owner: Owner, catalogue: Catalogue, name: str, kinds: Collection[ModelKind] = tuple(WHAT)
+) -> StartingModel:
     """Resolve the `model` of a job.
+
+    Args:
+        kinds: that the job can start from.
 
     Raises:
         UnknownModel: neither the catalogue nor this owner has a model of that name.
+        InvalidRequest: it is of another kind.
     """
     if base := catalogue.find(name):
         return StartingModel(base=base, parent=None)
@@ -41,6 +54,9 @@ def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name
             "another name (TUNESMITH_MODEL_ALIASES)",
             param="model",
         )
+    if parent is not None and parent.kind not in kinds:
+        wanted = " or ".join(WHAT[kind] for kind in kinds)
+        raise InvalidRequest(f"model: {name!r} is {WHAT[parent.kind]}; {wanted}, is needed here", param="model")
     return StartingModel(base=base, parent=parent)
 
 
