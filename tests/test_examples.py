@@ -19,7 +19,7 @@ def answers(path: Path) -> list[dict[str, Any]]:
     return [json.loads(row.chats[0].messages[-1].content) for _, row in read_rows(path)]
 
 
-@pytest.mark.parametrize("name", ["order-emails", "support-chats", "support-preferences"])
+@pytest.mark.parametrize("name", ["order-emails", "support-chats", "support-preferences", "support-rankings"])
 def test_the_rows_are_those_that_the_script_writes(repository_root: Path, name: str, tmp_path: Path) -> None:
     folder = repository_root / "examples" / name
     runpy.run_path(str(folder / "make.py"))["main"](tmp_path)

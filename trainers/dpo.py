@@ -49,7 +49,7 @@ COLUMNS = {
 
 def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     """Run one job on preferences in its run directory. Raises what `finetune` does."""
-    return finetune(spec, run_dir, stop, Method(Preference, make_trainer, validation, highest_loss, COLUMNS))
+    return finetune(spec, run_dir, stop, Method((Preference,), make_trainer, validation, highest_loss, COLUMNS))
 
 
 def make_trainer(run: Run) -> "Trainer":

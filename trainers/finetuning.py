@@ -79,14 +79,15 @@ class Method:
     row: what it learns from. make_trainer: a transformers.Trainer, whose compute_loss tells its `progress` what each
     batch came to. validation: a function that answers the figures of the validation rows, by their names without
     valid_. highest_loss: of a step, from which the run has diverged. columns: of the result file, and the figures that
-    they hold.
+    they hold. samples: writes samples.jsonl, as `write_samples` does.
     """
 
-    row: type[Row]
+    row: tuple[type[Row], ...]
     make_trainer: Callable[[Run], Any]
     validation: Callable[[Any, Rows], Callable[[], dict[str, float]]]
     highest_loss: Callable[[RunSpec, Any], float]
     columns: dict[str, str]
+    samples: Callable[..., None] = write_samples
 
 
 def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) -> RunResult:
@@ -144,14 +145,20 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     stop.check()
     trainer.progress.restore_best(model)
     write_results(run_dir.artifacts / "results.csv", reached.history, columns=method.columns)
-    write_artifacts(spec, run_dir, model, tokenizer, tokens, valid, history=reached.history)
+    write_artifacts(spec, run_dir, model, tokenizer, tokens, valid, history=reached.history, samples=method.samples)
     stop.check()
     shutil.rmtree(run_dir.working, ignore_errors=True)
     return result
 
 
 def read_files(
-    spec: RunSpec, run_dir: RunDir, tokens: ChatTokenizer, stop: StopRequest, *, wanted: type[Row], limit: int
+    spec: RunSpec,
+    run_dir: RunDir,
+    tokens: ChatTokenizer,
+    stop: StopRequest,
+    *,
+    wanted: tuple[type[Row], ...],
+    limit: int,
 ) -> tuple[Rows, Rows]:
     """(training rows, with what is replayed; validation rows: of a file of their own, held out of the former, or none).
 
@@ -221,6 +228,7 @@ def write_artifacts(
     valid: Rows,
     *,
     history: list[dict[str, Any]],
+    samples: Callable[..., None],
 ) -> None:
     """Weights and tokenizer, samples, and the merged model where it was asked for."""
     options = spec.method.options
@@ -230,15 +238,15 @@ def write_artifacts(
     if options.tensorboard:
         write_tensorboard(run_dir.artifacts / "tensorboard", history)
     shown = MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows
-    chats = [row.chats[0] for row in valid.content[:shown]]
-    if chats:
-        run_dir.say(f"Writing samples of {len(chats)} validation rows, before and after")
-        write_samples(
+    rows = valid.first(shown)
+    if rows:
+        run_dir.say(f"Writing samples of {len(rows)} validation rows, before and after")
+        samples(
             run_dir.artifacts / "samples.jsonl",
             model,
             tokenizer,
             tokens,
-            chats,
+            rows,
             max_tokens=options.samples.max_tokens,
             as_before=weights.as_before(model, spec),
         )

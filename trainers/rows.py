@@ -31,6 +31,9 @@ class Rows:
         """Of all rows, one behind the other."""
         return [chat for row in self.tokens for chat in row]
 
+    def first(self, count: int) -> "Rows":
+        return Rows(self.content[:count], self.tokens[:count])
+
     def with_replay(self, replay: "Rows", count: int, *, seed: int) -> "Rows":
         """These, and behind them so many rows of others, which the seed draws."""
         drawn = sorted(random.Random(seed).sample(range(len(replay)), count))
@@ -53,7 +56,7 @@ def read_rows(
     run_dir: RunDir,
     stop: StopRequest,
     *,
-    wanted: type[Row],
+    wanted: tuple[type[Row], ...],
     limit: int,
     long_rows: str,
     param: str,
@@ -71,7 +74,8 @@ def read_rows(
     for number, row in _parsed(path, param):
         stop.check()
         if not isinstance(row, wanted):
-            raise _refused(param, f"line {number}: is a {type(row).__name__.lower()}, not a {wanted.__name__.lower()}")
+            learnt = " or ".join(f"a {kind.__name__.lower()}" for kind in wanted)
+            raise _refused(param, f"line {number}: is a {type(row).__name__.lower()}, not {learnt}")
         try:
             tokens = [tokenizer.tokenize(chat) for chat in row.chats]
             kept = fitted(tokens, limit=limit, long_rows=long_rows)

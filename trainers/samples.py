@@ -10,6 +10,7 @@ import torch
 from core.rows.chat import Chat
 from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
+from trainers.rows import Rows
 
 BATCH = 16  # prompts that are decoded together
 
@@ -19,19 +20,20 @@ def write_samples(
     model: Any,
     tokenizer: Any,
     chats: ChatTokenizer,
-    rows: list[Chat],
+    rows: Rows,
     *,
     max_tokens: int,
     as_before: AbstractContextManager[None],
 ) -> None:
-    """Write one line a row: `{row, prompt, expected, before, after}`.
+    """Write one line a row, of the first of its chats: `{row, prompt, expected, before, after}`.
 
     Args:
         as_before: makes the model what the job started from, of which `before` comes.
     """
-    cuts = [_cut(row) for row in rows]
+    first = [row.chats[0] for row in rows.content]
+    cuts = [cut_answer(chat) for chat in first]
     prompts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
-    ends = _ends(model, tokenizer, chats, rows[0])
+    ends = _ends(model, tokenizer, chats, first[0])
     after = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
     with as_before:
         before = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
@@ -47,7 +49,7 @@ def write_samples(
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _cut(row: Chat) -> tuple[Chat, str]:
+def cut_answer(row: Chat) -> tuple[Chat, str]:
     """The prompt and the answer that belongs to it: the last one that is trained, as JSON where it calls tools."""
     last = max(i for i, message in enumerate(row.messages) if message.trained)
     answer = row.messages[last]

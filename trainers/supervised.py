@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from trainers.noise import EmbeddingNoise
 from trainers.progress import Progress
 from trainers.rows import Rows
 from trainers.rundir import RunDir
-from trainers.scoring import Sequence, means, score, trained_tokens
+from trainers.scoring import Sequence, means, packed, score, trained_tokens
 from trainers.stopping import StopRequest
 
 EXPLODED = 3  # times the loss of guessing uniformly
@@ -36,7 +35,7 @@ COLUMNS = {
 
 def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     """Run one supervised job in its run directory. Raises what `finetune` does."""
-    return finetune(spec, run_dir, stop, Method(Chat, make_trainer, validation, highest_loss, COLUMNS))
+    return finetune(spec, run_dir, stop, Method((Chat,), make_trainer, validation, highest_loss, COLUMNS))
 
 
 def make_trainer(run: Run) -> "Trainer":
@@ -68,13 +67,8 @@ class Collator:
         return {"sequences": [self._sequence([rows[i] for i in together]) for together in shared]}
 
     def _sequence(self, rows: list[dict[str, list[int]]]) -> Sequence:
-        lengths = [len(row["input_ids"]) for row in rows]
-        return {
-            "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
-            "position_ids": torch.tensor([[i for length in lengths for i in range(length)]]),
-            "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
-            "edges": [0, *accumulate(lengths)],
-        }
+        labels = torch.tensor([[label for row in rows for label in row["labels"]]])
+        return packed([row["input_ids"] for row in rows]) | {"labels": labels}
 
 
 class Trainer(SFTTrainer):

@@ -5,12 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from core.specs.dpo import DpoMethod
+from core.specs.reward_model import RewardModelMethod
 from core.specs.supervised import SupervisedMethod
 
 # The kinds of rows, as validation names them (core.rows.kinds), that each method learns from.
 USABLE_KINDS = {
     "supervised": ("messages", "prompt_completion", "instruction_response", "reasoning"),
     "dpo": ("preference", "prompt_chosen_rejected"),
+    "reward_model": ("preference", "prompt_chosen_rejected", "margin", "ranking"),
 }
 
-Method = Annotated[SupervisedMethod | DpoMethod, Field(discriminator="type")]
+Method = Annotated[SupervisedMethod | DpoMethod | RewardModelMethod, Field(discriminator="type")]

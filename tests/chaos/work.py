@@ -29,6 +29,7 @@ OPTIONS: dict[str, Any] = {
 METHODS = {
     "supervised": upper_case(120, seed=1),
     "dpo": upper_case_preferred(120, seed=1),
+    "reward_model": upper_case_preferred(120, seed=1),
 }
 ADAPTER = "adapter_model.safetensors"
 CANCELLED = 0.1  # the share of jobs that their users think better of
