@@ -177,9 +177,10 @@ class Trainer(transformers.Trainer):
 def validation(trainer: Trainer, rows: Rows) -> Callable[[], dict[str, float]]:
     """The means are over the validation rows."""
     model: Any = trainer.model
+    collate: Any = trainer.data_collator
     single = comparisons(rows, model.config.pad_token_id)
     size = trainer.args.per_device_train_batch_size
-    batches = [trainer.data_collator(single[at : at + size]) for at in range(0, len(single), size)]
+    batches = [collate(single[at : at + size]) for at in range(0, len(single), size)]
     sequences = [sequence for batch in batches for sequence in batch["sequences"]]
     weights = torch.cat([sequence["weights"] for sequence in sequences])
 

@@ -96,7 +96,7 @@ def without_padding(row: list[int], pad_token_id: int) -> list[int]:
 
 def last_scores(model: Any, sequence: Sequence) -> torch.Tensor:
     """[rows]: the head's score at the last token of each row, in fp32."""
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     with attention.rows(sequence["edges"]):
         inputs = {key: sequence[key] for key in ("input_ids", "position_ids")}
         states = base.base_model(**inputs, use_cache=False).last_hidden_state[0]

@@ -113,7 +113,7 @@ def test_of_pairs_loss_and_gradient_are_those_of_trl(
         processing_class=AutoTokenizer.from_pretrained(tiny),
     )
     batch = theirs.data_collator(list(theirs.train_dataset))
-    loss = theirs.compute_loss(model.train(), batch)
+    loss: Any = theirs.compute_loss(model.train(), batch)
     loss.backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     assert ours["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
