@@ -21,16 +21,8 @@ def test_examples_are_valid(repository_root: Path, tmp_path: Path) -> None:
         assert report.faults == [], block
         kinds.append(report.kind)
     pairs = ["prompt_completion", "instruction_response", "instruction_response"]
-    assert kinds == [
-        "messages",
-        "messages",
-        *pairs,
-        "reasoning",
-        "preference",
-        "prompt_chosen_rejected",
-        *["feedback"] * 2,
-        "text",
-    ]
+    compared = ["preference", "prompt_chosen_rejected", "margin", "ranking"]
+    assert kinds == ["messages", "messages", *pairs, "reasoning", *compared, "feedback", "feedback", "text"]
 
 
 def test_limits_and_lists_are_those_of_the_code(repository_root: Path) -> None:

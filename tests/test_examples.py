@@ -20,7 +20,8 @@ def answers(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["order-emails", "short-stories", "support-chats", "support-feedback", "support-preferences"]
+    "name",
+    ["order-emails", "short-stories", "support-chats", "support-feedback", "support-preferences", "support-rankings"],
 )
 def test_the_rows_are_those_that_the_script_writes(repository_root: Path, name: str, tmp_path: Path) -> None:
     folder = repository_root / "examples" / name

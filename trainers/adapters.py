@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
+from peft.utils import load_peft_weights, set_peft_model_state_dict
 from transformers.pytorch_utils import Conv1D
 
 from core.specs.lora import Lora
 from trainers import lora as layers
 from trainers.errors import SpecError
+from trainers.loading import HEAD
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -44,15 +46,47 @@ def attach(model: Any, *, lora: Lora | None, start_adapter: str | None, param: s
     stored: Any = LoraConfig.from_pretrained(start_adapter)
     if lora is not None:
         _refuse_other_shape(configure(model, lora, param=param), stored, param=param)
-    attached = PeftModel.from_pretrained(model, start_adapter, is_trainable=True, config=layers.use(stored, model))
-    # Whoever saves looks at the base's config; its public name would send peft to the hub for it.
-    attached.peft_config["default"].base_model_name_or_path = model.name_or_path
-    return attached
+    return _taken_over(model, start_adapter)
 
 
 def merged(model: Any, adapter: str) -> Any:
-    """The model with a stored adapter merged into it; all of its weights can be trained."""
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True).requires_grad_(True)
+    """The model with a stored adapter merged into it; all of its weights can be trained.
+
+    Raises:
+        SpecError: the adapter has layers that the model has not.
+    """
+    return _taken_over(model, adapter).merge_and_unload(safe_merge=True).requires_grad_(True)
+
+
+def _taken_over(model: Any, adapter: str) -> Any:
+    """The model with a stored adapter, trainable: a policy's too where the model scores."""
+    stored: Any = LoraConfig.from_pretrained(adapter)
+    stored.task_type, stored.modules_to_save = task(model), None  # peft adds the score head by itself
+    stored.inference_mode = False
+    # Whoever saves looks at the base's config; its public name would send peft to the hub for it.
+    stored.base_model_name_or_path = model.name_or_path
+    attached = get_peft_model(model, layers.use(stored, model))
+    load(attached, adapter)
+    return attached
+
+
+def load(model: Any, adapter: str) -> None:
+    """Put a stored adapter's weights into the model's. A policy's has no score head: that is then the base's again.
+
+    Raises:
+        SpecError: the adapter has layers that the model has not.
+    """
+    state = load_peft_weights(adapter, device="cpu")
+    if task(model) == "SEQ_CLS":
+        state.setdefault(f"base_model.model.{HEAD}.weight", model.get_base_model().score.original_module.weight)
+    if strangers := set_peft_model_state_dict(model, state).unexpected_keys:
+        message = f"the adapter that the job starts from has a layer {strangers[0]!r}, which the model has not"
+        raise SpecError(message, param="model")
+
+
+def task(model: Any) -> str:
+    """What peft has to know, or it would not keep the score head (huggingface/trl issue 1379)."""
+    return "SEQ_CLS" if hasattr(model, HEAD) else "CAUSAL_LM"
 
 
 def configure(model: Any, lora: Lora, *, param: str) -> LoraConfig:
@@ -65,15 +99,15 @@ def configure(model: Any, lora: Lora, *, param: str) -> LoraConfig:
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         init_lora_weights=INITIAL[lora.init],
-        task_type="CAUSAL_LM",
+        task_type=task(model),
     )
 
 
 def _targets(model: Any, lora: Lora, param: str) -> list[str]:
     """The layers' names: the last parts of their paths, which every block repeats."""
-    head = model.get_output_embeddings()
+    heads = (model.get_output_embeddings(), getattr(model, HEAD, None))
     linear = {name: module for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))}
-    paths = [name for name, module in linear.items() if module is not head]
+    paths = [name for name, module in linear.items() if module not in heads]
     wanted = lora.target_modules
     if wanted == "all-linear":
         return sorted({path.rpartition(".")[2] for path in paths})

@@ -1,13 +1,23 @@
-"""The base model and its tokenizer."""
+"""The base model, which writes or scores, and its tokenizer."""
 
 import importlib.util
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
 
 from core.specs.run import RunSpec
 from trainers.errors import SpecError
+
+HEAD = "score"  # transformers' name for the layer that makes a score of a state
+PLAIN: dict[str, Any] = {"attn_implementation": "sdpa", "use_safetensors": True, "trust_remote_code": False}
 
 
 def load_tokenizer(spec: RunSpec) -> Any:
@@ -21,21 +31,47 @@ def load_tokenizer(spec: RunSpec) -> Any:
 def load_base(spec: RunSpec) -> Any:
     """The base model: in 4 bits where the job asks for them, in bf16 under an adapter on a GPU, else in fp32.
 
+    For a reward model it has a score head: its own, or a fresh one, which the seed draws.
+
     bf16 is emulated on CPUs, and slower; weights that are trained would lose most updates to its rounding, and are used
     in it by autocast on a GPU.
 
     Raises:
-        SpecError: this worker can't load it in 4 bits.
+        SpecError: this worker can't load it in 4 bits, or it can have no score head.
     """
-    dtype = torch.bfloat16 if spec.devices and spec.method.options.weights == "adapter" else torch.float32
-    return AutoModelForCausalLM.from_pretrained(
-        spec.base_model,
-        dtype=dtype,
-        quantization_config=_four_bits(spec) if spec.method.options.quantization else None,
-        attn_implementation="sdpa",
-        use_safetensors=True,
-        trust_remote_code=False,
+    options = spec.method.options
+    how = {
+        "dtype": torch.bfloat16 if spec.devices and options.weights == "adapter" else torch.float32,
+        "quantization_config": _four_bits(spec) if options.quantization else None,
+    }
+    if options.YIELDS == "policy":
+        return AutoModelForCausalLM.from_pretrained(spec.base_model, **how, **PLAIN)
+    if type(AutoConfig.from_pretrained(spec.base_model)) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise SpecError("model: transformers has no score head for models of its architecture", param="model")
+    model, has_head = load_scorer(spec.base_model, pad_token_id=load_tokenizer(spec).pad_token_id, **how)
+    if not has_head:
+        _draw_head(model, seed=spec.seed)
+    return model
+
+
+def load_scorer(folder: str, *, pad_token_id: int, **how: Any) -> tuple[Any, bool]:
+    """(the model with a score head, whether the folder has one).
+
+    Args:
+        how: arguments of `from_pretrained`.
+    """
+    model, found = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=1, pad_token_id=pad_token_id, output_loading_info=True, **how, **PLAIN
     )
+    model.score.float()  # in bf16 a score would have three digits, and most updates of the head would be lost
+    return model, f"{HEAD}.weight" not in found["missing_keys"]
+
+
+def _draw_head(model: Any, *, seed: int) -> None:
+    """Normal, of the variance 1 / (width + 1) (Stiennon et al., 2020, arXiv 2009.01325): scores begin about 1 apart."""
+    weight = model.score.weight.data
+    drawn = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
+    weight.copy_(drawn / (weight.shape[1] + 1) ** 0.5)
 
 
 def _four_bits(spec: RunSpec) -> BitsAndBytesConfig:
@@ -50,4 +86,5 @@ def _four_bits(spec: RunSpec) -> BitsAndBytesConfig:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=[HEAD] if spec.method.options.YIELDS == "reward_model" else None,  # null: a policy's head
     )

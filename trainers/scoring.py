@@ -1,6 +1,7 @@
 """What a batch came to, and the loss of packed rows at the positions that carry loss and at no others."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -9,9 +10,19 @@ from core.rows.tokens import IGNORED
 from trainers import attention
 from trainers.head import token_loss
 
-# Rows that share a sequence: `input_ids`, `labels` and `position_ids`, which begin anew with each row, [1, tokens], and
-# `edges`, a list of where each row begins, and of the end.
+# Rows that share a sequence: `input_ids` and `position_ids`, which begin anew with each row, [1, tokens], and `edges`,
+# the list of where each row begins, and of the end. Beside them stands what a method's loss needs, such as `labels`.
 Sequence = dict[str, Any]
+
+
+def packed(rows: list[list[int]]) -> Sequence:
+    """Rows of tokens as one sequence."""
+    lengths = [len(row) for row in rows]
+    return {
+        "input_ids": torch.tensor([[token for row in rows for token in row]]),
+        "position_ids": torch.tensor([[i for length in lengths for i in range(length)]]),
+        "edges": [0, *accumulate(lengths)],
+    }
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from trainers.finetuning import Method, Run, finetune
 from trainers.noise import EmbeddingNoise
 from trainers.rows import Rows, read_rows
 from trainers.rundir import RunDir
-from trainers.scoring import Sequence, means
+from trainers.scoring import Sequence, means, packed
 from trainers.sequences import TokenTrainer, score_all
 from trainers.stopping import StopRequest
 
@@ -70,13 +69,8 @@ class Collator:
         return {"sequences": [self._sequence([rows[i] for i in together]) for together in shared]}
 
     def _sequence(self, rows: list[dict[str, list[int]]]) -> Sequence:
-        lengths = [len(row["input_ids"]) for row in rows]
-        return {
-            "input_ids": torch.tensor([[token for row in rows for token in row["input_ids"]]]),
-            "position_ids": torch.tensor([[i for length in lengths for i in range(length)]]),
-            "labels": torch.tensor([[label for row in rows for label in row["labels"]]]),
-            "edges": [0, *accumulate(lengths)],
-        }
+        labels = torch.tensor([[label for row in rows for label in row["labels"]]])
+        return packed([row["input_ids"] for row in rows]) | {"labels": labels}
 
 
 class Trainer(TokenTrainer, SFTTrainer):

@@ -33,10 +33,11 @@ class Device:
 
         Embeddings are looked up, and cost none but where they are the head as well.
         """
-        embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        embeddings, head = model.get_input_embeddings().weight, model.get_output_embeddings()
+        is_head = head is not None and head.weight is embeddings
         frozen = trained = 0
         for weight in model.parameters():
-            if weight is embeddings and weight is not head:
+            if weight is embeddings and not is_head:
                 continue
             if weight.requires_grad:
                 trained += weight.numel()

@@ -9,7 +9,7 @@ from typing import Any
 
 import safetensors.torch
 from peft import PeftModel
-from peft.utils import get_peft_model_state_dict, load_peft_weights, set_peft_model_state_dict
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 
 from core.specs.run import RunSpec
 from trainers import adapters
@@ -62,7 +62,7 @@ def load(model: Any, path: Path) -> None:
 def load_folder(model: Any, folder: str) -> None:
     """Put the weights of a folder that the model, or its checkpoint, was saved in into the model's."""
     if isinstance(model, PeftModel):
-        set_peft_model_state_dict(model, load_peft_weights(folder, device="cpu"))
+        adapters.load(model, folder)
     else:
         model.load_state_dict(type(model).from_pretrained(folder, dtype=model.dtype).state_dict())
 

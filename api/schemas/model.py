@@ -5,6 +5,7 @@ from pydantic import BaseModel
 from api.schemas.page import unix
 from core.models import Model
 from core.registry.catalogue import CatalogueEntry
+from core.specs.training import ModelKind, Weights
 
 
 class ModelObject(BaseModel):
@@ -14,7 +15,8 @@ class ModelObject(BaseModel):
     owned_by: str
     # Ours: what a fine-tuned model was made of.
     base_model: str | None = None
-    weights: Literal["adapter", "full"] = "full"
+    kind: ModelKind = "policy"
+    weights: Weights = "full"
     job_id: str | None = None
     aliases: list[str] = []
 
@@ -29,6 +31,7 @@ class ModelObject(BaseModel):
             created=unix(model.created_at),
             owned_by=model.project_id,
             base_model=model.base_model,
+            kind=model.kind,
             weights=model.weights,
             job_id=model.job_id,
         )

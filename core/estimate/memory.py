@@ -36,13 +36,21 @@ class Memory:
 
 
 def memory(
-    facts: Facts, measured: Measured, *, rank: int | None, four_bits: bool, on_gpu: bool, workers: list[Worker]
+    facts: Facts,
+    measured: Measured,
+    *,
+    rank: int | None,
+    four_bits: bool,
+    writes: bool,
+    on_gpu: bool,
+    workers: list[Worker],
 ) -> Memory:
     """The peak of a step: frozen weights in bf16 on a GPU and fp32 on a CPU, trained ones in fp32 with their optimiser.
 
     Args:
         rank: of the adapter; None where all weights are trained.
         four_bits: so many bits the frozen weights have.
+        writes: the model is a policy, which has logits; a reward model has a score a response.
     """
     number = 2 if on_gpu else 4
     plan = measured.plan
@@ -51,7 +59,7 @@ def memory(
     trained = (facts.parameters if rank is None else facts.adapter_parameters * rank) * ADAM_BYTES
     activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2
     # fp32, and their gradient takes their place; on a GPU the fused head never has them all.
-    scored = 0 if on_gpu else length * measured.tokens.trained // max(1, measured.tokens.total)
+    scored = 0 if on_gpu or not writes else length * measured.tokens.trained // max(1, measured.tokens.total)
     logits = scored * facts.vocab_size * 4
     total = frozen + trained + activations + logits
     return Memory(frozen, trained, activations, logits, total, _devices(workers, total))

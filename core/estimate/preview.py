@@ -2,16 +2,12 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from core.estimate.task import Previewed, PreviewRow, PreviewTask, PreviewToken
 from core.rows import read
 from core.rows.kinds import Row
-from core.rows.preference import Preference
 from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 
-Side = Literal["chosen", "rejected"] | None
-SIDES: tuple[Side, Side] = ("chosen", "rejected")
 MOST_TOKENS = 8192  # that one row shows; its totals count all
 
 
@@ -26,12 +22,12 @@ def preview(task: PreviewTask) -> Previewed:
     shown = [
         _row(tokenizer, number, part, side=side, max_length=task.max_length)
         for number, row in rows[: task.limit]
-        for side, part in zip(SIDES if isinstance(row, Preference) else (None,), row.chats or (row,), strict=True)
+        for side, part in zip(row.sides, row.chats or (row,), strict=True)
     ]
     return Previewed(rows=shown, has_more=len(rows) > task.limit)
 
 
-def _row(tokenizer: ChatTokenizer, number: int, part: Row, *, side: Side, max_length: int) -> PreviewRow:
+def _row(tokenizer: ChatTokenizer, number: int, part: Row, *, side: str | None, max_length: int) -> PreviewRow:
     try:
         (tokens,) = tokenizer.tokenize_row(part, offsets=True)
     except ValueError as error:

@@ -128,8 +128,15 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         )
         measured = process.measure(task, folder)
     on_gpu = question.on_gpu
-    four_bits = options.quantization is not None
-    taken = memory(facts, measured, rank=question.rank, four_bits=four_bits, on_gpu=on_gpu, workers=question.workers)
+    taken = memory(
+        facts,
+        measured,
+        rank=question.rank,
+        four_bits=options.quantization is not None,
+        writes=options.YIELDS == "policy",
+        on_gpu=on_gpu,
+        workers=question.workers,
+    )
     used = compute(facts, measured, rank=question.rank)
     needed = time(measured, question.throughput, base_model=question.base_model, on_gpu=on_gpu)
     return Estimate(

@@ -119,8 +119,10 @@ class PreviewRow(Strict):
 
     object: Literal["file.preview_row"] = "file.preview_row"
     row: int
-    side: Literal["chosen", "rejected"] | None = Field(
-        default=None, description="Which answer of a preference this is, whose row is shown twice."
+    side: str | None = Field(
+        default=None,
+        description="Which answer this is where a row has several, each of which is shown: 'chosen' or 'rejected' of a "
+        "preference, 'rank 1' and so on of a ranking.",
     )
     text: str
     tokens: list[PreviewToken]

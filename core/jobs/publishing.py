@@ -214,8 +214,8 @@ def _add_model(session: Session, job: Job, *, folder: Folder, step: int | None) 
         job_id=job.id,
         step=step,
     )
-    weights = JobSpec.model_validate(job.spec).method.options.weights
-    base = full_base(session, parent_model_id=job.parent_model_id) if weights == "adapter" else None
+    options = JobSpec.model_validate(job.spec).method.options
+    base = full_base(session, parent_model_id=job.parent_model_id) if options.weights == "adapter" else None
     stored = {"prefix": folder.prefix, "manifest": [asdict(entry) for entry in folder.entries]}
     statement = insert(Model).values(
         id=new_id("ftmodel-"),
@@ -225,7 +225,8 @@ def _add_model(session: Session, job: Job, *, folder: Folder, step: int | None) 
         base_model=job.base_model,
         parent_model_id=job.parent_model_id,
         checkpoint_step=step,
-        weights=weights,
+        kind=options.YIELDS,
+        weights=options.weights,
         full_base_id=base.id if base else None,
         **stored,
     )

@@ -104,16 +104,17 @@ def inputs(
     Raises:
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: a file has another purpose, is named twice, or there is nothing, or twice something, to validate
-            on.
+        InvalidRequest: the model is of a kind that the method can't start from; a file has another purpose, is named
+            twice, or there is nothing, or twice something, to validate on.
     """
     _check_validation(spec)
     options, path = spec.method.options, f"method.{spec.method.type}"
     start = training = validation = replay = None
-    if isinstance(spec.method, InitializationMethod):
-        _check_initialization(spec, spec.method.initialization, catalogue)
+    if isinstance(options, Initialization):
+        _check_initialization(spec, options, catalogue)
     else:
-        start = starting_model(session, owner=owner, catalogue=catalogue, name=spec.model or "")
+        model, kinds = spec.model or "", options.STARTS_FROM
+        start = starting_model(session, owner=owner, catalogue=catalogue, name=model, kinds=kinds)
     if spec.training_file is not None:
         training = _usable_file(session, owner, param="training_file", file_id=spec.training_file)
     if spec.validation_file is not None:

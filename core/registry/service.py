@@ -1,5 +1,6 @@
 """What a model's name means to its reader."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -11,6 +12,12 @@ from core.models import Model
 from core.registry import repository
 from core.registry.cards import Card, of_base, of_model
 from core.registry.catalogue import Catalogue
+from core.specs.training import ModelKind
+
+WHAT: dict[ModelKind, str] = {
+    "policy": "a policy, which writes answers",
+    "reward_model": "a reward model, which scores answers",
+}
 
 
 class UnknownModel(InvalidRequest):
@@ -32,11 +39,17 @@ class StartingModel:
     card: Card
 
 
-def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name: str) -> StartingModel:
+def starting_model(
+    session: Session, *, owner: Owner, catalogue: Catalogue, name: str, kinds: Collection[ModelKind] = tuple(WHAT)
+) -> StartingModel:
     """Resolve the `model` of a job.
+
+    Args:
+        kinds: that the job can start from.
 
     Raises:
         UnknownModel: neither the catalogue nor this owner has a model of that name.
+        InvalidRequest: it is of another kind.
     """
     if entry := catalogue.find(name):
         return StartingModel(entry.id, entry.public_id, None, of_base(entry))
@@ -46,6 +59,9 @@ def starting_model(session: Session, *, owner: Owner, catalogue: Catalogue, name
     card = (of_model(full) if full else None) or (of_base(entry) if entry else None)
     if parent is None or card is None:
         raise unknown_model(catalogue, name)
+    if parent.kind not in kinds:
+        wanted = " or ".join(WHAT[kind] for kind in kinds)
+        raise InvalidRequest(f"model: {name!r} is {WHAT[parent.kind]}; {wanted}, is needed here", param="model")
     return StartingModel(parent.base_model, entry.public_id if entry else parent.base_model, parent, card)
 
 

@@ -1,7 +1,7 @@
 """Feedback, the rows of KTO: a prompt, an answer, and whether it was liked."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from core.rows.chat import Chat, match_calls
 from core.rows.error import RowError
@@ -14,6 +14,8 @@ KEYS = ("prompt", "completion", "label")  # the first two each a text, or a list
 @dataclass(frozen=True)
 class Feedback:
     """A chat whose last message alone is learnt from. label: whether it is desirable."""
+
+    sides: ClassVar[tuple[str | None, ...]] = (None,)
 
     chat: Chat
     label: bool

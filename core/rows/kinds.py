@@ -5,10 +5,11 @@ from typing import Any, Literal
 from core.rows.chat import CHAT_KEYS, Chat, ChatKind, chat_kind, to_chat
 from core.rows.feedback import Feedback, to_feedback
 from core.rows.preference import PREFERENCES, Preference, to_preference
+from core.rows.ranking import RANKINGS, Ranking, to_ranking
 from core.rows.text import TEXT_KEY, Text, to_text
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "feedback", "text"]
-Row = Chat | Preference | Feedback | Text
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "margin", "ranking", "feedback", "text"]
+Row = Chat | Preference | Ranking | Feedback | Text
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -19,8 +20,10 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
     """
     if "preferred_output" in row or "non_preferred_output" in row:
         return "preference"
+    if "responses" in row:
+        return "ranking"
     if "chosen" in row or "rejected" in row:
-        return "prompt_chosen_rejected"
+        return "margin" if "margin" in row else "prompt_chosen_rejected"
     if "label" in row:
         return "feedback"
     return "text" if TEXT_KEY in row and not CHAT_KEYS & row.keys() else chat_kind(number, row)
@@ -37,6 +40,8 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
         return to_text(number, row)
     if kind == "feedback":
         return to_feedback(number, row)
+    if kind in RANKINGS:
+        return to_ranking(number, row, kind=kind)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)
 
 

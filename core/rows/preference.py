@@ -1,7 +1,7 @@
 """Preferences, the rows of DPO: a prompt, an answer, and one that it is preferred to."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from core.rows import tools
 from core.rows.chat import Chat, Message, Tools, match_calls, to_message
@@ -19,7 +19,11 @@ INPUT_KEYS = ("messages", "tools", "parallel_tool_calls")
 
 @dataclass(frozen=True)
 class Preference:
-    """Two chats that differ in their last messages, which alone are learnt from."""
+    """Two chats that differ in their last messages, which alone are learnt from: a ranking of two, without a margin."""
+
+    sides: ClassVar[tuple[str, ...]] = ("chosen", "rejected")
+    ranks: ClassVar[tuple[int, ...]] = (1, 2)
+    margin: ClassVar[float] = 0.0
 
     chosen: Chat
     rejected: Chat

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 from core.rows.chat import Chat
 from core.rows.error import EmptyAnswer, RowError
@@ -19,6 +19,8 @@ PIECE = 64 * 1024  # bytes of a plain text that are read at once, and about the 
 @dataclass(frozen=True)
 class Text:
     """A document, or a piece of one, which ends in a later piece where it does not end here."""
+
+    sides: ClassVar[tuple[str | None, ...]] = (None,)
 
     text: str
     ends: bool = True

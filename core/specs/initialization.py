@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from core.specs.strict import Strict
-from core.specs.training import Weights
+from core.specs.training import ModelKind, Weights
 
 Family = Literal["llama", "mistral", "qwen3", "gemma"]
 Preset = Literal["nano", "tiny", "small"]
@@ -91,6 +91,7 @@ class Initialization(Strict):
     """A model with random weights."""
 
     # What jobs that train may ask for; this one makes a whole model at once.
+    YIELDS: ClassVar[ModelKind] = "policy"
     weights: ClassVar[Weights] = "full"
     lora: ClassVar[None] = None
     quantization: ClassVar[None] = None

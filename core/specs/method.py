@@ -8,6 +8,7 @@ from core.specs.dpo import DpoMethod
 from core.specs.initialization import InitializationMethod
 from core.specs.kto import KtoMethod
 from core.specs.pretraining import PretrainingMethod
+from core.specs.reward_model import RewardModelMethod
 from core.specs.supervised import SupervisedMethod
 
 # The kinds of rows, as validation names them (core.rows.kinds), that each method learns from.
@@ -17,8 +18,10 @@ USABLE_KINDS = {
     "supervised": ("messages", "prompt_completion", "instruction_response", "reasoning"),
     "dpo": ("preference", "prompt_chosen_rejected"),
     "kto": ("feedback",),
+    "reward_model": ("preference", "prompt_chosen_rejected", "margin", "ranking"),
 }
 
 Method = Annotated[
-    InitializationMethod | PretrainingMethod | SupervisedMethod | DpoMethod | KtoMethod, Field(discriminator="type")
+    InitializationMethod | PretrainingMethod | SupervisedMethod | RewardModelMethod | DpoMethod | KtoMethod,
+    Field(discriminator="type"),
 ]

@@ -67,7 +67,7 @@ def base_name(adapter: Path) -> str:
     Raises:
         TunesmithError: it is neither; the hub has not been asked.
     """
-    name = str(json.loads((adapter / CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"])
+    name = str(_config(adapter)["base_model_name_or_path"])
     if name.startswith("ft:") and not Path(name).is_dir():
         raise TunesmithError(f"{name} was made by a job: download its artifacts, and give that folder as base")
     if "/" not in name and not Path(name).is_dir():
@@ -87,9 +87,20 @@ def load(adapter: Path, base: Any) -> Any:
     peft, transformers = importlib.import_module("peft"), importlib.import_module("transformers")
     try:
         if isinstance(base, str | os.PathLike):
-            base = transformers.AutoModelForCausalLM.from_pretrained(base)
+            base = _load_base(transformers, base, scores=_config(adapter).get("task_type") == "SEQ_CLS")
     except OSError as error:
         if not named:
             raise
         raise TunesmithError(f"{base} is neither in a folder here nor on the Hugging Face hub: {GIVE_BASE}") from error
     return peft.PeftModel.from_pretrained(base, str(adapter))
+
+
+def _load_base(transformers: Any, base: Any, *, scores: bool) -> Any:
+    """The base of an adapter; one that `scores` brings the head of its own."""
+    if scores:
+        return transformers.AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
+    return transformers.AutoModelForCausalLM.from_pretrained(base)
+
+
+def _config(adapter: Path) -> dict[str, Any]:
+    return json.loads((adapter / CONFIG).read_text(encoding="utf-8"))

@@ -118,6 +118,7 @@ def _figures(data: dict[str, Any], job: Job) -> str:
             ("train_loss", "loss"),
             ("train_mean_token_accuracy", "token accuracy"),
             ("train_reward_accuracy", "reward accuracy"),
+            ("train_accuracy", "accuracy"),
             ("valid_loss", "valid loss"),
         )
         if isinstance(data.get(key), int | float)

@@ -1,5 +1,7 @@
-"""Did it get better? A job's samples: completions of validation rows, before and after."""
+"""Did it get better? A job's samples: completions of validation rows, or their responses' scores, before and after."""
 
+import json
+from itertools import combinations
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -17,9 +19,38 @@ class Sample(BaseModel):
     after: str
 
 
+class Response(BaseModel):
+    text: str
+    rank: int
+    before: float
+    after: float
+
+
+class Comparison(BaseModel):
+    """A row that a reward model has scored, its best response first."""
+
+    row: int
+    prompt: list[dict[str, str]]
+    responses: list[Response]
+
+
 def load(path: str | Path) -> list[Sample]:
-    """Read the artifact `samples.jsonl`."""
-    return [Sample.model_validate_json(line) for line in Path(path).read_text().splitlines() if line]
+    """Read the artifact `samples.jsonl` of a model that writes."""
+    return [Sample.model_validate_json(line) for line in _lines(path)]
+
+
+def load_comparisons(path: str | Path) -> list[Comparison]:
+    """Read the artifact `samples.jsonl` of a reward model."""
+    return [Comparison.model_validate_json(line) for line in _lines(path)]
+
+
+def are_comparisons(path: str | Path) -> bool:
+    """Whether a reward model's job wrote the artifact."""
+    return any("responses" in json.loads(line) for line in _lines(path)[:1])
+
+
+def _lines(path: str | Path) -> list[str]:
+    return [line for line in Path(path).read_text().splitlines() if line]
 
 
 def exact_match(samples: list[Sample]) -> tuple[float, float]:
@@ -28,6 +59,27 @@ def exact_match(samples: list[Sample]) -> tuple[float, float]:
     before = sum(sample.before.strip() == sample.expected.strip() for sample in samples)
     after = sum(sample.after.strip() == sample.expected.strip() for sample in samples)
     return before / total, after / total
+
+
+def accuracy(comparisons: list[Comparison]) -> tuple[float, float]:
+    """(before, after): the fraction of pairs whose better response has the higher score, all rows alike."""
+    before, after = 0.0, 0.0
+    for row in comparisons:
+        pairs = [(a, b) for a, b in combinations(row.responses, 2) if a.rank < b.rank]
+        before += sum(a.before > b.before for a, b in pairs) / len(pairs)
+        after += sum(a.after > b.after for a, b in pairs) / len(pairs)
+    total = max(1, len(comparisons))
+    return before / total, after / total
+
+
+def table_of_scores(comparisons: list[Comparison], *, longest: int = 200) -> Table:
+    """All responses with their scores; texts longer than `longest` characters are cut."""
+    shown = Table("row", "rank", "response", "before", "after", show_lines=True)
+    for row in comparisons:
+        for response in row.responses:
+            scores = (f"{response.before:.3f}", f"{response.after:.3f}")
+            shown.add_row(str(row.row), str(response.rank), _cell(response.text, "", longest), *scores)
+    return shown
 
 
 def table(samples: list[Sample], *, longest: int = 200) -> Table:

@@ -3,7 +3,7 @@
 Times are whole seconds since 1970, UTC; sizes are bytes; digests are SHA-256, in hexadecimal.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -135,13 +135,14 @@ class Artifact(Answer):
 class Model(Answer):
     """A base model of the catalogue, or what a job made (then with `base_model` and `job_id`).
 
-    weights: `adapter`, or `full`.
+    kind: `policy`, which writes answers, or `reward_model`, which scores them. weights: `adapter`, or `full`.
     """
 
     id: str
     created: int
     owned_by: str
     base_model: str | None = None
+    kind: str = "policy"
     weights: str = "full"
     job_id: str | None = None
     aliases: list[str] = []
@@ -205,10 +206,10 @@ class PreviewToken(Answer):
 
 
 class PreviewRow(Answer):
-    """A row as the model's template renders it, token by token; of a preference one `side` of it."""
+    """A row as the model's template renders it, token by token; of a preference or a ranking one `side` of it."""
 
     row: int
-    side: Literal["chosen", "rejected"] | None = None
+    side: str | None = None
     text: str
     tokens: list[PreviewToken]
     trained_tokens: int

@@ -32,6 +32,7 @@ METHODS = {
     "dpo": upper_case_preferred(120, seed=1),
     "kto": upper_case_liked(120, seed=1),
     "pretraining": upper_case_texts(600, seed=1),
+    "reward_model": upper_case_preferred(120, seed=1),
 }
 ADAPTER = "adapter_model.safetensors"
 CANCELLED = 0.1  # the share of jobs that their users think better of

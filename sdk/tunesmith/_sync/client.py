@@ -75,15 +75,15 @@ class Tunesmith:
     def load_peft(
         self, job_or_model: Job | str, *, base: Any = None, folder: str | os.PathLike[str] | None = None
     ) -> Any:
-        """The fine-tuned model, ready to generate: its adapter, downloaded and verified, on its base model.
+        """The fine-tuned model, ready to generate or to score: its adapter, downloaded and verified, on its base.
 
         Needs `peft` and `transformers`, which this package does not install. Without `base` the base model is fetched
         from the Hugging Face hub, by the name in the adapter's `adapter_config.json`: this server does not hand it out.
 
         Args:
             job_or_model: a job, its id, or the name of the model that it made.
-            base: a loaded base model, or what `AutoModelForCausalLM.from_pretrained` takes, such as a folder; None:
-                from the hub.
+            base: a loaded base model, with a score head of one label for a reward model's adapter, or what
+                `from_pretrained` takes, such as a folder; None: from the hub.
             folder: where to keep the adapter; None: the user's cache folder.
 
         Raises:

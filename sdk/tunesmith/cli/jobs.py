@@ -272,14 +272,19 @@ def download(state: State, job_id: str, folder: Path, names: tuple[str, ...]) ->
 @click.option("--folder", type=click.Path(path_type=Path), default=".tunesmith/samples", show_default=True)
 @pass_state
 def samples(state: State, job_id: str, folder: Path) -> None:
-    """Did it get better? Show completions of validation rows, before and after."""
+    """Did it get better? Show completions of validation rows, or a reward model's scores, before and after."""
     from tunesmith import samples
 
     artifacts = state.client().fine_tuning.jobs.artifacts
-    rows = samples.load(artifacts.download(job_id, folder / job_id, names=["samples.jsonl"])[0])
+    path = artifacts.download(job_id, folder / job_id, names=["samples.jsonl"])[0]
+    if samples.are_comparisons(path):
+        rows = samples.load_comparisons(path)
+        what, shown, (before, after) = "accuracy", samples.table_of_scores(rows), samples.accuracy(rows)
+    else:
+        rows = samples.load(path)
+        what, shown, (before, after) = "exact match", samples.table(rows), samples.exact_match(rows)
     if state.json:
         state.dump([row.model_dump() for row in rows])
         return
-    state.console().print(samples.table(rows))
-    before, after = samples.exact_match(rows)
-    state.line(f"exact match: {before:.0%} → {after:.0%}")
+    state.console().print(shown)
+    state.line(f"{what}: {before:.0%} → {after:.0%}")

@@ -9,7 +9,7 @@ import msgspec
 
 from tunesmith.rules.error import RowError
 
-STRUCTURED = ("messages", "tools", "parallel_tool_calls")
+STRUCTURED = ("messages", "tools", "parallel_tool_calls", "responses", "margin")
 LABELS = {"true": True, "false": False}  # as text, whatever its case: spreadsheets write TRUE, pandas True
 MOST_COLUMNS = 64
 

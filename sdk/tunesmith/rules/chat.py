@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from tunesmith.rules import tools
 from tunesmith.rules.error import EmptyAnswer, RowError
@@ -66,6 +66,8 @@ class AnyMessage(Protocol):
 class Chat:
     """At least one of the messages is trained. tools: the functions on offer, as in the contract."""
 
+    sides: ClassVar[tuple[str | None, ...]] = (None,)  # what each of a row's chats is called
+
     messages: list[Message]
     tools: Tools = None
 
@@ -91,8 +93,8 @@ def chat_kind(number: int, row: dict[str, Any]) -> ChatKind:
     found = ", ".join(repr(key) for key in list(row)[:5]) or "no keys at all"
     wanted = (
         "'messages', 'prompt' and 'completion', 'instruction' and 'response', 'problem', 'reasoning' and 'answer', "
-        "'prompt', 'completion' and 'label', 'prompt', 'chosen' and 'rejected', 'input', 'preferred_output' and "
-        "'non_preferred_output', or 'text'"
+        "'prompt', 'completion' and 'label', 'prompt', 'chosen' and 'rejected', 'prompt' and 'responses', 'input', "
+        "'preferred_output' and 'non_preferred_output', or 'text'"
     )
     raise RowError(number, "", f"has {found}, where {wanted} are needed")
 

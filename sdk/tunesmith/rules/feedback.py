@@ -3,7 +3,7 @@
 """Feedback, the rows of KTO: a prompt, an answer, and whether it was liked."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tunesmith.rules.chat import Chat, match_calls
 from tunesmith.rules.error import RowError
@@ -16,6 +16,8 @@ KEYS = ("prompt", "completion", "label")  # the first two each a text, or a list
 @dataclass(frozen=True)
 class Feedback:
     """A chat whose last message alone is learnt from. label: whether it is desirable."""
+
+    sides: ClassVar[tuple[str | None, ...]] = (None,)
 
     chat: Chat
     label: bool

@@ -7,10 +7,11 @@ from typing import Any, Literal
 from tunesmith.rules.chat import CHAT_KEYS, Chat, ChatKind, chat_kind, to_chat
 from tunesmith.rules.feedback import Feedback, to_feedback
 from tunesmith.rules.preference import PREFERENCES, Preference, to_preference
+from tunesmith.rules.ranking import RANKINGS, Ranking, to_ranking
 from tunesmith.rules.text import TEXT_KEY, Text, to_text
 
-Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "feedback", "text"]
-Row = Chat | Preference | Feedback | Text
+Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "margin", "ranking", "feedback", "text"]
+Row = Chat | Preference | Ranking | Feedback | Text
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -21,8 +22,10 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
     """
     if "preferred_output" in row or "non_preferred_output" in row:
         return "preference"
+    if "responses" in row:
+        return "ranking"
     if "chosen" in row or "rejected" in row:
-        return "prompt_chosen_rejected"
+        return "margin" if "margin" in row else "prompt_chosen_rejected"
     if "label" in row:
         return "feedback"
     return "text" if TEXT_KEY in row and not CHAT_KEYS & row.keys() else chat_kind(number, row)
@@ -39,6 +42,8 @@ def to_row(number: int, row: dict[str, Any]) -> Row:
         return to_text(number, row)
     if kind == "feedback":
         return to_feedback(number, row)
+    if kind in RANKINGS:
+        return to_ranking(number, row, kind=kind)
     return to_preference(number, row, kind=kind) if kind in PREFERENCES else to_chat(number, row)
 
 

@@ -10,6 +10,7 @@ from tunesmith.specs.dpo import DpoMethod
 from tunesmith.specs.initialization import InitializationMethod
 from tunesmith.specs.kto import KtoMethod
 from tunesmith.specs.pretraining import PretrainingMethod
+from tunesmith.specs.reward_model import RewardModelMethod
 from tunesmith.specs.supervised import SupervisedMethod
 
 # The kinds of rows, as validation names them (core.rows.kinds), that each method learns from.
@@ -19,8 +20,10 @@ USABLE_KINDS = {
     "supervised": ("messages", "prompt_completion", "instruction_response", "reasoning"),
     "dpo": ("preference", "prompt_chosen_rejected"),
     "kto": ("feedback",),
+    "reward_model": ("preference", "prompt_chosen_rejected", "margin", "ranking"),
 }
 
 Method = Annotated[
-    InitializationMethod | PretrainingMethod | SupervisedMethod | DpoMethod | KtoMethod, Field(discriminator="type")
+    InitializationMethod | PretrainingMethod | SupervisedMethod | RewardModelMethod | DpoMethod | KtoMethod,
+    Field(discriminator="type"),
 ]

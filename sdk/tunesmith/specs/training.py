@@ -11,7 +11,9 @@ from tunesmith.specs.optimization import Optimization
 from tunesmith.specs.strict import Auto, Strict
 
 Weights = Literal["adapter", "full"]
-ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy", "valid_reward_accuracy"]
+ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy", "valid_reward_accuracy", "valid_accuracy"]
+# policy: writes answers. reward_model: scores them.
+ModelKind = Literal["policy", "reward_model"]
 LongRows = Literal["truncate", "drop", "error"]
 
 
@@ -60,6 +62,8 @@ class EarlyStopping(Strict):
 class Training(Strict):
     """Rows, weights, steps, validations and what is kept."""
 
+    YIELDS: ClassVar[ModelKind] = "policy"
+    STARTS_FROM: ClassVar[tuple[ModelKind, ...]] = ("policy",)
     VALIDATION_METRICS: ClassVar[tuple[ValidationMetric, ...]] = ("valid_loss", "valid_mean_token_accuracy")
     # What auto stands for: (rows up to which, passes over them), beyond the last one pass; and the learning rate as a
     # share of the one that its description tells.

@@ -85,7 +85,7 @@ def test_the_report_tells_pairs_apart_by_both_answers(tmp_path: Path) -> None:
         ({**TEXTS, "rejected": "4"}, "line 3: rejected: is the same as chosen: there is nothing to prefer"),
         ({**TEXTS, "chosen": " "}, "line 3: chosen: is empty: there is nothing to learn"),
         ({"prompt": "x", "chosen": "y"}, "rejected: a list of one assistant message is needed, not nothing"),
-        ({**TEXTS, "margin": 1}, "margin: unknown key; allowed here: prompt, chosen, rejected"),
+        ({**TEXTS, "weight": 1}, "weight: unknown key; allowed here: prompt, chosen, rejected"),
         ({**MESSAGES, "prompt": MESSAGES["chosen"]}, "prompt: ends with an assistant's message"),
         ({**MESSAGES, "prompt": []}, "prompt: a list of at least one message is needed, not an empty list"),
         ({**MESSAGES, "chosen": [USER]}, "chosen[0]: an assistant's message is needed"),
