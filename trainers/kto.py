@@ -38,8 +38,9 @@ COLUMNS = {
     "valid_reward_margin": "valid_reward_margin",
 }
 # What goes through the model at once, as TRL's collator pads it: [rows, tokens], `label` [rows]. Behind KL_ stand the
-# same prompts with answers of other rows; ref_logps and ref_KL_logps, [rows], are what the reference says of both.
-Part = dict[str, torch.Tensor]
+# same prompts with answers of other rows; ref_logps and ref_KL_logps, [rows], are what the reference says of both, the
+# latter None for the loss that takes no estimate.
+Part = dict[str, Any]
 
 
 def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
@@ -180,7 +181,8 @@ class Trainer(KTOTrainer):
         the paper); zero for the loss that takes none."""
         if not self.calculate_KL:
             return torch.zeros((), device=self.args.device)
-        ratios = [self._compute_kl_logps(model, part) - part["ref_KL_logps"] for part in parts]
+        others: list[Any] = [self._compute_kl_logps(model, part) for part in parts]
+        ratios = [by_model - part["ref_KL_logps"] for by_model, part in zip(others, parts, strict=True)]
         return torch.cat(ratios).mean().clamp(min=0)
 
     def answers(self, model: Any, part: Part) -> Answers:
@@ -232,8 +234,8 @@ def joined(parts: list[Answers]) -> Answers:
 def validation(trainer: Trainer, rows: Rows) -> Callable[[], dict[str, float]]:
     """The means are over the validation rows, whose rewards are measured from one point."""
     size = together(rows, on_gpu=not trainer.args.use_cpu)
-    data = dataset(rows, seed=trainer.args.seed).to_list()
-    parts = Collator(trainer.data_collator.pad, size)(data)["parts"]
+    of_training: Any = trainer.data_collator
+    parts = Collator(of_training.pad, size)(dataset(rows, seed=trainer.args.seed).to_list())["parts"]
     if trainer.precompute_ref_logps:
         parts = [trainer.with_reference(part) for part in parts]
 
