@@ -61,6 +61,8 @@ class Sequences(Dataset[dict[str, Any]]):
 
     def split(self, held_out: int, *, seed: int) -> "tuple[Sequences, Sequences]":
         """(the rest, so many sequences that the seed draws), both in the file's order."""
+        if held_out == 0:
+            return self, self.first(0)
         drawn = np.zeros(len(self), bool)
         drawn[random.Random(seed).sample(range(len(self)), held_out)] = True
         return self._only(self.places[~drawn]), self._only(self.places[drawn])
@@ -104,9 +106,9 @@ def read_corpus(
         except RowError as fault:
             raise SpecError(f"{param}: {fault}", param=param, code="invalid_file") from None
     tokens = np.memmap(written, np.uint32, "r")
-    count = packing.sequences(len(tokens), length=limit)
+    count = packing.sequences(len(tokens) - 1, length=limit)
     if count == 0:
-        message = f"{param}: the text has {len(tokens)} tokens, too few for one sequence of max_length ({limit})"
+        message = f"{param}: the text has {len(tokens) - 1} tokens, too few for one sequence of max_length ({limit})"
         raise SpecError(message, param=param, code="invalid_file")
     places = np.stack([np.zeros(count, np.int64), np.arange(count)], axis=1)
     return Sequences([tokens], places, limit, end)

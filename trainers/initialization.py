@@ -53,9 +53,7 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     set_seed(spec.seed)
     model = make_model(options, tokenizer)
     figures = measure(model, tokenizer)
-    run_dir.emit(
-        ResolvedEvent(hyperparameters={key: figures[key] for key in ("vocab_size", "parameters")}, total_steps=0)
-    )
+    run_dir.emit(ResolvedEvent(hyperparameters={**figures}, total_steps=0))
     run_dir.say(
         f"{figures['parameters']:,} random weights, {figures['vocab_size']:,} tokens; the loss on text is "
         f"{figures['loss']:.3f}, and guessing uniformly costs {figures['uniform_loss']:.3f}"
@@ -113,7 +111,7 @@ def make_model(options: Initialization, tokenizer: Any) -> Any:
         initializer_range=options.initializer_range,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        pad_token_id=None,  # its embedding would stay zero, and it begins every document
         **sizes,
     )
     return make(config).eval()
@@ -148,6 +146,7 @@ def write_samples(path: Path, model: Any, tokenizer: Any, *, seed: int) -> None:
                 max_new_tokens=SAMPLE_TOKENS,
                 do_sample=True,
                 top_k=0,
+                pad_token_id=tokenizer.pad_token_id,
             )
             after = tokenizer.decode(said[0, ids.shape[1] :], skip_special_tokens=True)
             file.write(json.dumps({"row": i, "prompt": prompt, "after": after}, ensure_ascii=False) + "\n")

@@ -186,6 +186,9 @@ def check(folder: Path, *, weights: bool) -> None:
     """
     if not (folder / "config.json").exists():
         raise ValueError("the model has no config.json")
+    architectures = json.loads((folder / "config.json").read_text()).get("architectures") or ()
+    if any("SequenceClassification" in name for name in architectures):
+        raise ValueError("the model scores text and does not write it; jobs begin with models that write")
     for name in ("config.json", "tokenizer_config.json"):
         path = folder / name
         if path.exists() and "auto_map" in json.loads(path.read_text()):

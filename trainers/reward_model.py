@@ -37,6 +37,7 @@ from trainers.scoring import Score, Sequence, means, packed
 from trainers.stopping import StopRequest
 
 EXPLODED = 10  # times the loss of guessing
+FAR_OFF = 40  # a sum of two scores that no head begins with
 BINS = 10  # of confidence, from 0.5 to 1
 COLUMNS = {
     "train_loss": "train_loss",
@@ -204,13 +205,16 @@ def calibration_error(apart: torch.Tensor, weights: torch.Tensor) -> float:
         apart: [pairs] by how much the better score is higher; the confidence is the sigmoid of its size.
     """
     confidence = apart.abs().sigmoid()
-    bins = ((confidence - 0.5) * 2 * BINS).long().clamp(max=BINS - 1)
+    bins = (
+        ((confidence - 0.5) * 2 * BINS).long().clamp(min=0, max=BINS - 1)
+    )  # also where the model has diverged, and there are no numbers
     gap = torch.zeros(BINS).scatter_add_(0, bins, weights * (confidence - (apart > 0).float()))
     return float(gap.abs().sum() / weights.sum())
 
 
-def highest_loss(_: RunSpec, _model: Any) -> float:
-    return EXPLODED * math.log(2) + MOST_MARGIN
+def highest_loss(spec: RunSpec, _model: Any) -> float:
+    centring = options_of(spec).center_coefficient * FAR_OFF**2
+    return EXPLODED * math.log(2) + MOST_MARGIN + centring
 
 
 def write_scores(

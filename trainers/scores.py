@@ -45,7 +45,9 @@ def load(folder: Path, base: Path | None = None) -> Any:
         raise ValueError(
             f"{folder} holds the adapter of a policy, which writes answers; one of a reward model is needed"
         )
-    model, has_head = load_scorer(str(base if is_adapter else folder), pad_token_id=tokenizer.pad_token_id)
+    model, has_head = load_scorer(
+        str(base if is_adapter else folder), pad_token_id=tokenizer.pad_token_id, dtype=torch.float32
+    )
     if is_adapter:
         model = PeftModel.from_pretrained(model, str(folder))
     elif not has_head:

@@ -46,10 +46,13 @@ def create(
     project_id = require_project(owner)
     start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     base_model = start.base_model if start else architecture(spec)
+    stored = spec.model_dump(mode="json", exclude={"hyperparameters"})
+    if start is None and spec.model and (entry := catalogue.find(spec.model)):
+        stored["model"] = entry.id  # workers know no aliases
     job = Job(
         id=new_id("ftjob-"),
         project_id=project_id,
-        spec=spec.model_dump(mode="json", exclude={"hyperparameters"}),
+        spec=stored,
         model=spec.model or base_model,
         base_model=base_model,
         parent_model_id=start.parent.id if start and start.parent else None,
@@ -149,9 +152,11 @@ def _check_initialization(spec: JobSpec, options: Initialization, catalogue: Cat
     why = f"an initialization whose tokenizer.type is {source!r}"
     if getattr(spec, needed) is None:
         raise InvalidRequest(f"{needed}: is needed by {why}", param=needed)
-    for key in (other, "validation_file", "integrations"):
+    for key in (other, "validation_file", "integrations", "max_duration_seconds"):
         if getattr(spec, key) is not None:
             raise InvalidRequest(f"{key}: means nothing to {why}; leave it out", param=key)
+    if spec.resources.gpus:
+        raise InvalidRequest(f"resources.gpus: {why} uses no GPU; leave it out", param="resources.gpus")
     if spec.model is not None and catalogue.find(spec.model) is None:
         raise unknown_model(catalogue, spec.model)
 
@@ -210,7 +215,7 @@ def _too_short(file: File, report: dict[str, Any], job: Job) -> str | None:
     """Why no sequence can be filled, where bytes alone tell: a token is one at least, and one more ends a document."""
     length = job.spec["method"]["pretraining"]["max_length"]
     most = file.bytes + report["rows"]
-    if length == "auto" or report["format"] not in UNCOMPRESSED or most >= length:
+    if length == "auto" or report["format"] not in UNCOMPRESSED or most >= length - 1:
         return None
     return f"its text is at most {most} tokens, but one sequence has {length} (method.pretraining.max_length)"
 

@@ -21,7 +21,7 @@ class Model(Owned, Base):
     parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
     # Set for a checkpoint of a job; null for what a finished job yielded.
     checkpoint_step: Mapped[int | None]
-    kind: Mapped[ModelKind] = mapped_column(String)
+    kind: Mapped[ModelKind] = mapped_column(String, server_default="policy")
     weights: Mapped[Weights] = mapped_column(String)  # of "full" ones the model is a base like any other
     # Of an adapter: the model with full weights that it sits on; null where that is the base of the catalogue.
     full_base_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))

@@ -10,6 +10,7 @@ import xxhash
 from core.rows.chat import AnyMessage
 from core.rows.feedback import Feedback
 from core.rows.kinds import Row
+from core.rows.ranking import Ranking
 from core.rows.text import Text
 from core.rows.tools import Call
 
@@ -80,7 +81,7 @@ def offer(tools: list[dict[str, Any]] | None) -> Offer:
 def row_features(row: Row) -> Features:
     """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt.
 
-    The same answer, liked and disliked, makes two rows.
+    The same answer, liked and disliked, makes two rows, and so do other ranks and margins.
     """
     if isinstance(row, Text):
         return text_features(row.text)
@@ -90,6 +91,9 @@ def row_features(row: Row) -> Features:
     assert found is not None
     if isinstance(row, Feedback) and not row.label:
         return msgspec.structs.replace(found, content=found.content + DISLIKED)
+    if isinstance(row, Ranking):
+        compared = f"\x07{row.ranks}{row.margin}".encode()
+        return msgspec.structs.replace(found, content=found.content + compared)
     return found
 
 

@@ -45,8 +45,11 @@ def longest_sequence(lengths: Sequence[int], *, batch_size: int, capacity: int) 
 
 
 def sequences(tokens: int, *, length: int) -> int:
-    """How many sequences so many tokens fill; the last token of each is the first of the next, which foretells it."""
-    return max(0, (tokens - 1) // (length - 1))
+    """How many sequences so many tokens fill, behind one that ends the document before the first.
+
+    The last token of each is the first of the next: it adds length - 1.
+    """
+    return tokens // (length - 1)
 
 
 def steps_per_epoch(rows: int, *, batch_size: int) -> int:

@@ -106,19 +106,20 @@ class ChatTokenizer:
             ValueError: as `tokenize`.
         """
         if isinstance(row, Text):
-            return [self._tokenize_text(row)]
+            return [self._tokenize_text(row, offsets=offsets)]
         return [self.tokenize(chat, offsets=offsets) for chat in row.chats]
 
-    def _tokenize_text(self, text: Text) -> Tokenized:
+    def _tokenize_text(self, text: Text, *, offsets: bool) -> Tokenized:
         """All of it is learnt, and behind it that the document ends there, where it does and the model can say so.
 
         Where a document names a special token, it says so many characters: nothing in it ends it.
         """
         encoded = self._literal.encode(text.text, add_special_tokens=False)
-        ids, offsets = encoded.ids, encoded.offsets
+        ids, places = encoded.ids, encoded.offsets if offsets else []
         if text.ends and self.end_of_document is not None:
-            ids, offsets = [*ids, self.end_of_document], [*offsets, (len(text.text), len(text.text))]
-        return Tokenized(text.text, ids, ids, offsets)
+            ids.append(self.end_of_document)
+            places.append((len(text.text), len(text.text)))
+        return Tokenized(text.text, ids, ids, places if offsets else [])
 
     def tokenize(self, chat: Chat, *, offsets: bool = False) -> Tokenized:
         """Tokens of a whole chat.

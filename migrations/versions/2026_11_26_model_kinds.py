@@ -13,7 +13,6 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     op.add_column("models", sa.Column("kind", sa.String(), nullable=False, server_default="policy"))
-    op.alter_column("models", "kind", server_default=None)
 
 
 def downgrade() -> None:

@@ -98,7 +98,8 @@ def load(adapter: Path, base: Any) -> Any:
 def _load_base(transformers: Any, base: Any, *, scores: bool) -> Any:
     """The base of an adapter; one that `scores` brings the head of its own."""
     if scores:
-        return transformers.AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
+        # Not in what the base was stored in: the head's scores would be rounded to its precision.
+        return transformers.AutoModelForSequenceClassification.from_pretrained(base, num_labels=1, dtype="float32")
     return transformers.AutoModelForCausalLM.from_pretrained(base)
 
 

@@ -12,10 +12,12 @@ from tunesmith.text import printable
 
 
 class Sample(BaseModel):
+    """prompt: messages, or a text that goes on. expected, before: empty of a model that was made of nothing."""
+
     row: int
-    prompt: list[dict[str, str]]
-    expected: str
-    before: str
+    prompt: str | list[dict[str, str]]
+    expected: str = ""
+    before: str = ""
     after: str
 
 
@@ -50,7 +52,7 @@ def are_comparisons(path: str | Path) -> bool:
 
 
 def _lines(path: str | Path) -> list[str]:
-    return [line for line in Path(path).read_text().splitlines() if line]
+    return [line for line in Path(path).read_text(encoding="utf-8").split("\n") if line]
 
 
 def exact_match(samples: list[Sample]) -> tuple[float, float]:

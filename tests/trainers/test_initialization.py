@@ -108,3 +108,13 @@ def test_presets_have_the_sizes_that_their_names_promise(preset: Any, vocab: int
     attention = 2 * width * width + 2 * width * shape.kv_heads * head
     block = attention + 3 * width * shape.intermediate_size + 2 * width
     assert shape.layers * block + vocab * width + width == pytest.approx(millions * 1e6, rel=0.08)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_token_that_ends_a_document_has_an_embedding(make: Any, tied: bool) -> None:
+    folder = make("run", sizes=SMALL | {"tie_embeddings": tied})
+    model: Any = AutoModelForCausalLM.from_pretrained(folder / "artifacts")
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder / "artifacts")
+    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    assert model.get_input_embeddings().weight[end].abs().min() > 0
+    assert model.get_input_embeddings().padding_idx is None

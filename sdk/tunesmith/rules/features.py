@@ -12,6 +12,7 @@ import xxhash
 from tunesmith.rules.chat import AnyMessage
 from tunesmith.rules.feedback import Feedback
 from tunesmith.rules.kinds import Row
+from tunesmith.rules.ranking import Ranking
 from tunesmith.rules.text import Text
 from tunesmith.rules.tools import Call
 
@@ -82,7 +83,7 @@ def offer(tools: list[dict[str, Any]] | None) -> Offer:
 def row_features(row: Row) -> Features:
     """Those of a row that was read. An answer that another is preferred to follows it, as one that is not learnt.
 
-    The same answer, liked and disliked, makes two rows.
+    The same answer, liked and disliked, makes two rows, and so do other ranks and margins.
     """
     if isinstance(row, Text):
         return text_features(row.text)
@@ -92,6 +93,9 @@ def row_features(row: Row) -> Features:
     assert found is not None
     if isinstance(row, Feedback) and not row.label:
         return msgspec.structs.replace(found, content=found.content + DISLIKED)
+    if isinstance(row, Ranking):
+        compared = f"\x07{row.ranks}{row.margin}".encode()
+        return msgspec.structs.replace(found, content=found.content + compared)
     return found
 
 

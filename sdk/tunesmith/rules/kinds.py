@@ -12,6 +12,8 @@ from tunesmith.rules.text import TEXT_KEY, Text, to_text
 
 Kind = Literal[ChatKind, "preference", "prompt_chosen_rejected", "margin", "ranking", "feedback", "text"]
 Row = Chat | Preference | Ranking | Feedback | Text
+# One of these makes a row with a text something else. Corpora have labels, scores and the like beside theirs.
+OTHER_KEYS = {*CHAT_KEYS, "input", "chosen", "rejected", "preferred_output", "non_preferred_output", "responses"}
 
 
 def row_kind(number: int, row: dict[str, Any]) -> Kind:
@@ -20,15 +22,15 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
     Raises:
         RowError: none of them.
     """
+    if TEXT_KEY in row and not OTHER_KEYS & row.keys():
+        return "text"
     if "preferred_output" in row or "non_preferred_output" in row:
         return "preference"
     if "responses" in row:
         return "ranking"
     if "chosen" in row or "rejected" in row:
         return "margin" if "margin" in row else "prompt_chosen_rejected"
-    if "label" in row:
-        return "feedback"
-    return "text" if TEXT_KEY in row and not CHAT_KEYS & row.keys() else chat_kind(number, row)
+    return "feedback" if "label" in row else chat_kind(number, row)
 
 
 def to_row(number: int, row: dict[str, Any]) -> Row:

@@ -37,7 +37,7 @@ def parquet_blocks(path: str | PathLike[str]) -> Iterator[Lines | Rows]:
         batches = arro3.io.read_parquet(str(path), batch_size=BATCH)
         fields = [batches.schema.field(i) for i in range(len(batches.schema))]
         _check_columns(fields)
-        cells = any(_is_text(field.type) for field in fields if field.name in STRUCTURED)
+        cells = any(_is_text(field.type) for field in fields if field.name in (*STRUCTURED, "label"))
         for batch in batches:
             rows = io.BytesIO()
             arro3.io.write_ndjson(batch, rows)  # without nulls, also nested ones: what is null was never given

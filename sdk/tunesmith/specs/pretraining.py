@@ -28,6 +28,10 @@ class Pretraining(Training):
     )
 
     @property
+    def shares_sequences(self) -> bool:
+        return True
+
+    @property
     def fills_sequences(self) -> bool:
         return True
 

@@ -106,3 +106,9 @@ def test_jsonl_may_be_named_as_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.txt"
     path.write_text('{"prompt": "a", "completion": "b"}\n')
     assert (validate(path).format, validate(path).kind) == ("jsonl", "prompt_completion")
+
+
+def test_corpora_may_have_labels(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_text('{"text": "A film.", "label": 1}\n')
+    assert (validate(path).kind, validate(path).faults) == ("text", [])
