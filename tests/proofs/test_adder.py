@@ -16,7 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.trainers.conftest import RENAMED
 from tests.trainers.runs import samples, write_rows, write_spec
-from trainers.prepare import byte_tokenizer, complete
+from trainers import vocabulary
+from trainers.prepare import complete
 from trainers.run import run
 
 ROWS, HELD_OUT = 10_000, 500
@@ -41,7 +42,7 @@ ADDER: dict[str, Any] = {
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of half a million random weights."""
     folder = tmp_path_factory.mktemp("adder") / "base"
-    tokenizer = byte_tokenizer()
+    tokenizer = vocabulary.of_bytes()
     tokenizer.chat_template = TEMPLATE
     config = LlamaConfig(
         vocab_size=len(tokenizer),
