@@ -7,8 +7,8 @@ from core.estimate.preview import preview
 from core.estimate.task import PreviewTask
 from core.rows.chat import Chat
 from core.rows.tokens import IGNORED, ChatTokenizer
-from core.specs.run import PrepareSpec
-from tests.trainers.runs import write_rows
+from core.specs.run import PrepareSpec, RunSpec
+from tests.trainers.runs import write_rows, write_spec
 from trainers.prepare import prepare
 from trainers.rows import read_rows
 from trainers.rundir import RunDir
@@ -36,15 +36,17 @@ def test_the_preview_shows_the_labels_of_the_trainer(tiny: Path, tmp_path: Path)
     assert sorted(file.name for file in card.iterdir()) == [
         "chat_template.jinja", "config.json", "facts.json", "tokenizer.json", "tokenizer_config.json"
     ]  # fmt: skip
+    run_dir = write_spec(tmp_path / "run", base=tiny, training_file=path, supervised={"long_rows": "error"})
+    spec = RunSpec.model_validate_json((run_dir / "spec.json").read_bytes())
     with listening() as stop:
         trained = read_rows(
+            spec,
             str(path),
             ChatTokenizer.load(tiny),
-            RunDir(tmp_path),
+            RunDir(run_dir),
             stop,
-            wanted=Chat,
+            wanted=(Chat,),
             limit=1000,
-            long_rows="error",
             param="training_file",
         ).chats()
     shown = preview(PreviewTask(card=str(card), file=str(path), offset=0, limit=20, max_length=1000)).rows
