@@ -67,11 +67,12 @@ class Stack:
 
 
 def write_catalogue(folder: Path) -> Path:
-    """Ours, and the tiny model from other places, which a test has to fill first."""
+    """Ours, and the tiny model from other places, which a test has to fill first; but for one, which stays empty."""
     entries = yaml.safe_load(PACKAGED_CATALOGUE.read_text())
     for name, source in (
         ("tiny-from-folder", f"{folder}/models/tiny"),
         ("tiny-from-store", "s3://tunesmith/models/tiny"),
+        ("tiny-from-nowhere", f"{folder}/models/nowhere"),
     ):
         entries["models"].append(
             {"id": name, "public_id": f"tests/{name}", "source": source, "aliases": [f"{name}-alias"]}
