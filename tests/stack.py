@@ -14,6 +14,7 @@ import httpx
 import psutil
 import yaml
 
+from core.registry.catalogue import load_catalogue
 from core.settings import PACKAGED_CATALOGUE
 from embedded.ports import free_ports
 from embedded.process import Child
@@ -52,6 +53,12 @@ class Stack:
         assert process is not None
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    def prepared(self, model: str) -> Path:
+        """The folder in the worker's cache that a model of the catalogue was prepared in."""
+        entry = load_catalogue(Path(self.env["TUNESMITH_CATALOGUE"])).find(model)
+        assert entry is not None
+        return self.folder / "work" / "cache" / "models" / entry.source.key
 
     def trainers(self) -> list[psutil.Process]:
         """Forked trainers: leaders of their own sessions below the train worker's forkserver, wherever that is now."""

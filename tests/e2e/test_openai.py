@@ -93,7 +93,7 @@ def test_upload_train_and_load_with_plain_peft(openai: OpenAI, stack: Stack, tmp
     assert {"adapter_model.safetensors", "adapter_config.json", "samples.jsonl"} <= set(digests)
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "tunesmith/tiny-random-llama"
-    base = next((stack.folder / "work" / "cache" / "models").iterdir())
+    base = stack.prepared("tiny-random-llama")
     paths = [str(base), str(tmp_path / "adapter"), str(tmp_path / "valid.jsonl")]
     printed = subprocess.run([sys.executable, "-c", HELD_OUT_LOSS, *paths], capture_output=True, text=True, check=True)
     before, after = json.loads(printed.stdout)

@@ -55,7 +55,7 @@ def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Pat
         seqs = [event.seq for event in client.fine_tuning.jobs.events.list(job.id, limit=3)]
         assert seqs == list(range(len(seqs), 0, -1))
         client.fine_tuning.jobs.artifacts.download(job.id, tmp_path / "out")
-        base = next((stack.folder / "work" / "cache" / "models").iterdir())
+        base = stack.prepared("tiny-random-llama")
         assert job.fine_tuned_model is not None
         tuned = client.load_peft(job.fine_tuned_model, base=base, folder=tmp_path / "adapter")
         weights = {name: tensor for name, tensor in tuned.named_parameters() if "lora_B" in name}
