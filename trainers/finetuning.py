@@ -26,6 +26,9 @@ from trainers.stopping import StopRequest
 from trainers.tensorboard import write_tensorboard
 
 MOST_AUTO_SAMPLES = 16
+# Parameters times tokens of a step. Below it a second thread saves nothing: the two wait for each other, and awake, so
+# that whatever else wants a core holds up both (docs/benchmarks.md).
+LEAST_SHARED_WORK = 10**8
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,6 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         Stopped: SIGTERM came outside of a step.
     """
     options = spec.training
-    if spec.threads:
-        torch.set_num_threads(spec.threads)
-
     tokenizer = load_tokenizer(spec)
     set_seed(spec.seed)
     model = weights.start(spec)
@@ -112,6 +112,7 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
 
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
     plan = make_plan(spec, rows, width=model.config.hidden_size)
+    use_threads(spec, parameters=model.num_parameters(), tokens=plan.batch_size * rows.token_count / len(rows))
     reached.done = reached.done or reached.step >= plan.total_steps
     trainer = method.make_trainer(Run(spec, run_dir, plan, model, tokenizer, rows))
     trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
@@ -151,6 +152,18 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     stop.check()
     shutil.rmtree(run_dir.working, ignore_errors=True)
     return result
+
+
+def use_threads(spec: RunSpec, *, parameters: int, tokens: float) -> None:
+    """As many as the worker gives; where it does not say, all cores, or one for steps too small to be shared.
+
+    Args:
+        tokens: of a step.
+    """
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    elif parameters * tokens < LEAST_SHARED_WORK:
+        torch.set_num_threads(1)
 
 
 def read_files(

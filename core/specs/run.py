@@ -37,7 +37,9 @@ class RunSpec(Strict):
     resume_from: str | None = Field(default=None, description="A checkpoint folder of an earlier attempt.")
     devices: list[int] = Field(default_factory=list, description="GPU indices; empty: CPU.")
     max_duration_seconds: float | None = Field(default=None, description="Of training, over all attempts.")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads for torch; null: all.")
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads for torch; null: all, or one for steps too small to share."
+    )
 
     @property
     def training(self) -> Training:

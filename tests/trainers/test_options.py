@@ -404,3 +404,19 @@ def test_a_base_of_four_bits_is_trained_on(tmp_path: Path, tiny: Path, few_rows:
     assert run(folder) == 0
     losses = series(folder, "train_loss")
     assert float(losses[-1]) < float(losses[0])
+
+
+def test_small_steps_take_one_thread_unless_the_worker_says_how_many(
+    tmp_path: Path, tiny: Path, few_rows: Path
+) -> None:
+    found = {}
+    before = torch.get_num_threads()
+    try:
+        for threads in (None, 2):
+            torch.set_num_threads(3)
+            fields: dict[str, Any] = {"base": tiny, "training_file": few_rows, "threads": threads}
+            assert run(write_spec(tmp_path / str(threads), supervised={"max_steps": 1}, **fields)) == 0
+            found[threads] = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+    assert found == {None: 1, 2: 2}
