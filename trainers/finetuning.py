@@ -254,7 +254,7 @@ def write_artifacts(
             tokenizer,
             tokens,
             rows,
-            max_tokens=options.samples.max_tokens,
+            options=options.samples,
             as_before=weights.as_before(model, spec),
         )
     if options.merged_weights:

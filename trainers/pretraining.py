@@ -17,13 +17,14 @@ from trl.trainer.utils import add_fused_lm_head
 from core.rows import packing
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs.run import RunResult, RunSpec
+from core.specs.training import Samples
 from trainers import attention
 from trainers.corpus import Sequences, read_corpus
 from trainers.finetuning import Method, Run, finetune
 from trainers.rundir import RunDir
 from trainers.samples import complete
 from trainers.scoring import Score, Sequence, means
-from trainers.sequences import TokenTrainer, score_all
+from trainers.sequences import SequenceTrainer, score_all
 from trainers.stopping import StopRequest
 
 EXPLODED = 3  # times the loss of guessing uniformly
@@ -87,7 +88,7 @@ class Collator:
         }
 
 
-class Trainer(TokenTrainer, transformers.Trainer):
+class Trainer(SequenceTrainer, transformers.Trainer):
     """transformers' trainer, with sequences and a loss of our own, whose exact figures go to Progress."""
 
 
@@ -122,14 +123,14 @@ def write_continuations(
     tokens: ChatTokenizer,
     rows: Sequences,
     *,
-    max_tokens: int,
+    options: Samples,
     as_before: AbstractContextManager[None],
 ) -> None:
     """Write one line a sequence: how its first tokens go on, `{row, prompt, expected, before, after}`."""
     most = min(LONGEST_PROMPT, rows.length // 2)
     sequences = [rows[i]["input_ids"].tolist() for i in range(len(rows))]
-    prompts, rest = [ids[:most] for ids in sequences], [ids[most : most + max_tokens] for ids in sequences]
-    how: dict[str, Any] = {"ends": [rows.end], "max_tokens": max_tokens}
+    prompts, rest = [ids[:most] for ids in sequences], [ids[most : most + options.max_tokens] for ids in sequences]
+    how: dict[str, Any] = {"ends": [rows.end], "max_tokens": options.max_tokens}
     after = complete(model, tokenizer, prompts, **how)
     with as_before:
         before = complete(model, tokenizer, prompts, **how)

@@ -26,14 +26,15 @@ from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED
 from core.specs.reward_model import RewardModel, RewardModelMethod
 from core.specs.run import RunResult, RunSpec
+from core.specs.training import ScoredSamples
 from trainers import attention
 from trainers.finetuning import Method, Run, finetune
-from trainers.progress import Progress
 from trainers.rows import Rows, read_rows
 from trainers.rundir import RunDir
 from trainers.samples import cut_answer
 from trainers.scores import last_scores, scores_of, without_padding
 from trainers.scoring import Score, Sequence, means, packed
+from trainers.sequences import SequenceTrainer
 from trainers.stopping import StopRequest
 
 EXPLODED = 10  # times the loss of guessing
@@ -133,27 +134,17 @@ class Collator:
         }
 
 
-class Trainer(transformers.Trainer):
-    """transformers' trainer, whose exact figures go to Progress."""
+class Trainer(SequenceTrainer, transformers.Trainer):
+    """transformers' trainer, whose loss is the mean over the rows of a step."""
 
-    progress: Progress
     center_coefficient: float
-    # Divided by the step's rows right below: nothing is left to divide by the number of sequences.
-    loss_is_scaled_for_ga = True
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """The sequences of an optimiser step, one by one: their gradients add up, their memory does not."""
-        rows = sum(len(sequence["counts"]) for sequence in inputs["sequences"])
-        losses = [super(Trainer, self).training_step(model, sequence, rows) for sequence in inputs["sequences"]]  # pyright: ignore[reportArgumentType]
-        return torch.stack(losses).sum()
+    def weight(self, sequence: Sequence) -> int:
+        return len(sequence["counts"])
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        assert not return_outputs
-        loss_sum, scored, _ = self.compare(model, inputs)
-        self.progress.add(scored, tokens=inputs["input_ids"].numel())
-        return loss_sum / num_items_in_batch
+    def score(self, model: Any, sequence: Sequence) -> tuple[torch.Tensor, Score]:
+        loss_sum, scored, _ = self.compare(model, sequence)
+        return loss_sum, scored
 
     def compare(self, model: Any, sequence: Sequence) -> tuple[torch.Tensor, Score, torch.Tensor]:
         """(summed loss, which has a gradient; what it came to; [pairs] by how much the better score is higher)."""
@@ -172,9 +163,6 @@ class Trainer(transformers.Trainer):
             "score_spread": sum(float(row.std(correction=0)) for row in by_row),
         }
         return loss_sum, Score(float(loss_sum.detach()), len(by_row), sequence["trained"], sums), apart
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        return 0  # Progress knows better
 
 
 def validation(trainer: Trainer, rows: Rows) -> Callable[[], dict[str, float]]:
@@ -224,7 +212,7 @@ def write_scores(
     _chats: Any,
     rows: Rows,
     *,
-    max_tokens: int,
+    options: ScoredSamples,
     as_before: AbstractContextManager[None],
 ) -> None:
     """Write one line a row: `{row, prompt, responses: [{text, rank, before, after}]}`, the best response first."""

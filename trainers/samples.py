@@ -10,6 +10,7 @@ import torch
 from core.rows.chat import Chat
 from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
+from core.specs.training import Samples
 from trainers.rows import Rows
 
 BATCH = 16  # prompts that are decoded together
@@ -22,7 +23,7 @@ def write_samples(
     chats: ChatTokenizer,
     rows: Rows,
     *,
-    max_tokens: int,
+    options: Samples,
     as_before: AbstractContextManager[None],
 ) -> None:
     """Write one line a row, of the first of its chats: `{row, prompt, expected, before, after}`.
@@ -35,9 +36,9 @@ def write_samples(
     texts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
     prompts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     ends = _ends(model, tokenizer, chats, first[0])
-    after = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
+    after = complete(model, tokenizer, prompts, ends=ends, max_tokens=options.max_tokens)
     with as_before:
-        before = complete(model, tokenizer, prompts, ends=ends, max_tokens=max_tokens)
+        before = complete(model, tokenizer, prompts, ends=ends, max_tokens=options.max_tokens)
     with path.open("w", encoding="utf-8") as file:
         for i, (cut, expected) in enumerate(cuts):
             line = {

@@ -1,4 +1,4 @@
-"""Optimiser steps of sequences that several rows share, and the mean loss of all their tokens."""
+"""Optimiser steps of sequences that several rows share."""
 
 from typing import Any
 
@@ -8,25 +8,36 @@ from trainers.progress import Progress
 from trainers.scoring import Score, Sequence, score, trained_tokens
 
 
-class TokenTrainer:
-    """What makes a transformers.Trainer take batches of `{"sequences": [Sequence, …]}`, an optimiser step each."""
+class SequenceTrainer:
+    """What makes a transformers.Trainer take batches of `{"sequences": [Sequence, …]}`, an optimiser step each.
+
+    The loss is the mean over all trained tokens of a step, unless `weight` and `score` say otherwise.
+    """
 
     progress: Progress
-    # Divided by the step's tokens right below: nothing is left to divide by the number of sequences.
+    # Divided by the step's weight right below: nothing is left to divide by the number of sequences.
     loss_is_scaled_for_ga = True
+
+    def weight(self, sequence: Sequence) -> int:
+        """How much of the step's mean is of a sequence."""
+        return trained_tokens(sequence)
+
+    def score(self, model: Any, sequence: Sequence) -> tuple[torch.Tensor, Score]:
+        """(summed loss of a sequence, which has a gradient; what it came to)."""
+        return score(model, sequence)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """The sequences of an optimiser step, one by one: their gradients add up, their memory does not."""
-        trained = sum(trained_tokens(sequence) for sequence in inputs["sequences"])
+        whole = sum(map(self.weight, inputs["sequences"]))
         step: Any = super()
-        losses = [step.training_step(model, sequence, trained) for sequence in inputs["sequences"]]
+        losses = [step.training_step(model, sequence, whole) for sequence in inputs["sequences"]]
         return torch.stack(losses).sum()
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         assert not return_outputs
-        loss_sum, scored = score(model, inputs)
+        loss_sum, scored = self.score(model, inputs)
         self.progress.add(scored, tokens=inputs["input_ids"].numel())
         return loss_sum / num_items_in_batch
 
@@ -40,7 +51,9 @@ def score_all(trainer: Any, batches: list[dict[str, list[Sequence]]]) -> list[Sc
     model: Any = trainer.model
     model.eval()
     scored = [
-        score(model, trainer._prepare_inputs(sequence))[1] for batch in batches for sequence in batch["sequences"]
+        trainer.score(model, trainer._prepare_inputs(sequence))[1]
+        for batch in batches
+        for sequence in batch["sequences"]
     ]
     model.train()
     return scored

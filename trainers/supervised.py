@@ -22,7 +22,7 @@ from trainers.noise import EmbeddingNoise
 from trainers.rows import Rows, read_rows
 from trainers.rundir import RunDir
 from trainers.scoring import Sequence, means, packed
-from trainers.sequences import TokenTrainer, score_all
+from trainers.sequences import SequenceTrainer, score_all
 from trainers.stopping import StopRequest
 
 EXPLODED = 3  # times the loss of guessing uniformly
@@ -73,7 +73,7 @@ class Collator:
         return packed([row["input_ids"] for row in rows]) | {"labels": labels}
 
 
-class Trainer(TokenTrainer, SFTTrainer):
+class Trainer(SequenceTrainer, SFTTrainer):
     """TRL's trainer, with sequences and a loss of our own, whose exact figures go to Progress."""
 
     noise: EmbeddingNoise | None = None

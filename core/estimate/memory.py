@@ -10,6 +10,7 @@ from core.specs.base_model import Facts
 # Bytes per token, layer and unit of width that a transformer block keeps for its backward pass, in 16-bit numbers and
 # without the attention matrix, which SDPA does not keep (Korthikanti et al., 2022, arXiv 2205.05198, section 4.1).
 BLOCK_BYTES = 34
+FULL_BYTES = 4  # fp32, as all weights are that are trained
 ADAM_BYTES = 16  # fp32: a weight, its gradient and AdamW's two moments
 
 
@@ -42,6 +43,7 @@ def memory(
     rank: int | None,
     four_bits: bool,
     writes: bool,
+    reference: bool,
     on_gpu: bool,
     workers: list[Worker],
 ) -> Memory:
@@ -51,11 +53,14 @@ def memory(
         rank: of the adapter; None where all weights are trained.
         four_bits: so many bits the frozen weights have.
         writes: the model is a policy, which has logits; a reward model has a score a response.
+        reference: a second model stands beside the trained one, as precise and never trained.
     """
     number = 2 if on_gpu else 4
     plan = measured.plan
     length = plan.sequence_length or 0
     frozen = 0 if rank is None else facts.parameters // 2 if four_bits else facts.parameters * number
+    if reference:
+        frozen += facts.parameters * FULL_BYTES
     trained = (facts.parameters if rank is None else facts.adapter_parameters * rank) * ADAM_BYTES
     activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2
     # fp32, and their gradient takes their place; on a GPU the fused head never has them all.

@@ -31,6 +31,7 @@ from core.settings import Settings
 from core.specs.choices import max_length
 from core.specs.job import JobSpec
 from core.specs.lora import Lora
+from core.specs.method import training_options
 from core.specs.training import Training
 from core.storage import Entry, Storage
 from core.workers import repository as workers
@@ -112,7 +113,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         Busy: too many estimates are being made.
     """
     facts = cards.facts(question.card)
-    options = training_options(question.spec)
+    options = training_options(question.spec.method)
     _max_length(options, context=facts.context, param=f"method.{question.spec.method.type}.max_length")
     files = (question.training, question.validation, question.replay)
     with process.turn(), _fetched(storage, *files) as (folder, (training, validation, replay)):
@@ -134,6 +135,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         rank=question.rank,
         four_bits=options.quantization is not None,
         writes=options.YIELDS == "policy",
+        reference=options.holds_reference,
         on_gpu=on_gpu,
         workers=question.workers,
     )
@@ -217,15 +219,9 @@ def _source(file: File, *, param: str) -> Source:
     return Source(id=file.id, format=format, key=file.object_key, entry=entry, report=file.report, sketch=sketch)
 
 
-def training_options(spec: JobSpec) -> Training:
-    options = spec.method.options
-    assert isinstance(options, Training)
-    return options
-
-
 def _rank(session: Session, spec: JobSpec, start: StartingModel) -> int | None:
     """The adapter's, which a job that starts from an adapter takes over; None where there is none to train."""
-    options = training_options(spec)
+    options = training_options(spec.method)
     if options.weights == "full":
         return None
     if options.lora is None and start.parent is not None and start.parent.weights == "adapter":

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.specs.method import Method
+from core.specs.method import Method, training_options
 from core.specs.strict import Strict
 from core.specs.training import Training
 
@@ -23,9 +23,7 @@ class MeasureTask(Strict):
 
     @property
     def options(self) -> Training:
-        options = self.method.options
-        assert isinstance(options, Training)
-        return options
+        return training_options(self.method)
 
 
 class PreviewTask(Strict):

@@ -8,8 +8,8 @@ from typing import Any
 from core.estimate.compute import COMPUTE_OPTIMAL, Compute
 from core.estimate.memory import Memory
 from core.estimate.task import Example, Measured, RowFigures
-from core.specs.method import Method
-from core.specs.training import LongRows, Training
+from core.specs.method import Method, training_options
+from core.specs.training import LongRows
 
 FEW_ROWS = 100  # below that models learn rows by heart
 FEW_ROWS_FOR_MANY_EPOCHS = 1000
@@ -45,8 +45,7 @@ def warnings(
         overlap: what both files have in common, of `core.rows.sketch`; None where that is not known.
         gpus: what the job asks for.
     """
-    options = method.options
-    assert isinstance(options, Training)
+    options = training_options(method)
     return [
         *_fatal(measured, memory, method=method, gpus=gpus),
         *_template(measured),
@@ -57,8 +56,7 @@ def warnings(
 
 
 def _fatal(measured: Measured, memory: Memory, *, method: Method, gpus: int | None) -> Iterator[Warning]:
-    options = method.options
-    assert isinstance(options, Training)
+    options = training_options(method)
     limit = measured.plan.max_length
     read = (
         (measured.rows, "training_file"),

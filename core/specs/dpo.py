@@ -1,34 +1,19 @@
 """Direct preference optimisation: its options."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from core.specs.strict import Auto, Strict
-from core.specs.training import Hyperparameters, Training, ValidationMetric
+from core.specs.reference import ReferenceTraining
+from core.specs.strict import Strict
 
 Loss = Literal["sigmoid", "ipo", "hinge", "robust", "apo_zero", "apo_down", "sigmoid_norm"]
 SMOOTHED = ("sigmoid", "robust")
 
 
-class DpoHyperparameters(Hyperparameters):
-    """The contract's knobs."""
-
-    beta: Auto | Annotated[float, Field(gt=0, le=10)] = Field(
-        default="auto",
-        description="How much it costs to move away from the reference, which is the model that the job starts from. "
-        "auto: 0.1.",
-    )
-
-
-class Dpo(Training):
+class Dpo(ReferenceTraining):
     """Direct preference optimisation (Rafailov et al., 2023, arXiv 2305.18290)."""
 
-    VALIDATION_METRICS: ClassVar[tuple[ValidationMetric, ...]] = ("valid_loss", "valid_reward_accuracy")
-    AUTO_EPOCHS: ClassVar[tuple[tuple[int, int], ...]] = ((1000, 3),)  # pairs are learnt by heart within a few passes
-    AUTO_LEARNING_RATE_SHARE: ClassVar[float] = 0.1  # the gradient does not shrink before the pairs are far apart
-
-    hyperparameters: DpoHyperparameters = Field(default_factory=DpoHyperparameters)  # pyright: ignore[reportIncompatibleVariableOverride]
     loss: Loss = Field(
         default="sigmoid",
         description="sigmoid: DPO's own. ipo: a squared margin (Azar et al., 2023, arXiv 2310.12036). hinge: SLiC "
@@ -50,19 +35,6 @@ class Dpo(Training):
         description="Weight of the chosen answers' negative log-likelihood beside the loss (RPO; Pang et al., 2024, "
         "arXiv 2404.19733).",
     )
-    precompute_reference: bool = Field(
-        default=False,
-        description="The reference's log-probabilities are computed once, before training: quicker in several passes.",
-    )
-
-    @property
-    def beta(self) -> float:
-        given = self.hyperparameters.beta
-        return 0.1 if given == "auto" else given
-
-    @property
-    def further(self) -> dict[str, float]:
-        return {"beta": self.beta}
 
     @model_validator(mode="after")
     def smoothing_is_used(self) -> "Dpo":

@@ -10,6 +10,7 @@ from core.specs.kto import KtoMethod
 from core.specs.pretraining import PretrainingMethod
 from core.specs.reward_model import RewardModelMethod
 from core.specs.supervised import SupervisedMethod
+from core.specs.training import Training
 
 # The kinds of rows, as validation names them (core.rows.kinds), that each method learns from.
 USABLE_KINDS = {
@@ -25,3 +26,10 @@ Method = Annotated[
     InitializationMethod | PretrainingMethod | SupervisedMethod | RewardModelMethod | DpoMethod | KtoMethod,
     Field(discriminator="type"),
 ]
+
+
+def training_options(method: Method) -> Training:
+    """The options of a method that trains, which is every one but initialization."""
+    options = method.options
+    assert isinstance(options, Training)
+    return options

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from core.specs.strict import Strict
-from core.specs.training import ModelKind, Samples, Training, ValidationMetric
+from core.specs.training import ModelKind, ScoredSamples, Training, ValidationMetric
 
 
 class RewardModel(Training):
@@ -20,10 +20,10 @@ class RewardModel(Training):
     # Of full weights of width 4096 that is 9e-6, where Llama 2's reward models had 1e-5 (arXiv 2307.09288).
     AUTO_LEARNING_RATE_SHARE: ClassVar[float] = 0.3
 
-    samples: Samples = Field(
-        default_factory=Samples,
+    samples: ScoredSamples = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default_factory=ScoredSamples,
         description="Scores of the responses of validation rows before and after training, kept as the artifact "
-        "samples.jsonl; max_tokens means nothing.",
+        "samples.jsonl.",
     )
     center_coefficient: float = Field(
         default=0.01,

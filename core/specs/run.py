@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from core.specs.base_model import BaseModelSource
-from core.specs.method import Method
+from core.specs.method import Method, training_options
 from core.specs.strict import Strict
 from core.specs.training import Training
 
@@ -44,9 +44,7 @@ class RunSpec(Strict):
     @property
     def training(self) -> Training:
         """The method's options, of a job that trains."""
-        options = self.method.options
-        assert isinstance(options, Training)
-        return options
+        return training_options(self.method)
 
 
 class PrepareSpec(Strict):

@@ -120,6 +120,9 @@ def test_memory_is_compared_with_the_workers_that_are_there(
     full = {"type": "supervised", "supervised": {"weights": "full"}}
     memory = estimate(http, file_id, method=full).json()["memory"]
     assert (memory["frozen_bytes"], memory["trained_bytes"]) == (0, FACTS["parameters"] * 16)
+    for_dpo = processed(http, engine, [{"prompt": "a", "chosen": "b", "rejected": "c"}] * 20)
+    memory = estimate(http, for_dpo, method={"type": "dpo", "dpo": {"weights": "full"}}).json()["memory"]
+    assert (memory["frozen_bytes"], memory["trained_bytes"]) == (FACTS["parameters"] * 4, FACTS["parameters"] * 16)
     four_bits = {"type": "supervised", "supervised": {"quantization": "4bit"}}
     answer = estimate(http, file_id, method=four_bits)
     assert answer.json()["memory"]["frozen_bytes"] == FACTS["parameters"] // 2

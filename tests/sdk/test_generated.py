@@ -27,6 +27,10 @@ def test_the_typed_specs_are_the_servers(ours: type[BaseModel], theirs: type[Bas
     assert ours.model_json_schema() == theirs.model_json_schema()
 
 
+def test_every_part_of_the_spec_has_a_name_to_import() -> None:
+    assert set(specs.JobSpec.model_json_schema()["$defs"]) <= set(specs.__all__)
+
+
 def test_every_field_of_the_spec_is_a_keyword_of_create() -> None:
     assert set(specs.JobFields.__annotations__) == set(job.JobSpec.model_fields)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from tunesmith.specs.dpo import Dpo, DpoHyperparameters, DpoMethod
+from tunesmith.specs.dpo import Dpo, DpoMethod
 from tunesmith.specs.initialization import (
     BpeTokenizer,
     CharacterTokenizer,
@@ -22,14 +22,15 @@ from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
 from tunesmith.specs.optimization import Optimization
 from tunesmith.specs.pretraining import Pretraining, PretrainingMethod
+from tunesmith.specs.reference import ReferenceHyperparameters
+from tunesmith.specs.reward_model import RewardModel, RewardModelMethod
 from tunesmith.specs.supervised import Supervised, SupervisedMethod
-from tunesmith.specs.training import EarlyStopping, Hyperparameters, Replay, Samples
+from tunesmith.specs.training import EarlyStopping, Hyperparameters, Replay, Samples, ScoredSamples
 
 __all__ = [
     "BpeTokenizer",
     "CharacterTokenizer",
     "Dpo",
-    "DpoHyperparameters",
     "DpoMethod",
     "EarlyStopping",
     "Hyperparameters",
@@ -49,9 +50,13 @@ __all__ = [
     "Optimization",
     "Pretraining",
     "PretrainingMethod",
+    "ReferenceHyperparameters",
     "Replay",
     "Resources",
+    "RewardModel",
+    "RewardModelMethod",
     "Samples",
+    "ScoredSamples",
     "Sizes",
     "Supervised",
     "SupervisedMethod",

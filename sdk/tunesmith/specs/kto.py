@@ -2,18 +2,18 @@
 # Copied from core/specs/kto.py by sdk/tools/copy_core.py: change it there.
 """Kahneman-Tversky optimisation: its options."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tunesmith.specs.reference import ReferenceHyperparameters, ReferenceTraining
 from tunesmith.specs.strict import Auto, Strict
-from tunesmith.specs.training import Hyperparameters, Training, ValidationMetric
 
 Loss = Literal["kto", "apo_zero_unpaired"]
 Weight = Annotated[float, Field(gt=0, le=1000)]
 
 
-class KtoHyperparameters(Hyperparameters):
+class KtoHyperparameters(ReferenceHyperparameters):
     """The contract's knobs."""
 
     batch_size: Auto | Annotated[int, Field(ge=2, le=256)] = Field(
@@ -21,19 +21,10 @@ class KtoHyperparameters(Hyperparameters):
         description="Rows per optimiser step; at least two, as answers are compared with those of other prompts. "
         "auto: 8.",
     )
-    beta: Auto | Annotated[float, Field(gt=0, le=10)] = Field(
-        default="auto",
-        description="How much it costs to move away from the reference, which is the model that the job starts from. "
-        "auto: 0.1.",
-    )
 
 
-class Kto(Training):
+class Kto(ReferenceTraining):
     """Kahneman-Tversky optimisation (Ethayarajh et al., 2024, arXiv 2402.01306)."""
-
-    VALIDATION_METRICS: ClassVar[tuple[ValidationMetric, ...]] = ("valid_loss", "valid_reward_accuracy")
-    AUTO_EPOCHS: ClassVar[tuple[tuple[int, int], ...]] = ((1000, 3),)  # as of preferences
-    AUTO_LEARNING_RATE_SHARE: ClassVar[float] = 0.1
 
     hyperparameters: KtoHyperparameters = Field(default_factory=KtoHyperparameters)  # pyright: ignore[reportIncompatibleVariableOverride]
     loss: Loss = Field(
@@ -51,19 +42,6 @@ class Kto(Training):
     undesirable_weight: Auto | Weight = Field(
         default="auto", description="Weight of the loss of rows whose label is false. auto: as of desirable_weight."
     )
-    precompute_reference: bool = Field(
-        default=False,
-        description="The reference's log-probabilities are computed once, before training: quicker in several passes.",
-    )
-
-    @property
-    def beta(self) -> float:
-        given = self.hyperparameters.beta
-        return 0.1 if given == "auto" else given
-
-    @property
-    def further(self) -> dict[str, float]:
-        return {"beta": self.beta}
 
     def label_weights(self, *, desirable: int, undesirable: int) -> tuple[float, float]:
         """(weight of desirable rows, of undesirable ones) of a file that has so many of each."""

@@ -12,6 +12,7 @@ from tunesmith.specs.kto import KtoMethod
 from tunesmith.specs.pretraining import PretrainingMethod
 from tunesmith.specs.reward_model import RewardModelMethod
 from tunesmith.specs.supervised import SupervisedMethod
+from tunesmith.specs.training import Training
 
 # The kinds of rows, as validation names them (core.rows.kinds), that each method learns from.
 USABLE_KINDS = {
@@ -27,3 +28,10 @@ Method = Annotated[
     InitializationMethod | PretrainingMethod | SupervisedMethod | RewardModelMethod | DpoMethod | KtoMethod,
     Field(discriminator="type"),
 ]
+
+
+def training_options(method: Method) -> Training:
+    """The options of a method that trains, which is every one but initialization."""
+    options = method.options
+    assert isinstance(options, Training)
+    return options

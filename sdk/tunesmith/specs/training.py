@@ -31,12 +31,17 @@ class Hyperparameters(Strict):
     )
 
 
-class Samples(Strict):
-    """Greedy completions of validation rows before and after training, kept as the artifact samples.jsonl."""
+class ScoredSamples(Strict):
+    """What a model makes of validation rows before and after training, kept as the artifact samples.jsonl."""
 
     rows: Auto | Annotated[int, Field(ge=0, le=1000)] = Field(
         default="auto", description="How many validation rows, from the first; auto: at most 16. 0: none."
     )
+
+
+class Samples(ScoredSamples):
+    """Greedy completions of validation rows before and after training, kept as the artifact samples.jsonl."""
+
     max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
 
 
@@ -167,6 +172,11 @@ class Training(Strict):
     @property
     def fills_sequences(self) -> bool:
         """Whether rows fill sequences of max_length, wherever in a row one ends."""
+        return False
+
+    @property
+    def holds_reference(self) -> bool:
+        """Whether a second model stands beside the trained one."""
         return False
 
     @property
