@@ -31,7 +31,8 @@ def refusal(error: Exception) -> str | None:
     """The code with which the store refused a request for good; None for all other errors."""
     if not isinstance(error, STORE_ERRORS):
         return None
-    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    answer = getattr(error, "response", None) or {}  # of connections that broke, botocore's errors hold None there
+    code = answer.get("Error", {}).get("Code")
     return code if code in REFUSALS else None
 
 

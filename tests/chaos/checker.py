@@ -17,6 +17,7 @@ TERMINAL = {"succeeded", "failed", "cancelled"}
 HANDED_ON = {"drained", "succeeded", "cancelled", "paused"}  # outcomes that a worker that was asked to leave may have
 ADAPTER = "adapter_model.safetensors"
 GRACE = 10.0  # seconds in which a supervisor that can act has to have ended a trainer without a fence
+LONGEST_LOOK = 20.0  # seconds between two looks at the processes of a busy machine
 AT_ONCE = 3.0  # seconds in which a trainer has to be gone after its supervisor
 
 
@@ -80,12 +81,17 @@ def acknowledged(history: list[Record], dump: Dump) -> Iterator[Violation]:
             yield Violation(rule, "doubled", name, f"one request made {count} files")
     for record in of_kind(history, "refused"):
         yield Violation(rule, "lost", record["key"], record["error"])
+    answered = {record["key"] for record in of_kind(history, "stored", "acknowledged", "refused")}
+    for record in of_kind(history, "attempted"):
+        if record["key"] not in answered:
+            yield Violation(rule, "lost", record["key"], "was never answered")
 
 
 def ends(history: list[Record], dump: Dump) -> Iterator[Violation]:
     """Every job ends in exactly one terminal state, the right one, and stays there."""
     asked = {record["job"]: record for record in of_kind(history, "acknowledged")}
     told = {record["job"]: record["status"] for record in of_kind(history, "ended")}
+    cancelled = {record["job"] for record in of_kind(history, "cancelled")}
     changes = of_relation(dump, "jobs")
     for job in dump["jobs"]:
         status, record = job["status"], asked.get(job["id"], {})
@@ -94,6 +100,8 @@ def ends(history: list[Record], dump: Dump) -> Iterator[Violation]:
         endings = [state for state in reached if state in TERMINAL]
         if len(endings) > 1 or (endings and reached[-1] != endings[0]):
             yield Violation("ends", "doubled", job["id"], f"went on after its end: {' → '.join(reached)}")
+        if job["id"] in cancelled and status != "cancelled":
+            yield Violation("ends", "lost", job["id"], f"its cancellation was acknowledged, and it has {status}")
         if told.get(job["id"], status) != status:
             yield Violation("ends", "doubled", job["id"], f"was told to be {told[job['id']]}, and is {status}")
 
@@ -355,6 +363,14 @@ def drains(history: list[Record], dump: Dump) -> Iterator[Violation]:
             if during and row["worker"] == record.get("drained") and row["outcome"] not in HANDED_ON:
                 detail = f"attempt {row['token']} of a worker that was asked to leave ended as {row['outcome']}"
                 yield Violation("drains", "lost", row["job"], detail)
+    drained = {row["token"] for row in dump["attempts"] if row["outcome"] == "drained"}
+    for job, rows in of_relation(dump, "metrics").items():
+        for (one, before), (_, after) in pairwise(_attempts(rows)):
+            again = before[-1]["last"] - after[0]["first"] + 1
+            if one in drained and again > 0:
+                yield Violation(
+                    "drains", "lost", job, f"{again} steps of attempt {one}, which left in order, done again"
+                )
 
 
 def disks(history: list[Record], dump: Dump) -> Iterator[Violation]:
@@ -371,6 +387,20 @@ def recovery(history: list[Record], dump: Dump) -> Iterator[Violation]:
             yield Violation("recovery", "late", job, f"went on {seconds:.1f} s after a fault, not in {allowed[fault]}")
     for record in of_kind(history, "stuck"):
         yield Violation("recovery", "lost", f"fault {record['fault']}", record["what"])
+
+
+def witnessed(history: list[Record], dump: Dump) -> Iterator[Violation]:
+    """Whoever looked around was there all the time: what nobody has seen is not judged well."""
+    seen = {record["id"] for record in of_kind(history, "visible")}
+    for row in [*dump["checkpoints"], *dump["artifacts"]]:
+        if row["id"] not in seen:
+            yield Violation("witnessed", "lost", row["job"], f"nobody has looked at {row['id']}")
+    looks = [record["at"] for record in of_kind(history, "processes")]
+    if not looks:
+        yield Violation("witnessed", "lost", "processes", "nobody has looked")
+    for earlier, later in pairwise(looks):
+        if later - earlier > LONGEST_LOOK:
+            yield Violation("witnessed", "lost", "processes", f"nobody has looked for {later - earlier:.0f} s")
 
 
 def recoveries(history: list[Record], dump: Dump) -> Iterator[tuple[int, str, float]]:
@@ -414,5 +444,6 @@ RULES: tuple[Rule, ...] = (
     same_bytes,
     drains,
     disks,
+    witnessed,
     recovery,
 )

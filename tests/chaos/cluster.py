@@ -60,7 +60,7 @@ class Cluster:
 
     balancer: before the API replicas. store: before SeaweedFS. database: before PostgreSQL, for all but one worker;
     lonely: before PostgreSQL for train-1 alone. resting: what is down on purpose. run: what the present round's work is
-    named after. fault: what injuries are counted for.
+    named after. fault: what injuries are counted for. wanted: the method that a fault waits for.
     """
 
     folder: Path
@@ -77,6 +77,7 @@ class Cluster:
     resting: set[str] = field(default_factory=set)
     run: str = ""
     fault: int = 0
+    wanted: str | None = None
 
     @property
     def url(self) -> str:
@@ -176,6 +177,11 @@ class Cluster:
     def holds(self, token: int) -> bool:
         """Whether that attempt, be its trainer alive or not, holds its job."""
         return token in {row["token"] for row in self.witness.rows(HELD)}
+
+    def is_uploading(self, token: int | None, folder: str) -> bool:
+        """Whether that attempt is sending the store something below that folder of its own at this very moment."""
+        path = f"/attempts/{token}/{folder}/".encode()
+        return any(request.startswith(b"PUT ") and path in request for request in self.store.open_requests)
 
     def mend(self) -> None:
         """Start again what has died, as its supervisor would."""

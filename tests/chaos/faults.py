@@ -71,13 +71,20 @@ def while_checkpointing(cluster: Cluster, draw: random.Random, *, method: str | 
 
 def while_publishing(cluster: Cluster, draw: random.Random, *, method: str | None = None) -> Running:
     """An attempt that is uploading a checkpoint, to a store that has become slow."""
+    return _caught(cluster, draw, _uploads(cluster, "checkpoints"), method=method, pause=0.005)
 
+
+def while_finishing(cluster: Cluster, draw: random.Random, *, method: str | None = None) -> Running:
+    """An attempt whose trainer has ended well and whose worker is uploading what the job yields."""
+    return _caught(cluster, draw, _uploads(cluster, "artifacts"), method=method, pause=0.005)
+
+
+def _uploads(cluster: Cluster, folder: str) -> Callable[[Running], bool]:
     def begins(running: Running) -> bool:
         cluster.store.trouble = Trouble("delay", seconds=0.2)
-        request = cluster.store.last_request
-        return request.startswith(b"PUT ") and f"/attempts/{running.token}/checkpoints/".encode() in request
+        return cluster.is_uploading(running.token, folder)
 
-    return _caught(cluster, draw, begins, method=method, pause=0.005)
+    return begins
 
 
 def _caught(
@@ -96,16 +103,17 @@ def _caught(
             what="a moment in an attempt",
             pause=pause,
         )
-        if seen != "gone" and is_alive(running.token):
+        if seen != "gone" and cluster.holds(running.token):
             return running
     raise TimeoutError(f"{TRIES} attempts have ended before their moment had come")
 
 
-def is_alive(token: int) -> bool:
-    return any(trainer.token == token for trainer in trainers())
-
-
-MOMENTS = {"training": while_training, "checkpointing": while_checkpointing, "publishing": while_publishing}
+MOMENTS = {
+    "training": while_training,
+    "checkpointing": while_checkpointing,
+    "publishing": while_publishing,
+    "finishing": while_finishing,
+}
 
 
 # The faults.
@@ -114,6 +122,7 @@ MOMENTS = {"training": while_training, "checkpointing": while_checkpointing, "pu
 def kill(cluster: Cluster, draw: random.Random, variant: str) -> None:
     """kill -9 of the trainer, the worker that supervises it, or both."""
     method, victim, moment = variant.split()
+    cluster.wanted = method
     running = MOMENTS[moment](cluster, draw, method=method)
     # A worker's death delays whatever waits for it; a trainer's only its own job.
     hit = {"job": running.job} if victim == "trainer" else {}
@@ -131,7 +140,7 @@ def freeze(cluster: Cluster, draw: random.Random, variant: str) -> None:
     if variant == "cut off":
         cut_off(cluster)
         return
-    running = MOMENTS["publishing" if variant == "publishing" else "training"](cluster, draw)
+    running = MOMENTS[variant if variant in MOMENTS else "training"](cluster, draw)
     with cluster.injury(f"SIGSTOP: {variant}"):
         cluster.send(running.worker, signal.SIGSTOP)
         if variant == "with trainer":
@@ -357,13 +366,18 @@ def together(cluster: Cluster, draw: random.Random, variant: str) -> None:
         inject(cluster, draw, how)
 
 
-KILLS = [f"{victim} {moment}" for victim in ("trainer", "worker", "both") for moment in MOMENTS]
+# When a job finishes, its trainer has ended already.
+KILLS = [
+    f"{victim} {moment}" for victim in ("trainer", "worker", "both") for moment in MOMENTS if moment != "finishing"
+]
+KILLS.append("worker finishing")
 # One method is killed in every way, the others take turns.
 FIRST, *OTHERS = METHODS
 KILLED = [f"{FIRST} {kill}" for kill in KILLS] + [f"{OTHERS[i % len(OTHERS)]} {kill}" for i, kill in enumerate(KILLS)]
+FROZEN = ("alone", "with trainer", "publishing", "finishing", "cut off")
 FAULTS = (
     Fault(1, "kill -9 of trainer, worker or both", kill, tuple(KILLED), LEASE + 20),
-    Fault(2, "worker frozen or cut off, 3 leases", freeze, ("alone", "with trainer", "publishing", "cut off"), 60),
+    Fault(2, "worker frozen or cut off, 3 leases", freeze, FROZEN, 60),
     Fault(3, "messages tenfold, lost; broker away", mistreat_broker, ("tenfold", "emptied", "away"), 60),
     Fault(
         4,

@@ -15,6 +15,7 @@ from embedded.ports import free_ports
 
 VERBS = (b"GET ", b"PUT ", b"POST ", b"HEAD ", b"DELETE ")
 ANSWER = b"HTTP/1.1 "
+GO_ON = b"HTTP/1.1 100 "  # to a request whose body waits for it
 END_OF_HEAD = b"\r\n\r\n"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 CHUNK = 64 * 1024
@@ -60,14 +61,13 @@ class Proxy:
     """Listens on `port` in a thread of its own; each connection goes to the next of the targets that takes it.
 
     `trouble` may be set and cleared at any time, from any thread. `hits` counts the messages that it has befallen;
-    `last_request` is the first line of the last HTTP request.
     """
 
     def __init__(self, *targets: int, http: bool, seed: int) -> None:
         self.port = free_ports(1)[0]
         self.trouble: Trouble | None = None
         self.hits = 0
-        self.last_request = b""
+        self._open: dict[int, bytes] = {}  # by the connection
         self._targets = deque(targets)
         self._http = http
         self._draw = random.Random(seed)
@@ -75,6 +75,11 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{self.port}", daemon=True)
+
+    @property
+    def open_requests(self) -> list[bytes]:
+        """The first lines of the HTTP requests whose answers have not come yet."""
+        return list(self._open.values())
 
     def start(self) -> None:
         self._thread.start()
@@ -151,6 +156,7 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+            self._open.pop(id(link), None)
         for way in done:
             error = way.exception()
             if isinstance(error, CutOff):
@@ -179,7 +185,9 @@ class Proxy:
         trouble = self.trouble
         is_head = self._http and piece.startswith(VERBS if way.is_up else ANSWER)
         if is_head and way.is_up:
-            self.last_request = link["request"] = piece.partition(b"\r\n")[0]
+            self._open[id(link)] = link["request"] = piece.partition(b"\r\n")[0]
+        elif is_head and not piece.startswith(GO_ON):
+            self._open.pop(id(link), None)
         if is_head or not self._http:
             way.is_hit = trouble is not None and self._draw.random() < trouble.share
         if trouble is None or not way.is_hit:

@@ -61,7 +61,7 @@ def one_fault(cluster: Cluster, folder: Path, fault: Fault, draw: random.Random,
     cluster.fault = fault.number
     cluster.history.add("fault", fault=fault.number, title=fault.title, recovers=fault.recovers)
     worker = user(cluster, folder)
-    with busy(worker, count=USERS, methods=methods, draw=draw, seconds=PATIENCE):
+    with busy(worker, count=USERS, methods=methods, wanted=lambda: cluster.wanted, draw=draw, seconds=PATIENCE):
         for variant in draw.sample(fault.variants, len(fault.variants)):
             inject(cluster, fault, draw, variant)
     became = one_job(worker, "afterwards", method=draw.choice(methods), seconds=PATIENCE)
@@ -79,6 +79,7 @@ def inject(cluster: Cluster, fault: Fault, draw: random.Random, variant: str) ->
     except Exception as error:  # whatever it is, the round goes on, and the checker hears of it
         cluster.history.add("stuck", fault=fault.number, what=f"{variant}: {type(error).__name__}: {error}")
     finally:
+        cluster.wanted = None
         cluster.heal()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import ADAPTER, AT_ONCE, GRACE, check, recoveries
+from tests.chaos.checker import ADAPTER, AT_ONCE, GRACE, LONGEST_LOOK, check, recoveries
 
 PREFIX = "orgs/o/jobs/ftjob-{job}/attempts/{token}/"
 Round = tuple[list[dict[str, Any]], dict[str, Any]]
@@ -46,6 +46,10 @@ def one_job(history: list[dict[str, Any]], dump: dict[str, Any], *, number: int,
         {"kind": "heard", "at": at, "job": job, "last": 3},
         {"kind": "fetched", "at": at, "job": job, "sha256": "adapter"},
         {"kind": "ended", "at": at, "job": job, "status": "succeeded"},
+        *(
+            {"kind": "visible", "at": at, "id": f"{what}-{number}", "job": job, "faults": []}
+            for what in ("ftckpt", "artifact")
+        ),
     ]
     dump["jobs"].append(
         {"id": job, "key": key, "status": "succeeded", "token": None, "event_seq": 3, "step": 3, "total_steps": 3}
@@ -59,10 +63,12 @@ def one_job(history: list[dict[str, Any]], dump: dict[str, Any], *, number: int,
     dump["events"] += [{"job": job, "seq": seq, "id": f"e{number}-{seq}", "created": at + seq} for seq in (1, 2, 3)]
     dump["metrics"] += [{"job": job, "step": step, "token": token, "loss": 1 / step} for step in (1, 2, 3)]
     dump["checkpoints"].append(
-        {"job": job, "token": token, "step": 2, "prefix": f"{folder}checkpoints/step-2/"}
+        {"id": f"ftckpt-{number}", "job": job, "token": token, "step": 2, "prefix": f"{folder}checkpoints/step-2/"}
         | {"manifest": [entry("state", "state")]}
     )
-    dump["artifacts"].append(entry(ADAPTER, "adapter") | {"job": job, "key": f"{folder}artifacts/{ADAPTER}"})
+    dump["artifacts"].append(
+        entry(ADAPTER, "adapter") | {"id": f"artifact-{number}", "job": job, "key": f"{folder}artifacts/{ADAPTER}"}
+    )
     dump["models"] += [{"job": job, "name": f"m{number}", "step": None}, {"job": job, "name": "c", "step": 2}]
     dump["objects"] |= {
         f"files/{number}": {"bytes": 3, "sha256": "rows"},
@@ -104,8 +110,7 @@ def good() -> Round:
         {"kind": "processes", "at": 202, "workers": {"train-1": 7, "train-2": 8}, "trainers": [[70, "ftjob-2", 20]]},
         {"kind": "processes", "at": 210, "workers": {"train-1": 9, "train-2": 8}, "trainers": [[80, "ftjob-2", 21]]},
         # Another stack's trainer, whose token is one that ours has given up.
-        {"kind": "processes", "at": 300, "workers": {"train-1": 9, "train-2": 8}, "trainers": [[90, "ftjob-x", 20]]},
-        {"kind": "visible", "at": 210, "id": "ftckpt_1", "job": "ftjob-2", "faults": []},
+        {"kind": "processes", "at": 225, "workers": {"train-1": 9, "train-2": 8}, "trainers": [[90, "ftjob-x", 20]]},
     ]
     return history, dump
 
@@ -265,6 +270,26 @@ def count_a_drain(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     record(history, "injury").update(drained="train-1@chaos", at=209.0)
 
 
+def repeat_after_a_drain(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    dump["attempts"][-2]["outcome"] = "drained"
+
+
+def ignore_a_cancellation(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.append({"kind": "cancelled", "at": 205, "job": "ftjob-2"})
+
+
+def never_answer(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.append({"kind": "attempted", "at": 205, "key": "key-9", "fault": 1})
+
+
+def overlook_a_checkpoint(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.remove(record(history, "visible"))
+
+
+def look_away(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.append(record(history, "processes") | {"at": 226 + LONGEST_LOOK})
+
+
 def leave_a_directory(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     history.append({"kind": "remains", "at": 0, "path": "work/train-1/runs/ftjob-1-10"})
 
@@ -312,6 +337,11 @@ BROKEN: list[tuple[str, str, Callable[..., None]]] = [
     ("same bytes", "corrupt", hand_out_other_bytes),
     ("same bytes", "lost", never_deliver),
     ("drains", "lost", count_a_drain),
+    ("drains", "lost", repeat_after_a_drain),
+    ("ends", "lost", ignore_a_cancellation),
+    ("acknowledged", "lost", never_answer),
+    ("witnessed", "lost", overlook_a_checkpoint),
+    ("witnessed", "lost", look_away),
     ("disks", "late", leave_a_directory),
     ("recovery", "late", take_long),
     ("recovery", "lost", never_recover),

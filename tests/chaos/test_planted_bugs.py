@@ -54,7 +54,14 @@ def planting(cluster: Cluster, folder: Path, bug: str) -> Iterator[Planted]:
         try:
             with (
                 Watch(cluster.witness, history, run=bug, workers=cluster.workers),
-                busy(user(cluster, folder), count=1, methods=["supervised"], draw=random.Random(2), seconds=PATIENCE),
+                busy(
+                    user(cluster, folder),
+                    count=1,
+                    methods=["supervised"],
+                    wanted=lambda: None,
+                    draw=random.Random(2),
+                    seconds=PATIENCE,
+                ),
             ):
                 try:
                     yield planted
@@ -92,12 +99,7 @@ def state(cluster: Cluster) -> tuple[str, int | None]:
 
 
 def uploading(cluster: Cluster, folder: str) -> Callable[[], bool]:
-    def look() -> bool:
-        _, token = state(cluster)
-        request = cluster.store.last_request
-        return request.startswith(b"PUT ") and f"/attempts/{token}/{folder}/".encode() in request
-
-    return look
+    return lambda: cluster.is_uploading(state(cluster)[1], folder)
 
 
 def test_a_finish_without_the_token_check(cluster: Cluster, tmp_path: Path) -> None:

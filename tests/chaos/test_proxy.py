@@ -62,7 +62,17 @@ def post(proxy: Proxy) -> Iterator[Callable[[], httpx.Response]]:
 def test_without_trouble_all_passes_to_the_replica_that_lives(proxy: Proxy, post: Callable[[], httpx.Response]) -> None:
     assert [post().content for _ in range(3)] == [BODY] * 3
     assert proxy.hits == 0
-    assert proxy.last_request == b"POST /echo HTTP/1.1"
+    assert proxy.open_requests == []
+
+
+def test_a_request_is_open_until_its_answer_comes(proxy: Proxy, post: Callable[[], httpx.Response]) -> None:
+    proxy.trouble = Trouble("blackhole")
+    thread = Thread(target=post)
+    thread.start()
+    eventually(lambda: proxy.open_requests == [b"POST /echo HTTP/1.1"], seconds=10, what="an open request")
+    proxy.trouble = None
+    thread.join()
+    assert proxy.open_requests == []
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncate", "lose answers"])

@@ -29,9 +29,9 @@ TABLES = {
     "WHERE job_id = ANY(%s) ORDER BY job_id, seq",
     "metrics": "SELECT job_id AS job, step, token, (data->>'train_loss')::float8 AS loss FROM metrics "
     "WHERE job_id = ANY(%s) ORDER BY job_id, step",
-    "checkpoints": "SELECT job_id AS job, token, step, prefix, manifest FROM checkpoints "
+    "checkpoints": "SELECT id, job_id AS job, token, step, prefix, manifest FROM checkpoints "
     "WHERE job_id = ANY(%s) ORDER BY job_id, step",
-    "artifacts": "SELECT job_id AS job, name, bytes, sha256, object_key AS key FROM artifacts "
+    "artifacts": "SELECT id, job_id AS job, name, bytes, sha256, object_key AS key FROM artifacts "
     "WHERE job_id = ANY(%s) ORDER BY job_id, name",
     "models": "SELECT job_id AS job, name, checkpoint_step AS step FROM models WHERE job_id = ANY(%s)",
     "audit": "SELECT n, at, transaction_at, transaction_id, relation, job_id AS job, facts FROM chaos_audit "

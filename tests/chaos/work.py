@@ -34,6 +34,8 @@ METHODS = {
     "pretraining": upper_case_texts(600, seed=1),
     "reward_model": upper_case_preferred(120, seed=1),
 }
+# What a method needs besides: pre-training fills its sequences, and with the model's whole context would take minutes.
+FURTHER: dict[str, dict[str, Any]] = {"pretraining": {"max_length": 64}}
 ADAPTER = "adapter_model.safetensors"
 CANCELLED = 0.1  # the share of jobs that their users think better of
 RETRIES = 40  # of the SDK, with the same Idempotency-Key, before a call is given up
@@ -74,7 +76,7 @@ class User:
                     model="tiny-random-llama",
                     training_file=file.id,
                     seed=5,
-                    method={"type": method, method: OPTIONS},
+                    method={"type": method, method: OPTIONS | FURTHER.get(method, {})},
                     metadata={"run": self.run, "key": key},
                     idempotency_key=key,
                 )
@@ -114,6 +116,7 @@ class User:
             _insist(lambda: client.fine_tuning.jobs.cancel(job_id))
         except TunesmithError:  # it has ended, or an earlier request whose answer was lost has cancelled it
             return
+        self.history.add("cancelled", job=job_id)
 
     def _take(self, client: Tunesmith, job_id: str) -> str:
         job = _insist(lambda: client.fine_tuning.jobs.retrieve(job_id))
@@ -135,11 +138,20 @@ def _insist(call: Callable[[], Answer]) -> Answer:
 
 
 @contextmanager
-def busy(user: User, *, count: int, methods: Sequence[str], draw: random.Random, seconds: float) -> Iterator[None]:
+def busy(
+    user: User,
+    *,
+    count: int,
+    methods: Sequence[str],
+    wanted: Callable[[], str | None],
+    draw: random.Random,
+    seconds: float,
+) -> Iterator[None]:
     """So many users work as long as the block lasts, each with one job at a time; at its end their jobs end, too.
 
     Args:
         methods: each user goes round them, no two from the same one.
+        wanted: the method that a fault waits for, which then comes next.
         seconds: that these last jobs may take. Those that have not ended by then are left, for the checker to find.
     """
     enough = threading.Event()
@@ -148,7 +160,7 @@ def busy(user: User, *, count: int, methods: Sequence[str], draw: random.Random,
         for number in itertools.count():
             if enough.is_set():
                 return
-            method = methods[(user_number + number) % len(methods)]
+            method = wanted() or methods[(user_number + number) % len(methods)]
             try:
                 user.work(f"user{user_number}-{number}", method=method, cancels=draw.random() < CANCELLED)
             except TunesmithError:
