@@ -5,7 +5,8 @@
 - A job's training, first step to last, beside that of the same trainer called directly: of SmolLM2-135M on
   examples/support-chats, as is asked, and of the tiny random Llama, whose steps of milliseconds hide nothing: there the
   stack takes its share of the two cores that the trainer has.
-- Eight jobs sent at once, end to end, beside the sum of their training: of the tiny random Llama.
+- Eight jobs sent at once, end to end, beside eight times the training of one that is called directly, in turns: of the
+  tiny random Llama.
 
 A client listens to the job's stream of events, as `jobs watch` does; they come in batches, a second apart
 once the job has run for ten.
@@ -98,15 +99,13 @@ def overhead(http: httpx.Client, work: Work, *, most: float | None) -> bool:
 
 
 def eight_at_once(http: httpx.Client, work: Work) -> bool:
-    together = [seconds_of_eight(http, work) for _ in range(PAIRS)]
-    single = statistics.median(direct(work, steps=EIGHT)[1] for _ in range(PAIRS))
-    share = [seconds / (JOBS * single) for seconds in together]
+    pairs = in_turns(lambda: seconds_of_eight(http, work), lambda: JOBS * direct(work, steps=EIGHT)[1], pairs=PAIRS)
+    together, trained = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+    found = ratio(pairs)
     print(
-        f"{JOBS} jobs at once: {statistics.median(together):.1f} s, {statistics.median(share):.2f} "
-        f"({min(share):.2f}-{max(share):.2f}) times {JOBS} trainings of {single:.1f} s",
-        flush=True,
+        f"{JOBS} jobs at once: {together:.1f} s, {found} times {JOBS} trainings of {trained / JOBS:.1f} s", flush=True
     )
-    return at_most("eight jobs / their training", statistics.median(share), 1.3)
+    return at_most("eight jobs / their training", found.median, 1.3)
 
 
 def make_rows(count: int) -> Iterator[dict[str, str]]:

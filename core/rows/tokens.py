@@ -178,7 +178,7 @@ class ChatTokenizer:
         if chat.messages[i].tool_calls:
             return self._span_of_calls(chat, messages, i, text, header)
         start, end = places[i] if places else self._place(chat, messages, i, text)
-        if not text[start:end].strip() or text[start:end].strip() not in messages[i]["content"]:
+        if not _is_part(text[start:end], messages[i]["content"]):
             raise ValueError(f"the model's chat template leaves out or rewrites messages[{i}]")
         if i == len(messages) - 1 and THINKING[1] in messages[i]["content"] and THINKING[1] not in text[start:end]:
             raise ValueError(f"the model's chat template drops what was thought in messages[{i}]")
@@ -205,10 +205,12 @@ class ChatTokenizer:
         Where a template moves things about (tools to the last question, say), the chat up to here is not how the text
         begins. Then the calls' place is where the text changes when plain words take theirs.
         """
+        if not self._shows_calls(chat, messages, i, text):
+            raise ValueError(f"the model's chat template does not show the tool calls of messages[{i}]")
         until = self.template.render(messages[: i + 1], tools=chat.tools)
         if header and text.startswith(header) and text.startswith(until) and len(until) > len(header):
-            ends = [until.rfind(token) + len(token) for token in self.special if token in until[len(header) :]]
-            return len(header), max(ends, default=len(until.rstrip()))
+            end = len(until.rstrip())
+            return len(header), end if until[:end].endswith(tuple(self.special)) else self._end_of_turn(text, end)
         other = _unused_mark(text)
         changed = self.template.render(
             [*messages[:i], {"role": "assistant", "content": other}, *messages[i + 1 :]], tools=chat.tools
@@ -217,6 +219,19 @@ class ChatTokenizer:
         if other not in changed or start + tail >= len(text):
             raise ValueError(f"the model's chat template does not show the tool calls of messages[{i}]")
         return start, self._end_of_turn(text, len(text) - tail)
+
+    def _shows_calls(self, chat: Chat, messages: list[Rendered], i: int, text: str) -> bool:
+        """Whether each call of message i leaves a trace: some templates write the content alone, or the first call."""
+        mark = _unused_mark(text)
+        names = [f"{mark}{k}{mark}" for k in range(len(messages[i]["tool_calls"]))]
+        calls = [
+            {**call, "function": {**call["function"], "name": name}}
+            for call, name in zip(messages[i]["tool_calls"], names, strict=True)
+        ]
+        renamed = self.template.render(
+            [*messages[:i], {**messages[i], "tool_calls": calls}, *messages[i + 1 :]], tools=chat.tools
+        )
+        return all(name in renamed for name in names)
 
     def _end_of_turn(self, text: str, content_end: int) -> int:
         """Behind the special token that follows the content, or the content's own end where none follows directly."""
@@ -271,6 +286,16 @@ class ChatTokenizer:
 
 def _unused_mark(text: str) -> str:
     return next(mark for mark in map(chr, range(MARKS, MARKS + MOST_MARKS)) if mark not in text)
+
+
+def _is_part(shown: str, content: str) -> bool:
+    """Whether this is the content, or what a template leaves of it.
+
+    What was thought, and what is said behind it, have blanks around them as the template wants them.
+    """
+    if THINKING[1] in content:
+        shown, content = "".join(shown.split()), "".join(content.split())
+    return bool(shown.strip()) and shown.strip() in content
 
 
 def _common(a: str, b: str) -> int:

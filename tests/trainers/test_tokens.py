@@ -1,16 +1,17 @@
 """Which tokens carry loss, token by token; and that text and tokens are those of transformers."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from core.rows.chat import Chat, Message, to_chat
 from core.rows.template import ChatTemplate, as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
+from tests.trainers.families import FAMILIES, TEMPLATES, of_family, templated
 
 CHAT = [
     Message("system", "Be brief"),
@@ -22,41 +23,12 @@ CHAT = [
     Message("assistant", " drei\n", trained=True),
 ]
 
-THINKS = (
-    "{% set ns = namespace(last=0) %}"
-    "{% for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
-    "{% if m.role == 'assistant' and loop.index0 > ns.last %}<think>\n\n</think>\n\n{% endif %}"
-    "{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-INST = (
-    "{% for m in messages %}{% if m.role == 'assistant' %} {{ m.content.strip() }}<|im_end|>"
-    "{% elif m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %}<<{{ m.content }}>>{% endif %}{% endfor %}"
-)
+# What no family of tests/trainers/families.py has: answers that nothing ends.
 HEADINGS = (
     "{% for m in messages %}### {{ m.role }}\n{{ m.content }}\n\n{% endfor %}"
     "{% if add_generation_prompt %}### assistant\n{% endif %}"
 )
-NO_SYSTEM = (
-    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}{% endfor %}"
-)
-
-
-LLAMA = (
-    "{{ bos_token }}{% if messages[0].role == 'system' %}{% set system = messages[0]['content'] | trim %}"
-    "{% set messages = messages[1:] %}{% else %}{% set system = '' %}{% endif %}"
-    "{{ '<|im_start|>system\n\n' }}{% if tools is not none %}{{ 'Environment: ipython\n' }}"
-    "{% for tool in tools %}{{ tool | tojson(indent=4) }}\n\n{% endfor %}{% endif %}{{ system + '<|im_end|>' }}"
-    "{% for message in messages %}{% if message.role == 'tool' %}"
-    "{{ '<|im_start|>ipython\n\n' + (message.content | tojson) + '<|im_end|>' }}"
-    "{% elif 'tool_calls' in message %}{% if message.tool_calls | length != 1 %}"
-    "{{ raise_exception('only one call at a time') }}{% endif %}{% set call = message.tool_calls[0].function %}"
-    '{{ \'<|im_start|>assistant\n\n{"name": "\' + call.name + \'", "parameters": \' }}'
-    "{{ call.arguments | tojson }}{{ '}<|im_end|>' }}"
-    "{% else %}{{ '<|im_start|>' + message['role'] + '\n\n' + message['content'] | trim + '<|im_end|>' }}{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n\n' }}{% endif %}"
-)
+# And tools that move to the last question, and `generation` blocks.
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}"
     "{% if loop.last and tools %}[AVAILABLE_TOOLS]{{ tools | tojson }}[/AVAILABLE_TOOLS]{% endif %}"
@@ -67,27 +39,7 @@ MISTRAL = (
     "{% endgeneration %}{% endif %}"
     "{% endfor %}"
 )
-GEMMA = (
-    "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}"
-    "{% endif %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}"
-    "{% endif %}{% if m.role == 'assistant' %}{% set role = 'model' %}{% else %}{% set role = m.role %}{% endif %}"
-    "{{ '<|im_start|>' + role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>model\n' }}{% endif %}"
-)
-# As Qwen 3's: what is thought is told from what is said, and shown of the last answer only.
-QWEN = (
-    "{% for m in messages %}{% set content = m.content %}{% if m.role == 'assistant' and '</think>' in content %}"
-    "{% set thought = content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}"
-    "{% set content = content.split('</think>')[-1].lstrip('\n') %}"
-    "{% if loop.last %}{% set content = '<think>\n' + thought.strip('\n') + '\n</think>\n\n' + content %}{% endif %}"
-    "{% endif %}<|im_start|>{{ m.role }}\n{{ content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-FORGETFUL = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-FAMILIES = {"thinks": THINKS, "inst": INST, "headings": HEADINGS, "llama": LLAMA, "mistral": MISTRAL, "gemma": GEMMA}
+OTHERS = {"headings": HEADINGS, "mistral": MISTRAL}
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Köln", "days": 2}'}}
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -113,15 +65,6 @@ def tokenizer(tiny: Path) -> Any:
 @pytest.fixture
 def ours(tiny: Path) -> ChatTokenizer:
     return ChatTokenizer.load(tiny)
-
-
-def templated(tokenizer: Any, template: str) -> ChatTokenizer:
-    """A tokenizer of transformers with another template, in both worlds."""
-    tokenizer.chat_template = template
-    names = tokenizer.special_tokens_map
-    special = frozenset(tokenizer.all_special_tokens)
-    backend: Tokenizer = tokenizer.backend_tokenizer
-    return ChatTokenizer(backend, ChatTemplate(template, special_tokens=names), special=special)
 
 
 def learnt(tokens: Any, chat: Chat) -> list[str]:
@@ -171,52 +114,40 @@ def test_chatml_token_by_token(ours: ChatTokenizer, tokenizer: Any) -> None:
 @pytest.mark.parametrize(
     ("family", "expected"),
     [
-        ("thinks", ["eins<|im_end|>", "<think>\n\n</think>\n\n drei\n<|im_end|>"]),
-        ("inst", [" eins<|im_end|>", " drei<|im_end|>"]),
         ("headings", ["eins", " drei\n"]),
-        ("llama", ["eins<|im_end|>", "drei<|im_end|>"]),
         ("mistral", [" eins<|im_end|>", "  drei\n<|im_end|>"]),
     ],
 )
-def test_other_families_of_templates(tokenizer: Any, family: str, expected: list[str]) -> None:
-    assert learnt(templated(tokenizer, FAMILIES[family]), Chat(CHAT)) == expected
+def test_other_templates(tokenizer: Any, family: str, expected: list[str]) -> None:
+    assert learnt(templated(tokenizer, OTHERS[family]), Chat(CHAT)) == expected
 
 
-@pytest.mark.parametrize(
-    ("family", "before", "end"),
-    [
-        ("qwen", "", "<|im_end|>"),
-        ("inst", " ", "<|im_end|>"),
-        ("headings", "", ""),
-        ("llama", "", "<|im_end|>"),
-        ("mistral", " ", "<|im_end|>"),
-        ("gemma", "", "<|im_end|>"),
-    ],
-)
+@pytest.mark.parametrize(("family", "before", "end"), [("headings", "", ""), ("mistral", " ", "<|im_end|>")])
 def test_what_was_thought_is_learnt_with_the_answer(tokenizer: Any, family: str, before: str, end: str) -> None:
     chat = to_chat(1, {"problem": "2+2?", "reasoning": "two, three,\nfour", "answer": "4"})
-    tokens = templated(tokenizer, {**FAMILIES, "qwen": QWEN}[family])
+    tokens = templated(tokenizer, OTHERS[family])
     assert learnt(tokens, chat) == [f"{before}<think>\ntwo, three,\nfour\n</think>\n\n4{end}"]
 
 
-def test_a_template_that_drops_what_was_thought_is_refused(tokenizer: Any) -> None:
-    chat = to_chat(1, {"problem": "2+2?", "reasoning": "four", "answer": "4"})
-    with pytest.raises(ValueError, match=r"drops what was thought in messages\[1\]"):
-        templated(tokenizer, FORGETFUL).tokenize(chat)
-
-
-@pytest.mark.parametrize("family", ["llama", "mistral"])
-def test_tool_calls_are_learnt_and_results_are_not(tokenizer: Any, family: str) -> None:
-    call, answer = learnt(templated(tokenizer, FAMILIES[family]), WITH_TOOLS)
+def test_tool_calls_are_learnt_where_tools_move_about(tokenizer: Any) -> None:
+    call, answer = learnt(templated(tokenizer, MISTRAL), WITH_TOOLS)
     assert '"weather"' in call
     assert '"Köln"' in call
     assert call.endswith("<|im_end|>")
     assert answer.strip() == "grey<|im_end|>"
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "chatml"])
-def test_text_is_that_of_transformers(tokenizer: Any, family: str) -> None:
-    ours = templated(tokenizer, FAMILIES.get(family) or tokenizer.chat_template)
+def any_template(tiny: Path, name: str) -> tuple[Any, ChatTokenizer]:
+    """(transformers' tokenizer, ours) of a real family, of another template, or the model's own."""
+    if name in FAMILIES:
+        return of_family(tiny, name)
+    theirs: Any = AutoTokenizer.from_pretrained(tiny)
+    return theirs, templated(theirs, OTHERS.get(name) or theirs.chat_template)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS, "chatml"])
+def test_text_is_that_of_transformers(tiny: Path, family: str) -> None:
+    tokenizer, ours = any_template(tiny, family)
     chats = [*random_chats(20, seed=1), WITH_TOOLS, Chat(WITH_TOOLS.messages)]
     compared = 0
     for chat in chats:
@@ -235,11 +166,11 @@ def test_text_is_that_of_transformers(tokenizer: Any, family: str) -> None:
     assert compared >= 10
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "chatml"])
+@pytest.mark.parametrize("family", [*FAMILIES, *OTHERS, "chatml"])
 def test_the_fast_way_finds_the_places_of_the_careful_one(
-    tokenizer: Any, family: str, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = templated(tokenizer, FAMILIES.get(family) or tokenizer.chat_template)
+    _, ours = any_template(tiny, family)
     chats = [chat for chat in random_chats(60, seed=2) if family != "gemma" or chat.messages[0].role == "user"]
     fast = [ours.tokenize(chat) for chat in chats]
     used = sum(ours._places(c, as_dicts(c.messages), row.text) is not None for c, row in zip(chats, fast, strict=True))
@@ -262,7 +193,10 @@ def test_smollm2_is_that_of_transformers(smollm2: Path) -> None:
 
 def test_a_template_for_tools_is_used_for_chats_with_tools(tiny: Path, tmp_path: Path) -> None:
     theirs: Any = AutoTokenizer.from_pretrained(tiny)
-    theirs.chat_template = {"default": "plain {{ messages[-1].content }}", "tool_use": LLAMA}
+    theirs.chat_template = {
+        "default": "plain {{ messages[-1].content }}",
+        "tool_use": (TEMPLATES / "llama3_2.jinja").read_text(),
+    }
     theirs.save_pretrained(tmp_path)
     ours, theirs = ChatTokenizer.load(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
     for chat in (WITH_TOOLS, Chat(CHAT)):
@@ -312,16 +246,19 @@ def test_no_token_lies_across_the_start_of_an_answer(tokenizer: Any) -> None:
     assert merging.decode(tokens.labels[len(served) : -1]) == "abc<|im_end|>"
 
 
-def test_what_the_template_refuses_or_drops_is_an_error(tokenizer: Any) -> None:
-    with pytest.raises(ValueError, match="refuses this chat: no system"):
-        templated(tokenizer, NO_SYSTEM).tokenize(Chat(CHAT))
+def test_what_the_template_drops_is_an_error(tokenizer: Any) -> None:
     with pytest.raises(ValueError, match=r"leaves out or rewrites messages\[2\]"):
         templated(tokenizer, "{{ messages[0].content }}").tokenize(Chat(CHAT))
 
 
-def test_tool_calls_that_a_template_drops_are_an_error(tokenizer: Any) -> None:
-    with pytest.raises(ValueError, match=r"messages\[2\]"):
-        templated(tokenizer, "{% for m in messages %}{{ m.content }}{% endfor %}").tokenize(WITH_TOOLS)
+def test_a_call_that_a_template_drops_is_an_error(tokenizer: Any) -> None:
+    """Be it one of two."""
+    template = "{% for m in messages %}{{ m.content }}{{ m.tool_calls[0].function.name if m.tool_calls }}{% endfor %}"
+    calls = [CALL, {**CALL, "id": "c2", "function": {"name": "time", "arguments": "{}"}}]
+    messages = [Message("user", "weather?"), Message("assistant", "", trained=True, tool_calls=calls)]
+    with pytest.raises(ValueError, match=r"does not show the tool calls of messages\[1\]"):
+        templated(tokenizer, template).tokenize(Chat(messages, TOOLS))
+    assert learnt(templated(tokenizer, template), Chat([messages[0], replace(messages[1], tool_calls=[CALL])], TOOLS))
 
 
 def test_arguments_nested_too_deeply_to_be_read_stay_text() -> None:

@@ -16,7 +16,12 @@ class Lora(Strict):
 
     r: int = Field(default=16, ge=1, le=512, description="Rank of the update.")
     alpha: float = Field(default=32, gt=0, le=2048, description="The update is scaled by alpha / r.")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the adapter's input.")
+    dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Dropout (Srivastava et al., 2014) on the adapter's input, as QLoRA has it (arXiv 2305.14314).",
+    )
     target_modules: (
         Literal["all-linear", "attention", "mlp"] | Annotated[list[ModuleName], Field(min_length=1, max_length=64)]
     ) = Field(
@@ -35,8 +40,10 @@ class Lora(Strict):
     )
     init: Literal["zero", "gaussian", "orthogonal"] = Field(
         default="zero",
-        description="How it starts. zero: A uniform (Kaiming), B zero. gaussian: A normal, B zero. orthogonal: neither "
-        "zero, but orthogonal to each other, so that their product is zero up to rounding; needs an even r.",
+        description="How it starts. zero: A uniform (He et al., 2015, arXiv 1502.01852), B zero, as in LoRA's own "
+        "code. gaussian: A normal of deviation 1/r, B zero, as in its paper. orthogonal: neither zero, but orthogonal "
+        "to each other (datta0.github.io/posts/rethink-lora-init), so that their product is zero up to rounding; needs "
+        "an even r.",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,49 @@
+"""What the schema says of methods is what they do."""
+
+from pydantic import BaseModel
+
+from core.specs.choices import resolve
+from core.specs.dpo import Dpo
+from core.specs.kto import Kto
+from core.specs.optimization import Optimization
+from core.specs.pretraining import Pretraining
+from core.specs.reward_model import RewardModel
+from core.specs.supervised import Supervised
+from core.specs.training import MEASURED, EarlyStopping, Hyperparameters, Training
+
+BY_PREFERENCE: tuple[type[Training], ...] = (Dpo, Kto, RewardModel)
+
+
+def said(of: type[BaseModel], field: str) -> str:
+    return str(of.model_fields[field].description)
+
+
+def epochs(method: type[Training], rows: int) -> int:
+    return resolve(method(), rows=rows, per_epoch=rows).n_epochs
+
+
+def test_automatic_passes() -> None:
+    assert "auto, by thresholds of ours: 3 up to 10,000 rows, 2 up to 50,000, else 1;" in said(
+        Hyperparameters, "n_epochs"
+    )
+    assert [epochs(Supervised, rows) for rows in (10_000, 10_001, 50_000, 50_001)] == [3, 2, 2, 1]
+    assert "dpo, kto and reward_model: 3 up to 1,000, else 1; pretraining: 1." in said(Hyperparameters, "n_epochs")
+    assert [[epochs(method, rows) for rows in (1000, 1001)] for method in BY_PREFERENCE] == [[3, 1]] * 3
+    assert epochs(Pretraining, 1) == 1
+
+
+def test_automatic_learning_rates() -> None:
+    assert "0.1 for dpo and kto, 0.3 for reward_model." in said(Optimization, "learning_rate")
+    assert [method.AUTO_LEARNING_RATE_SHARE for method in BY_PREFERENCE] == [0.1, 0.1, 0.3]
+    assert Supervised.AUTO_LEARNING_RATE_SHARE == Pretraining.AUTO_LEARNING_RATE_SHARE == 1
+
+
+def test_metrics_of_each_method() -> None:
+    assert MEASURED in said(Training, "keep_best")
+    assert MEASURED in said(EarlyStopping, "metric")
+    assert "has valid_loss; supervised and pretraining valid_mean_token_accuracy too" in MEASURED
+    for method in (Supervised, Pretraining):
+        assert method.VALIDATION_METRICS == ("valid_loss", "valid_mean_token_accuracy")
+    assert "dpo and kto valid_reward_accuracy, reward_model valid_accuracy" in MEASURED
+    assert Dpo.VALIDATION_METRICS == Kto.VALIDATION_METRICS == ("valid_loss", "valid_reward_accuracy")
+    assert RewardModel.VALIDATION_METRICS == ("valid_loss", "valid_accuracy")
