@@ -84,7 +84,7 @@ def test_models_whose_rows_would_leak_are_refused(family: str) -> None:
         attention.check(model.config)
 
 
-@pytest.mark.parametrize("family", TAKEN)
+@pytest.mark.parametrize("family", [*TAKEN, "falcon_h1"])
 def test_the_loss_is_that_of_the_models_own_logits(family: str) -> None:
     """Whatever its head does to them: a limit, a scale."""
     model = random(family, (TAKEN | REFUSED)[family])
