@@ -90,10 +90,11 @@ class Progress(TrainerCallback):
             weights.load(model, self._best)
             self._run_dir.say(f"The weights are those of step {row['step']}, whose {self._keep_best} was the best")
 
-    def add(self, score: Score, *, tokens: int) -> None:
-        """Count a batch of `tokens` tokens into the step in the making."""
+    def add(self, score: Score, *, tokens: int, padding: int = 0) -> None:
+        """Count a batch of so many tokens, and of so many places without one, into the step in the making."""
         self._scores.append(score)
         self._tokens += tokens
+        self._padding += padding
         if not math.isfinite(score.loss_sum):
             raise self._diverged("the loss is not finite", step=self.counters.step + 1, ruined_by=self.counters.step)
 
@@ -110,7 +111,7 @@ class Progress(TrainerCallback):
 
     def _begin_step(self) -> None:
         self._scores: list[Score] = []
-        self._tokens = 0
+        self._tokens = self._padding = 0
         self._started = time.perf_counter()
 
     def on_train_begin(
@@ -157,6 +158,7 @@ class Progress(TrainerCallback):
             "step": step,
             **{f"train_{name}": value for name, value in self._figures_of(self._scores).items()},
             "tokens_per_second": speed,
+            "padding_share": self._padding / (self._tokens + self._padding),
             "peak_memory_bytes": usage.peak_memory(),
             **self._device.utilization(speed),
             "seconds": seconds,
