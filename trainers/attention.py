@@ -11,12 +11,36 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 NAME = "sdpa_by_rows"
+# transformers' kinds of layers in which nothing but masked attention passes from token to token.
+ATTENDING = {"full_attention", "sliding_attention"}
+UNMASKED = ("afmoe",)  # it makes its masks without the positions, which is where rows begin
+LEAK = "rows that share a sequence would see one another"
 _edges: ContextVar[list[int] | None] = ContextVar("edges", default=None)
+
+
+def check(config: Any) -> None:
+    """Refuse a model in which rows that share a sequence would not be kept apart.
+
+    A model that hands its attention to transformers' interface, and has no other way from token to token, is kept to
+    single rows by the mask, or by `use`.
+
+    Raises:
+        ValueError: it does not write, or a row's tokens would go into what the next row says.
+    """
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ValueError("the model is none that writes text")
+    model = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    others = set(getattr(config, "layer_types", None) or ()) - ATTENDING
+    if others or model._is_stateful:
+        what = ", ".join(sorted(others)) or "a state"
+        raise ValueError(f"the model's layers pass more than attention does from token to token ({what}): {LEAK}")
+    if config.model_type in UNMASKED or not (model._supports_sdpa and model._supports_attention_backend):
+        raise ValueError(f"transformers can't mask the model's attention row by row: {LEAK}")
 
 
 def use(model: Any) -> None:

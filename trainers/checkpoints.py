@@ -16,7 +16,7 @@ class Counters:
     """What a run has done so far, over all attempts.
 
     trained_tokens: tokens that carried loss since step 0. seconds: of training. done: no step is left to do.
-    history: the figures of every step, by the contract's names.
+    history: the figures of every step, by the contract's names. checkpoints: the steps of those that are there.
     """
 
     step: int = 0
@@ -24,6 +24,7 @@ class Counters:
     seconds: float = 0.0
     done: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: list[int] = field(default_factory=list)
 
 
 def read_counters(folder: Path) -> Counters:

@@ -99,7 +99,8 @@ class Trainer(DPOTrainer):
     ) -> Any:
         assert not return_outputs
         loss = super().compute_loss(model, inputs)
-        self.progress.add(self.score(loss, inputs), tokens=int(inputs["attention_mask"].sum()))
+        places, tokens = inputs["attention_mask"].numel(), int(inputs["attention_mask"].sum())
+        self.progress.add(self.score(loss, inputs), tokens=tokens, padding=places - tokens)
         return loss
 
     def score(self, loss: torch.Tensor, inputs: dict[str, torch.Tensor]) -> Score:

@@ -10,12 +10,15 @@ class SpecError(Exception):
 
 
 class Diverged(Exception):
-    """Training has ruined the weights, and so it would in another attempt."""
+    """Training has ruined the weights, and so it would in another attempt.
 
-    def __init__(self, what: str, *, step: int, kept: int, param: str) -> None:
+    good: the step of the last checkpoint whose weights had a sound loss.
+    """
+
+    def __init__(self, what: str, *, step: int, good: int | None, param: str) -> None:
         self.param = param
-        good = f"the last checkpoint, of step {kept}, is from before" if kept else "there is no checkpoint from before"
-        super().__init__(f"{what} at step {step}; {good}. Try a smaller learning rate")
+        kept = f"the last good checkpoint is that of step {good}" if good else "there is no checkpoint from before"
+        super().__init__(f"{what} at step {step}; {kept}. Try a smaller learning rate")
 
 
 class OutOfTime(Exception):

@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
-# What a head may do to its logits besides the product; models that do are left to their own forward.
-CHANGES = ("final_logit_softcapping", "logit_scale", "logits_scaling")
+# What a head may do to its logits besides the product, by the names of TRL's add_fused_lm_head, which serves on a GPU;
+# models that do are left to their own forward.
+CHANGES = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
 
 
 class TokenLoss(torch.autograd.Function):

@@ -155,8 +155,10 @@ class Trainer(KTOTrainer):
         rows = sum(len(part["label"]) for part in parts)
         self._point, self._answers = self.point(model, parts), []
         losses = [super(Trainer, self).training_step(model, part, rows) for part in parts]
+        places = sum(part["attention_mask"].numel() for part in parts)
         tokens = sum(int(part["attention_mask"].sum()) for part in parts)
-        self.progress.add(self.score(joined(self._answers), self._point), tokens=tokens)
+        score = self.score(joined(self._answers), self._point)
+        self.progress.add(score, tokens=tokens, padding=places - tokens)
         return torch.stack(losses).sum()
 
     def compute_loss(

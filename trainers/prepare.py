@@ -25,7 +25,7 @@ from transformers import (  # noqa: E402
     LlamaForCausalLM,
 )
 
-from trainers import vocabulary  # noqa: E402
+from trainers import attention, vocabulary  # noqa: E402
 from trainers.facts import write_facts  # noqa: E402
 
 DESCRIBING = ["*.json", "*.txt", "*.jinja"]
@@ -179,10 +179,11 @@ def take_over(source: Path, folder: Path, *, weights: bool) -> None:
 
 
 def check(folder: Path, *, weights: bool) -> None:
-    """Refuse what could not be loaded, or only by running code of its own.
+    """Refuse what could not be loaded, or only by running code of its own, and what could not be trained on as it is.
 
     Raises:
-        ValueError: no config, no safetensors weights, no chat template, or a request for remote code.
+        ValueError: no config, no safetensors weights, no chat template, a request for remote code, or layers in which
+            rows that share a sequence would not be kept apart.
     """
     if not (folder / "config.json").exists():
         raise ValueError("the model has no config.json")
@@ -193,6 +194,7 @@ def check(folder: Path, *, weights: bool) -> None:
         path = folder / name
         if path.exists() and "auto_map" in json.loads(path.read_text()):
             raise ValueError(f"the model's {name} asks for remote code (auto_map)")
+    attention.check(AutoConfig.from_pretrained(folder, trust_remote_code=False))
     if weights and not list(folder.glob("*.safetensors")):
         raise ValueError("the model has no safetensors weights; other formats are not loaded")
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

@@ -50,7 +50,6 @@ class Progress(TrainerCallback):
         keep_best: ValidationMetric | None,
     ) -> None:
         self.counters = reached
-        self._kept = reached.step  # the step of the last checkpoint
         self._run_dir = run_dir
         self._stop = stop
         self._spec = spec
@@ -91,20 +90,28 @@ class Progress(TrainerCallback):
             weights.load(model, self._best)
             self._run_dir.say(f"The weights are those of step {row['step']}, whose {self._keep_best} was the best")
 
-    def add(self, score: Score, *, tokens: int) -> None:
-        """Count a batch of `tokens` tokens into the step in the making."""
+    def add(self, score: Score, *, tokens: int, padding: int = 0) -> None:
+        """Count a batch of so many tokens, and of so many places without one, into the step in the making."""
         self._scores.append(score)
         self._tokens += tokens
+        self._padding += padding
         if not math.isfinite(score.loss_sum):
-            raise self._diverged("the loss is not finite", step=self.counters.step + 1)
+            raise self._diverged("the loss is not finite", step=self.counters.step + 1, ruined_by=self.counters.step)
 
-    def _diverged(self, what: str, *, step: int) -> Diverged:
+    def _diverged(self, what: str, *, step: int, ruined_by: int) -> Diverged:
+        """What to raise where a step has failed.
+
+        Args:
+            ruined_by: the step that made the weights which failed. A training loss is measured before its step's
+                update, so that it is of the weights, and of the checkpoint, of the step before.
+        """
+        good = max((kept for kept in self.counters.checkpoints if kept < ruined_by), default=None)
         param = f"method.{self._spec.method.type}.optimization.learning_rate"
-        return Diverged(what, step=step, kept=self._kept, param=param)
+        return Diverged(what, step=step, good=good, param=param)
 
     def _begin_step(self) -> None:
         self._scores: list[Score] = []
-        self._tokens = 0
+        self._tokens = self._padding = 0
         self._started = time.perf_counter()
 
     def on_train_begin(
@@ -113,7 +120,7 @@ class Progress(TrainerCallback):
         self._device = usage.Device.of(model)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step == self._kept:
+        if state.global_step == max(self.counters.checkpoints, default=0):
             if self._stop.requested:
                 raise Stopped
             if self._is_out_of_time():
@@ -128,7 +135,7 @@ class Progress(TrainerCallback):
         row = self._figures(step)
         self.counters.history.append(row)
         if row["train_loss"] > self._highest_loss:
-            raise self._diverged(f"the loss has grown to {row['train_loss']:.4g}", step=step)
+            raise self._diverged(f"the loss has grown to {row['train_loss']:.4g}", step=step, ruined_by=step - 1)
         if self._validate and (last or step % self._eval_interval == 0):
             self._add_validation(row, model)
         now = time.monotonic()
@@ -151,6 +158,7 @@ class Progress(TrainerCallback):
             "step": step,
             **{f"train_{name}": value for name, value in self._figures_of(self._scores).items()},
             "tokens_per_second": speed,
+            "padding_share": self._padding / (self._tokens + self._padding),
             "peak_memory_bytes": usage.peak_memory(),
             **self._device.utilization(speed),
             "seconds": seconds,
@@ -160,7 +168,7 @@ class Progress(TrainerCallback):
         assert self._validate is not None
         figures = self._validate()
         if not math.isfinite(figures["loss"]):
-            raise self._diverged("the validation loss is not finite", step=row["step"])
+            raise self._diverged("the validation loss is not finite", step=row["step"], ruined_by=row["step"])
         row |= {f"{prefix}{name}": value for prefix in ("valid_", "full_valid_") for name, value in figures.items()}
         if self._keep_best and best(self.counters.history, self._keep_best) is row:
             weights.save(model, self._best)
@@ -176,22 +184,30 @@ class Progress(TrainerCallback):
         return self._spec.max_duration_seconds is not None and self.counters.seconds >= self._spec.max_duration_seconds
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Any = None,
+        model: Any = None,
+        **_: Any,
     ) -> None:
         if "loss" not in (logs or {}):  # the Trainer's farewell
             return
-        history, norm = self.counters.history, logs.get("grad_norm")
+        history, norm, step = self.counters.history, logs.get("grad_norm"), state.global_step
         if norm is not None and not math.isfinite(norm):
-            raise self._diverged("the gradient is not finite", step=state.global_step)
+            raise self._diverged("the gradient is not finite", step=step, ruined_by=step)
+        if control.should_save and not weights.are_finite(model):  # no loss has been measured on them yet
+            raise self._diverged("the weights are not finite", step=step, ruined_by=step)
         history[-1] |= {"learning_rate": logs["learning_rate"], "grad_norm": norm}
         recent = [past["seconds"] for past in history[-20:]]
         self._run_dir.emit(
             MetricsEvent(
-                step=state.global_step,
+                step=step,
                 total_steps=state.max_steps,
                 trained_tokens=self.counters.trained_tokens,
-                seconds_left=(state.max_steps - state.global_step) * sum(recent) / len(recent),
-                message=f"Step {state.global_step}/{state.max_steps}: training loss={history[-1]['train_loss']:.4g}",
+                seconds_left=(state.max_steps - step) * sum(recent) / len(recent),
+                message=f"Step {step}/{state.max_steps}: training loss={history[-1]['train_loss']:.4g}",
                 data=self.metrics(),
             )
         )
@@ -201,8 +217,8 @@ class Progress(TrainerCallback):
         weights.tidy(written, base_model_name=self._spec.base_model_name)
         if self._best.exists():
             shutil.copyfile(self._best, written / BEST)
+        self._add_checkpoint(state.global_step)
         final = checkpoints.publish(written, self.counters, self._run_dir)
-        self._kept = state.global_step
         self._run_dir.emit(
             CheckpointEvent(
                 step=state.global_step,
@@ -211,6 +227,11 @@ class Progress(TrainerCallback):
                 metrics=self.metrics(),
             )
         )
+
+    def _add_checkpoint(self, step: int) -> None:
+        """Count one as there, and those as gone that make room for it."""
+        keep = self._spec.training.keep_checkpoints
+        self.counters.checkpoints = [*self.counters.checkpoints, step][-keep if keep else 0 :]
 
 
 def _metrics(row: dict[str, Any]) -> dict[str, float | int | None]:

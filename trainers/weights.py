@@ -51,6 +51,11 @@ def save(model: Any, path: Path) -> None:
     partial.replace(path)
 
 
+def are_finite(model: Any) -> bool:
+    """Whether those that are trained are numbers."""
+    return all(bool(weight.isfinite().all()) for weight in model.parameters() if weight.requires_grad)
+
+
 def load(model: Any, path: Path) -> None:
     """Put weights that `save` has kept into the model's."""
     if isinstance(model, PeftModel):

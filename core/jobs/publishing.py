@@ -141,7 +141,8 @@ def _follow(session: Session, job: Job, event: MetricsEvent) -> dict[str, Any]:
     if event.seconds_left is not None:
         job.estimated_finish = func.now() + timedelta(seconds=event.seconds_left)
     data = {"step": event.step, "total_steps": event.total_steps, **event.data}
-    append_event(session, job, message=event.message, type="metrics", data=data)
+    told = {**data, "seconds_left": event.seconds_left}
+    append_event(session, job, message=event.message, type="metrics", data=told)
     return data
 
 

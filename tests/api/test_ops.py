@@ -50,6 +50,13 @@ def busy(engine: Engine, project: ProjectKey) -> tuple[str, str]:
         return running.id, next(job.id for job in jobs if job.id != running.id)
 
 
+def test_an_event_of_a_step_tells_the_time_that_is_left(http: httpx.Client, busy: tuple[str, str]) -> None:
+    event, *_ = http.get(f"/v1/fine_tuning/jobs/{busy[0]}/events").json()["data"]
+    assert event["data"] == {"step": 3, "total_steps": 9, "train_loss": 2.5, "seconds_left": 90.0}
+    series = http.get(f"/v1/fine_tuning/jobs/{busy[0]}/metrics").json()["series"]
+    assert series.keys() == {"train_loss"}
+
+
 def test_workers_and_queues(http: httpx.Client, operator: dict[str, str], busy: tuple[str, str]) -> None:
     (worker,) = http.get("/v1/ops/workers", headers=operator).json()["data"]
     assert (worker["id"], worker["alive"], worker["attempts"][0]["job_id"]) == ("train@a", True, busy[0])

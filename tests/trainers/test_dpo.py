@@ -10,7 +10,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from core.rows.chat import Chat, Message
+from core.rows.tokens import ChatTokenizer
 from tests.trainers.runs import adapter_digest, error, events, last_checkpoint, outcome, results, write_rows, write_spec
+from trainers.rows import split
 from trainers.run import run
 
 DPO: dict[str, Any] = {
@@ -124,6 +127,16 @@ def test_what_comes_out_is_one_adapter_that_plain_peft_loads(train: Any, tiny: P
     ids = torch.arange(8)[None]
     with torch.no_grad():
         torch.testing.assert_close(merged(ids).logits, adapted.eval()(ids).logits, atol=1e-4, rtol=1e-4)
+
+
+def test_the_share_of_padding_is_what_the_shorter_answers_lack(train: Any, tmp_path: Path, tiny: Path) -> None:
+    row = {"prompt": "say 1", "chosen": "1", "rejected": "1, at once"}
+    training_file = write_rows(tmp_path / "t.jsonl", [row] * 4)
+    folder = train("run", training_file=training_file, dpo={"hyperparameters": {"n_epochs": 1, "batch_size": 4}})
+    messages = [Message("user", row["prompt"]), Message("assistant", row["rejected"], trained=True)]
+    longer = sum(map(len, split(ChatTokenizer.load(tiny).tokenize(Chat(messages)))))
+    lacking = len(row["rejected"]) - len(row["chosen"])
+    assert series(folder, "padding_share") == [lacking / (2 * longer)]
 
 
 def test_rows_that_are_no_pairs_are_refused(train: Any, few_rows: Path) -> None:

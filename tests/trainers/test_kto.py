@@ -13,6 +13,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 from trl.trainer.kto_trainer import KTOTrainer
 
+from core.rows.chat import Chat, Message
 from core.rows.feedback import Feedback
 from core.rows.tokens import ChatTokenizer
 from core.specs.kto import Kto
@@ -22,7 +23,7 @@ from trainers import weights
 from trainers.finetuning import Run, longest_row, make_plan, read_files
 from trainers.kto import Answers, Collator, Trainer, joined, make_trainer
 from trainers.loading import load_tokenizer
-from trainers.rows import read_rows
+from trainers.rows import read_rows, split
 from trainers.run import run
 from trainers.rundir import RunDir
 from trainers.stopping import listening
@@ -252,6 +253,15 @@ def test_long_rows_are_cut_with_their_mismatched_answers(write: Any, tmp_path: P
     (part,) = trainer.data_collator(data.to_list())["parts"]
     assert part["input_ids"].shape[1] == part["KL_input_ids"].shape[1] == 100
     assert part["KL_completion_mask"].sum(1).min() > 0
+
+
+def test_the_share_of_padding_is_what_the_shorter_answers_lack(train: Any, tmp_path: Path, tiny: Path) -> None:
+    short, long = ({"prompt": "say 1", "completion": text, "label": text == "1"} for text in ("1", "1, at once"))
+    training_file = write_rows(tmp_path / "t.jsonl", [short, long])
+    folder = train("run", training_file=training_file, kto={"hyperparameters": {"n_epochs": 1, "batch_size": 2}})
+    messages = [Message("user", long["prompt"]), Message("assistant", long["completion"], trained=True)]
+    longer = sum(map(len, split(ChatTokenizer.load(tiny).tokenize(Chat(messages)))))
+    assert series(folder, "padding_share") == [len(", at once") / (2 * longer)]
 
 
 def test_rows_that_are_no_feedback_are_refused(train: Any, few_rows: Path) -> None:

@@ -17,30 +17,56 @@ from tests.trainers.runs import (
     events,
     last_checkpoint,
     outcome,
+    pair,
     results,
     samples,
     start,
     wait_until,
+    write_rows,
     write_spec,
 )
 from trainers.run import run
+from trainers.supervised import Collator
 
 SUPERVISED: dict[str, Any] = {
-    "hyperparameters": {"n_epochs": 3, "batch_size": 1},
+    "hyperparameters": {"n_epochs": 6, "batch_size": 6},
     "lora": {"r": 8, "alpha": 16, "dropout": 0.1},
     "optimization": {"schedule": "cosine", "weight_decay": 0.01},
     "neftune_alpha": 5,
     "checkpoint_interval": 5,
     "eval_interval": 4,
-    "early_stopping": {"patience": 1000},
+    "early_stopping": {"patience": 4, "min_delta": 100},  # no validation is so much better: the fifth is the last
     "keep_best": "valid_mean_token_accuracy",
     "samples": {"max_tokens": 8},
 }
 
 
+STOPS = 20  # of 24 steps
+ROWS = 24
+
+
 @pytest.fixture
-def files(tiny: Path, few_rows: Path, valid_rows: Path) -> dict[str, Any]:
-    return {"base": tiny, "training_file": few_rows, "validation_file": valid_rows, "supervised": SUPERVISED}
+def files(tmp_path: Path, tiny: Path, valid_rows: Path) -> dict[str, Any]:
+    """Rows of 200 to 400 tokens, a byte each: a step's six fill two or three sequences of 1,024."""
+    rows = [pair(f"say {i} " + "a" * (90 + 3 * i), f"it is {i}, " + "yes " * (20 + i)) for i in range(ROWS)]
+    training_file = write_rows(tmp_path / "long.jsonl", rows)
+    return {"base": tiny, "training_file": training_file, "validation_file": valid_rows, "supervised": SUPERVISED}
+
+
+@pytest.fixture
+def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many sequences the rows of each step come to, of runs in this process."""
+    found: list[int] = []
+    collate = Collator.__call__
+
+    def noted(collator: Collator, rows: list[Any]) -> Any:
+        batch = collate(collator, rows)
+        if len(rows) == 6:  # those for validation are four
+            found.append(len(batch["sequences"]))
+        return batch
+
+    monkeypatch.setattr(Collator, "__call__", noted)
+    return found
 
 
 def reached(run_dir: Path, step: int) -> bool:
@@ -55,28 +81,36 @@ def assert_same(run_dir: Path, undisturbed: Path) -> None:
     assert [outcome(run_dir)[key] for key in figures] == [outcome(undisturbed)[key] for key in figures]
 
 
-def test_killed_twice_and_resumed(tmp_path: Path, files: dict[str, Any]) -> None:
+def test_killed_twice_and_resumed(tmp_path: Path, files: dict[str, Any], packed: list[int]) -> None:
+    """In steps of several packed sequences, with dropout; early stopping counts validations of all three attempts."""
     undisturbed = write_spec(tmp_path / "undisturbed", **files)
     assert run(undisturbed) == 0
-    epoch = events(undisturbed, "resolved")[0]["total_steps"] // 3
+    assert len(packed) >= STOPS
+    assert set(packed) <= {2, 3}
+    (resolved,) = events(undisturbed, "resolved")
+    assert outcome(undisturbed)["step"] == STOPS < resolved["total_steps"]
 
     first = write_spec(tmp_path / "first", **files)
     process = subprocess.Popen([sys.executable, "-m", "trainers", first], stderr=subprocess.DEVNULL)
-    wait_until(lambda: reached(first, epoch + 1), process)
+    wait_until(lambda: reached(first, 5), process)
     process.kill()
     process.wait()
     assert not (first / "result.json").exists()
 
     second = write_spec(tmp_path / "second", resume_from=last_checkpoint(first), **files)
     child = start(second)
-    wait_until(lambda: reached(second, 2 * epoch + 1), child)
+    wait_until(lambda: reached(second, 10), child)
     child.kill()
     child.join()
 
     third = write_spec(tmp_path / "third", resume_from=last_checkpoint(second), **files)
     assert run(third) == 0
     assert events(third, "metrics")[0]["step"] == events(second, "checkpoint")[-1]["step"] + 1
+    assert any("Stopping early" in event["message"] for event in events(third, "message"))
     assert_same(third, undisturbed)
+    # The artifact may be of a validation before the kills; this is of the last step.
+    last = [(last_checkpoint(folder) / "adapter_model.safetensors").read_bytes() for folder in (third, undisturbed)]
+    assert last[0] == last[1]
 
     # Killed after the last step: nothing is left to train, everything is left to write.
     fourth = write_spec(tmp_path / "fourth", resume_from=last_checkpoint(third), **files)

@@ -40,10 +40,11 @@ def test_a_run_yields_what_the_contract_names(tmp_path: Path, tiny: Path, few_ro
     assert resolved["hyperparameters"] == {"n_epochs": 1, "batch_size": 6, "learning_rate_multiplier": 1.0}
     assert metrics[0]["message"].startswith(f"Step 1/{steps}: training loss=")
     named = {"train_loss", "train_mean_token_accuracy", "learning_rate", "grad_norm", "tokens_per_second"}
-    named |= {"peak_memory_bytes"}
+    named |= {"peak_memory_bytes", "padding_share"}
     validated = {"valid_loss", "valid_mean_token_accuracy", "full_valid_loss", "full_valid_mean_token_accuracy"}
     assert metrics[-1]["data"].keys() == named | validated
     assert metrics[-1]["seconds_left"] == 0
+    assert {event["data"]["padding_share"] for event in metrics} == {0}
     assert result["metrics"] == metrics[-1]["data"]
     assert (result["outcome"], result["step"]) == ("succeeded", steps)
     # Every row's answer of 11 or 12 letters and its end of turn, once.
