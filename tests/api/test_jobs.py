@@ -65,6 +65,11 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"method": {"type": "magic"}}, "method.type", "supervised"),
         ({"method": {"type": "dpo", "supervised": {}}}, "method.supervised", "allowed here: dpo, type"),
         ({"method": {"type": "dpo", "dpo": {"loss": "ipo", "label_smoothing": 0.1}}}, "method.dpo", "means nothing to"),
+        (
+            {"method": {"type": "dpo", "dpo": {"label_smoothing": 0.1}}},
+            "method.dpo",
+            "the loss 'sigmoid': leave it out",
+        ),
         ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}}, "method.dpo.hyperparameters.beta", "0"),
         ({"method": {"type": "dpo", "dpo": {"keep_best": "valid_mean_token_accuracy"}}}, "method.dpo", "not measured"),
         (
