@@ -12,6 +12,7 @@ Preset = Literal["nano", "tiny", "small"]
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 BYTES = 256
 FEWEST_BPE_TOKENS = BYTES + len(SPECIAL_TOKENS)
+FEWEST_CHARACTER_TOKENS = 1 + len(SPECIAL_TOKENS)  # one stands for all characters that are unknown
 
 
 class Sizes(Strict):

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tunesmith import BadRequestError, Tunesmith
+from tunesmith import BadRequestError, JobFailedError, Tunesmith
 
 from tests.conftest import ProjectKey
 from tests.e2e.rows import upper_case, upper_case_preferred, upper_case_texts
@@ -50,6 +50,14 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
         assert foretold.compute["tokens"] == pytest.approx(3 * 2 * 64, rel=0.1)
         assert foretold.compute["flops"] == 6 * foretold.compute["parameters"] * foretold.compute["tokens"]
         assert "compute_optimal" in {warning.code for warning in foretold.warnings}
+        (tmp_path / "short.txt").write_text("A short one.")
+        short = jobs.create(
+            model=second.fine_tuned_model,
+            training_file=client.files.create(file=tmp_path / "short.txt").id,
+            method={"type": "pretraining"},
+        )
+        with pytest.raises(JobFailedError, match="at most 14 tokens, but one sequence has 256"):
+            jobs.wait(short.id, timeout=60)
         shown = client.files.preview(text, model=second.fine_tuned_model, limit=1).data[0]
         assert shown.trained_tokens == shown.total_tokens > 0
 
