@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from core.specs.reference import ReferenceTraining
-from core.specs.strict import Strict
+from core.specs.strict import Strict, WrongKey
 
 Loss = Literal["sigmoid", "ipo", "hinge", "robust", "apo_zero", "apo_down", "sigmoid_norm"]
 SMOOTHED = ("robust",)  # TRL computes the others without it
@@ -38,10 +38,8 @@ class Dpo(ReferenceTraining):
     @model_validator(mode="after")
     def smoothing_is_used(self) -> "Dpo":
         if self.label_smoothing and self.loss not in SMOOTHED:
-            raise ValueError(
-                f"label_smoothing: given {self.label_smoothing}, but it means nothing to the loss {self.loss!r}: leave "
-                f"it out, or choose {' or '.join(SMOOTHED)}"
-            )
+            words = f"given {self.label_smoothing}, but it means nothing to the loss {self.loss!r}"
+            raise WrongKey("label_smoothing", f"{words}: leave it out, or choose {' or '.join(SMOOTHED)}")
         return self
 
 
