@@ -129,3 +129,14 @@ def test_what_comes_out_is_one_adapter_that_plain_peft_loads(train: Any, tiny: P
 def test_rows_that_are_no_pairs_are_refused(train: Any, few_rows: Path) -> None:
     folder = train("chats", status=1, training_file=few_rows)
     assert (error(folder)["code"], error(folder)["param"]) == ("invalid_file", "training_file")
+
+
+def test_pairs_that_are_the_same_where_they_are_cut_off_are_left_out(train: Any, tmp_path: Path) -> None:
+    alike = [{"prompt": f"say {i}", "chosen": "a" * 80 + "b", "rejected": "a" * 80 + "c"} for i in range(2)]
+    rows = write_rows(tmp_path / "alike.jsonl", pairs(range(4)) + alike)
+    folder = train("run", training_file=rows, dpo={"max_length": 64})
+    told = [event["message"] for event in events(folder, "message")]
+    assert (
+        "training_file: 2 of 6 rows have more than 64 tokens (max_length): 0 were cut off there, 2 were left out"
+        in told
+    )
