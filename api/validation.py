@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from core.errors import InvalidRequest
+from core.specs.strict import WrongKey
 
 MOST = 5  # errors that one message names
 
@@ -61,6 +62,9 @@ def _path(error: Any, body: Any) -> str:
         # Anything else names a branch of a union, which is no key of the client's.
     if error["type"] == "union_tag_invalid":  # what tells the branches apart is the key that is wrong
         parts.append(error["ctx"]["discriminator"].strip("'"))
+    raised = error.get("ctx", {}).get("error")
+    if isinstance(raised, WrongKey):
+        parts.append(raised.key)
     return ".".join(parts)
 
 

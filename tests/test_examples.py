@@ -3,11 +3,13 @@
 import json
 import runpy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from core.rows.kinds import Kind
 from core.rows.read import rows as read_rows
+from core.rows.validate import validate
 
 
 @pytest.fixture
@@ -19,17 +21,29 @@ def answers(path: Path) -> list[dict[str, Any]]:
     return [json.loads(row.chats[0].messages[-1].content) for _, row in read_rows(path)]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["order-emails", "short-stories", "support-chats", "support-feedback", "support-preferences", "support-rankings"],
-)
-def test_the_rows_are_those_that_the_script_writes(repository_root: Path, name: str, tmp_path: Path) -> None:
-    folder = repository_root / "examples" / name
-    runpy.run_path(str(folder / "make.py"))["main"](tmp_path)
-    written = sorted(path.name for path in tmp_path.iterdir())
-    assert {"train.jsonl", "validation.jsonl"} <= set(written)
-    for name in written:
-        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+def test_the_rows_are_those_that_the_scripts_write(repository_root: Path, tmp_path: Path) -> None:
+    folders = [script.parent for script in (repository_root / "examples").glob("*/make.py")]
+    assert folders
+    for folder in folders:
+        made = tmp_path / folder.name
+        made.mkdir()
+        runpy.run_path(str(folder / "make.py"))["main"](made)
+        data = {path.name for path in folder.iterdir() if path.suffix in (".jsonl", ".txt")}
+        assert {path.name for path in made.iterdir()} == data
+        for name in data:
+            assert (made / name).read_bytes() == (folder / name).read_bytes(), folder / name
+
+
+def test_every_form_of_rows_has_an_example_that_the_documents_name(repository_root: Path) -> None:
+    documents = (repository_root / "docs" / "data-formats.md").read_text()
+    found: dict[str, Path] = {}
+    for path in (repository_root / "examples").glob("*/*.jsonl"):
+        report = validate(path)
+        assert report.faults == [], path
+        if f"(../{path.relative_to(repository_root)})" in documents:
+            found[str(report.kind)] = path
+    assert found.keys() == set(get_args(Kind))
+    assert all(path.stem == kind for kind, path in found.items() if path.parent.name == "row-forms")
 
 
 def test_no_value_of_a_validation_row_was_seen_in_training(folder: Path) -> None:

@@ -6,7 +6,6 @@ full weights stands a second model.
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -49,8 +48,17 @@ COLUMNS = {
 
 def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
     """Run one job on preferences in its run directory. Raises what `finetune` does."""
-    read = partial(read_rows, wanted=(Preference,))
-    return finetune(spec, run_dir, stop, Method(read, make_trainer, validation, highest_loss, COLUMNS))
+    return finetune(spec, run_dir, stop, Method(read_pairs, make_trainer, validation, highest_loss, COLUMNS))
+
+
+def read_pairs(*given: Any, param: str, **options: Any) -> Rows:
+    """As `read_rows`; raises SpecError, too, where the two answers of a row do not follow the same prompt."""
+    rows = read_rows(*given, wanted=(Preference,), param=param, **options)
+    for chosen, rejected in rows.tokens:
+        if split(chosen)[0] != split(rejected)[0]:
+            message = f"{param}: the model's chat template writes a prompt otherwise before another answer"
+            raise SpecError(message, param=param, code="invalid_file")
+    return rows
 
 
 def make_trainer(run: Run) -> "Trainer":
@@ -116,13 +124,9 @@ class Trainer(DPOTrainer):
 
 
 def dataset(rows: Rows) -> Dataset:
-    """Raises SpecError where the two answers of a row do not follow the same prompt."""
     columns: dict[str, list[list[int]]] = {"prompt_ids": [], "chosen_ids": [], "rejected_ids": []}
     for chosen, rejected in rows.tokens:
-        (prompt, better), (same, worse) = split(chosen), split(rejected)
-        if prompt != same:
-            message = "training_file: the model's chat template writes a prompt otherwise before another answer"
-            raise SpecError(message, param="training_file", code="invalid_file")
+        (prompt, better), (_, worse) = split(chosen), split(rejected)
         for column, ids in zip(columns.values(), (prompt, better, worse), strict=True):
             column.append(ids)
     return Dataset.from_dict(columns)

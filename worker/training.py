@@ -9,6 +9,7 @@ from core.jobs import claims, publishing
 from core.leases import Replaced
 from core.logs import bound
 from core.models import Job
+from core.specs.initialization import InitializationMethod
 from core.specs.job import JobSpec
 from worker import faults
 from worker.context import Context
@@ -51,8 +52,9 @@ def _run(context: Context, slot: Slot, job_id: str, *, token: int) -> None:
 
 
 def devices_for(spec: JobSpec, slot: Slot) -> list[int]:
-    """A job that asked for no GPU gets none, wherever it runs."""
-    return [] if spec.resources.gpus == 0 else slot.devices
+    """A job that asked for no GPU gets none, wherever it runs, and an initialization, which computes on none."""
+    unused = spec.resources.gpus == 0 or isinstance(spec.method, InitializationMethod)
+    return [] if unused else slot.devices
 
 
 def _claim(context: Context, *, devices: int) -> tuple[str, int] | None:

@@ -15,7 +15,7 @@ class Fault(BaseModel):
 
 
 class Characters(BaseModel):
-    """Lengths of rows, in characters of their messages' contents; exact."""
+    """Lengths of rows, in characters of their messages' contents; exact. total: null in reports of earlier versions."""
 
     min: int
     p50: int
@@ -23,6 +23,7 @@ class Characters(BaseModel):
     p99: int
     max: int
     mean: float
+    total: int | None = None
 
 
 class Duplicates(BaseModel):

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Collection
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +12,7 @@ from core.errors import InvalidRequest, InvalidState
 from core.exports import claims as exports
 from core.files import repository as files
 from core.ids import new_id
-from core.jobs import repository
+from core.jobs import repository, usable
 from core.jobs.claims import end_attempt
 from core.jobs.lifecycle import append_event, transition
 from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING, TERMINAL, VALIDATING_FILES
@@ -24,9 +23,6 @@ from core.registry.service import StartingModel, starting_model, unknown_model
 from core.specs.initialization import Initialization, InitializationMethod
 from core.specs.integrations import Integration
 from core.specs.job import JobSpec
-from core.specs.method import USABLE_KINDS
-
-UNCOMPRESSED = ("jsonl", "csv", "txt")  # formats whose bytes are no fewer than those of the texts in them
 
 
 def create(
@@ -186,38 +182,16 @@ def advance_validation(session: Session, job: Job) -> None:
     """Move a locked job out of `validating_files` when its files allow it: all processed, or one of them unusable."""
     inputs = repository.files_of(session, job=job)
     for param, file in inputs:
-        unusable = _unusable(job, file)
-        if unusable:
-            message = f"{param}: file {file.id} can't be used: {unusable}"
-            error = {"code": "invalid_file", "message": message, "param": param}
+        fault = usable.fault(session, job, file, param=param)
+        if fault:
+            key, message = fault
+            error = {"code": "invalid_file", "message": message, "param": key}
             transition(session, job, FAILED, reason=message, message=message, level="error", error=error)
             return
     if all(file.status == "processed" for _, file in inputs):
         message = "Files validated, moving job to queued state"
         transition(session, job, QUEUED, reason="waiting for a free slot", message=message)
         after_commit(session, lambda: ring("train"))
-
-
-def _unusable(job: Job, file: File) -> str | None:
-    """Why the job's method can't learn from the file; None where it can, or where that is not known yet."""
-    if file.status == "error":
-        return file.status_details
-    report = file.report or {}
-    kind, method = report.get("kind"), job.spec["method"]["type"]
-    if kind is None:
-        return None
-    if kind not in USABLE_KINDS[method]:
-        return f"it holds rows of the form {kind}, but method {method} learns from {', '.join(USABLE_KINDS[method])}"
-    return _too_short(file, report, job) if method == "pretraining" else None
-
-
-def _too_short(file: File, report: dict[str, Any], job: Job) -> str | None:
-    """Why no sequence can be filled, where bytes alone tell: a token is one at least, and one more ends a document."""
-    length = job.spec["method"]["pretraining"]["max_length"]
-    most = file.bytes + report["rows"]
-    if length == "auto" or report["format"] not in UNCOMPRESSED or most >= length - 1:
-        return None
-    return f"its text is at most {most} tokens, but one sequence has {length} (method.pretraining.max_length)"
 
 
 def file_finished(session: Session, *, file_id: str) -> None:

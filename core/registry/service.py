@@ -19,6 +19,8 @@ WHAT: dict[ModelKind, str] = {
     "reward_model": "a reward model, which scores answers",
 }
 
+OF_CATALOGUE: ModelKind = "policy"
+
 
 class UnknownModel(InvalidRequest):
     code = "model_not_found"
@@ -52,6 +54,7 @@ def starting_model(
         InvalidRequest: it is of another kind.
     """
     if entry := catalogue.find(name):
+        _check_kind(name, OF_CATALOGUE, kinds)
         return StartingModel(entry.id, entry.public_id, None, of_base(entry))
     parent = repository.model_by_name(session, owner=owner, name=name)
     full = repository.full_base(session, parent_model_id=parent.id) if parent else None
@@ -59,10 +62,14 @@ def starting_model(
     card = (of_model(full) if full else None) or (of_base(entry) if entry else None)
     if parent is None or card is None:
         raise unknown_model(catalogue, name)
-    if parent.kind not in kinds:
-        wanted = " or ".join(WHAT[kind] for kind in kinds)
-        raise InvalidRequest(f"model: {name!r} is {WHAT[parent.kind]}; {wanted}, is needed here", param="model")
+    _check_kind(name, parent.kind, kinds)
     return StartingModel(parent.base_model, entry.public_id if entry else parent.base_model, parent, card)
+
+
+def _check_kind(name: str, kind: ModelKind, kinds: Collection[ModelKind]) -> None:
+    if kind not in kinds:
+        wanted = " or ".join(WHAT[kind] for kind in kinds)
+        raise InvalidRequest(f"model: {name!r} is {WHAT[kind]}; {wanted}, is needed here", param="model")
 
 
 def unknown_model(catalogue: Catalogue, name: str) -> UnknownModel:

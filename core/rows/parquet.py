@@ -13,6 +13,8 @@ from arro3.core import DataType, Field
 from core.rows.cells import STRUCTURED, check_columns
 from core.rows.error import RowError
 from core.rows.jsonl import HIGHEST_RATIO, LEAST_ROW, LONGEST_LINE, Lines, most_decoded
+from core.rows.kinds import OTHER_KEYS
+from core.rows.text import TEXT_KEY
 
 MOST_FOOTER = 16 * 1024 * 1024  # bytes of metadata at the end of the file
 BATCH = 32  # rows that are decoded at once, so that long ones need little memory
@@ -33,12 +35,12 @@ def parquet_blocks(path: str | PathLike[str]) -> Iterator[Lines | Rows]:
     try:
         _check_footer(Path(path))
         batches = arro3.io.read_parquet(str(path), batch_size=BATCH)
-        fields = [batches.schema.field(i) for i in range(len(batches.schema))]
-        _check_columns(fields)
+        fields = _read_columns([batches.schema.field(i) for i in range(len(batches.schema))])
         cells = any(_is_text(field.type) for field in fields if field.name in (*STRUCTURED, "label"))
         for batch in batches:
             rows = io.BytesIO()
-            arro3.io.write_ndjson(batch, rows)  # without nulls, also nested ones: what is null was never given
+            read = batch.select([field.name for field in fields])
+            arro3.io.write_ndjson(read, rows)  # without nulls, also nested ones: what is null was never given
             decoded += rows.tell() + LEAST_ROW * batch.num_rows
             if decoded > most:
                 reason = f"the Parquet data grows to more than {most} bytes: {HIGHEST_RATIO} times its size"
@@ -80,12 +82,17 @@ def _check_footer(path: Path) -> None:
         raise RowError(1, "", f"{size} bytes of Parquet metadata; at most {MOST_FOOTER} are allowed")
 
 
-def _check_columns(fields: list[Field]) -> None:
+def _read_columns(fields: list[Field]) -> list[Field]:
+    """Those that are read, checked: of documents, whose files have columns of any type, the text alone."""
+    names = {field.name for field in fields}
     check_columns([field.name for field in fields])
+    if TEXT_KEY in names and not OTHER_KEYS & names:
+        fields = [field for field in fields if field.name == TEXT_KEY]
     for field in fields:
         if not _is_json(field.type):
             kind = str(field.type).strip().removeprefix("arro3.core.DataType")
             raise RowError(1, f"{field.name:.60}", f"its type is {kind:.100}; {NEEDED}")
+    return fields
 
 
 def _is_json(kind: DataType) -> bool:

@@ -186,6 +186,7 @@ def _quantiles(lengths: "array[int]") -> dict[str, float] | None:
     ranks = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
     figures: dict[str, float] = {name: int(values[_rank(share, len(values))]) for name, share in ranks.items()}
     figures["mean"] = round(float(values.mean(dtype=np.float64)), 1)
+    figures["total"] = int(values.sum(dtype=np.uint64))
     return figures
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from core.specs.strict import Strict
+from core.specs.strict import Strict, WrongKey
 from core.specs.training import ModelKind, Weights
 
 Family = Literal["llama", "mistral", "qwen3", "gemma"]
@@ -12,6 +12,7 @@ Preset = Literal["nano", "tiny", "small"]
 SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 BYTES = 256
 FEWEST_BPE_TOKENS = BYTES + len(SPECIAL_TOKENS)
+FEWEST_CHARACTER_TOKENS = 1 + len(SPECIAL_TOKENS)  # one stands for all characters that are unknown
 
 
 class Sizes(Strict):
@@ -136,14 +137,20 @@ class Initialization(Strict):
     @model_validator(mode="after")
     def sizes_divide(self) -> "Initialization":
         shape = self.shape
-        if shape.hidden_size % shape.heads:
-            raise ValueError(f"sizes: hidden_size {shape.hidden_size} is no multiple of heads {shape.heads}")
-        if shape.heads % shape.kv_heads:
-            raise ValueError(f"sizes: heads {shape.heads} is no multiple of kv_heads {shape.kv_heads}")
-        if shape.hidden_size // shape.heads % 2:
-            width = shape.hidden_size // shape.heads
-            raise ValueError(f"sizes: hidden_size / heads is {width}, but rotary positions need an even number")
+        width, heads, kv_heads = shape.hidden_size, shape.heads, shape.kv_heads
+        if width % heads:
+            raise self._wrong("hidden_size", "heads", f"a multiple of heads ({heads}) is needed")
+        if heads % kv_heads:
+            raise self._wrong("kv_heads", "heads", f"a divisor of heads ({heads}) is needed")
+        if width // heads % 2:
+            why = f"hidden_size / heads is {width // heads}, but rotary positions need an even number"
+            raise self._wrong("hidden_size", "heads", why)
         return self
+
+    def _wrong(self, size: str, other: str, message: str) -> WrongKey:
+        """The key is that of the size, or of the other where only that one is given: what is the preset's is right."""
+        key = size if getattr(self.sizes, size) is not None else other
+        return WrongKey(f"sizes.{key}", f"{size} is {getattr(self.shape, size)}, but {message}")
 
 
 class InitializationMethod(Strict):

@@ -3,6 +3,7 @@
 import json
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 from rich.table import Table
@@ -15,7 +16,7 @@ class Sample(BaseModel):
     """prompt: messages, or a text that goes on. expected, before: empty of a model that was made of nothing."""
 
     row: int
-    prompt: str | list[dict[str, str]]
+    prompt: str | list[dict[str, Any]]
     expected: str = ""
     before: str = ""
     after: str
@@ -32,7 +33,7 @@ class Comparison(BaseModel):
     """A row that a reward model has scored, its best response first."""
 
     row: int
-    prompt: list[dict[str, str]]
+    prompt: list[dict[str, Any]]
     responses: list[Response]
 
 
@@ -56,10 +57,14 @@ def _lines(path: str | Path) -> list[str]:
 
 
 def exact_match(samples: list[Sample]) -> tuple[float, float]:
-    """(before, after): the fraction of completions that equal the expected text, surrounding white space aside."""
-    total = max(1, len(samples))
-    before = sum(sample.before.strip() == sample.expected.strip() for sample in samples)
-    after = sum(sample.after.strip() == sample.expected.strip() for sample in samples)
+    """(before, after): the fraction of completions that equal the expected text, surrounding white space aside.
+
+    Of the samples that have such a text; 0 where none has.
+    """
+    asked = [sample for sample in samples if sample.expected.strip()]
+    total = max(1, len(asked))
+    before = sum(sample.before.strip() == sample.expected.strip() for sample in asked)
+    after = sum(sample.after.strip() == sample.expected.strip() for sample in asked)
     return before / total, after / total
 
 
@@ -86,12 +91,19 @@ def table_of_scores(comparisons: list[Comparison], *, longest: int = 200) -> Tab
 
 def table(samples: list[Sample], *, longest: int = 200) -> Table:
     """All samples, right answers in green; cells longer than `longest` characters are cut."""
-    shown = Table("row", "expected", "before", "after", show_lines=True)
+    shown = Table("row", "prompt", "expected", "before", "after", show_lines=True)
     for sample in samples:
         expected = sample.expected.strip()
         cells = [_cell(text, expected, longest) for text in (sample.before, sample.after)]
-        shown.add_row(str(sample.row), _cell(expected, "", longest), *cells)
+        shown.add_row(str(sample.row), *(_cell(text, "", longest) for text in (_asked(sample), expected)), *cells)
     return shown
+
+
+def _asked(sample: Sample) -> str:
+    """What the prompt ends with: the messages before its last one are seldom what tells rows apart."""
+    if isinstance(sample.prompt, str):
+        return sample.prompt
+    return str(sample.prompt[-1].get("content") or "") if sample.prompt else ""
 
 
 def _cell(text: str, expected: str, longest: int) -> Text:

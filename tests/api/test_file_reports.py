@@ -83,7 +83,7 @@ def test_a_report_says_what_validation_found(http: httpx.Client, validate: Calla
         "kind": "messages",
         "faults": [],
         "fault_count": 0,
-        "characters": {"min": 3, "p50": 3, "p90": 18, "p99": 18, "max": 18, "mean": 8.0},
+        "characters": {"min": 3, "p50": 3, "p90": 18, "p99": 18, "max": 18, "mean": 8.0, "total": 24},
         "duplicates": {"exact": 1, "near": 0, "near_rows_compared": 0},
         "empty_answers": 0,
         "refused_answers": 0,

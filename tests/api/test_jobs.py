@@ -54,6 +54,17 @@ def supervised(**options: Any) -> dict[str, Any]:
     return {"method": {"type": "supervised", "supervised": options}}
 
 
+def dpo(**options: Any) -> dict[str, Any]:
+    return {"method": {"type": "dpo", "dpo": options}}
+
+
+def sizes(**given: int) -> dict[str, Any]:
+    return {"method": {"type": "initialization", "initialization": {"sizes": given}}}
+
+
+SIZES = "method.initialization.sizes"
+
+
 @pytest.mark.parametrize(
     ("body", "param", "says"),
     [
@@ -64,7 +75,12 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"method": {"type": "supervised", "y": 1}}, "method.y", "allowed here: supervised, type"),
         ({"method": {"type": "magic"}}, "method.type", "supervised"),
         ({"method": {"type": "dpo", "supervised": {}}}, "method.supervised", "allowed here: dpo, type"),
-        ({"method": {"type": "dpo", "dpo": {"loss": "ipo", "label_smoothing": 0.1}}}, "method.dpo", "means nothing to"),
+        (dpo(loss="ipo", label_smoothing=0.1), "method.dpo.label_smoothing", "means nothing to the loss 'ipo'"),
+        (
+            dpo(label_smoothing=0.1),
+            "method.dpo.label_smoothing",
+            "given 0.1, but it means nothing to the loss 'sigmoid'",
+        ),
         ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}}, "method.dpo.hyperparameters.beta", "0"),
         ({"method": {"type": "dpo", "dpo": {"keep_best": "valid_mean_token_accuracy"}}}, "method.dpo", "not measured"),
         (
@@ -100,6 +116,10 @@ def supervised(**options: Any) -> dict[str, Any]:
         ({"integrations": [{"type": "comet"}]}, "integrations.0", "mlflow"),
         ({"integrations": [{"type": "wandb", "wandb": {}}]}, "integrations.0.wandb.project", "required"),
         ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations.0.type", "there are: none"),
+        (sizes(hidden_size=130), f"{SIZES}.hidden_size", "hidden_size is 130, but a multiple of heads (4) is needed"),
+        (sizes(heads=5), f"{SIZES}.heads", "hidden_size is 128, but a multiple of heads (5) is needed"),
+        (sizes(kv_heads=3), f"{SIZES}.kv_heads", "kv_heads is 3, but a divisor of heads (4) is needed"),
+        (sizes(hidden_size=132), f"{SIZES}.hidden_size", "hidden_size / heads is 33, but rotary positions"),
         ({"resources": {"gpus": 9}}, "resources.gpus", "given 9"),
         ({"resources": {"gpus": True}}, "resources.gpus", "given True"),
     ],

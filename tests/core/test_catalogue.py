@@ -1,11 +1,16 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
+from core.errors import InvalidRequest
 from core.registry.catalogue import load_catalogue
+from core.registry.service import starting_model
 from core.settings import PACKAGED_CATALOGUE, Settings
 from core.specs.base_model import BaseModelSource, parse_source
+from tests.conftest import ProjectKey
 
 
 @pytest.mark.parametrize(
@@ -86,3 +91,11 @@ def test_the_setting_has_one_form(monkeypatch: pytest.MonkeyPatch, text: str) ->
     monkeypatch.setenv("TUNESMITH_MODEL_ALIASES", text)
     with pytest.raises(ValueError, match="alias=model"):
         Settings()
+
+
+def test_a_model_of_the_catalogue_is_no_reward_model(session: Session, project: ProjectKey) -> None:
+    catalogue = load_catalogue(PACKAGED_CATALOGUE)
+    ask = partial(starting_model, session, owner=project.owner, catalogue=catalogue, name="tiny-random-llama")
+    assert ask(kinds=("policy", "reward_model")).base_model == "tiny-random-llama"
+    with pytest.raises(InvalidRequest, match="'tiny-random-llama' is a policy, which writes answers; a reward model"):
+        ask(kinds=("reward_model",))

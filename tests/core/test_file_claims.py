@@ -1,12 +1,13 @@
 """Validation of files: claimed once, fenced, and given back when its worker is lost."""
 
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
+from core.access.owner import Owner
 from core.files import claims
 from core.leases import Limits, Replaced
 from core.models import File
@@ -106,3 +107,57 @@ def test_a_job_whose_method_cannot_learn_from_the_rows_fails(
 
 def test_every_kind_of_row_has_a_method_that_learns_from_it() -> None:
     assert set(get_args(Kind)) == {kind for kinds in USABLE_KINDS.values() for kind in kinds}
+
+
+def verdict(session: Session, owner: Owner, report: dict[str, Any], **spec: Any) -> dict[str, Any] | None:
+    """The error of a job whose file of 3 bytes turns out to be such a text."""
+    job = make_job(session, owner, file_status="uploaded", **spec)
+    found = {"kind": "text", "rows": 1, **report}
+    claims.finish(session, token=claim(session), lease=60, rows=1, fault=None, report=found)
+    session.flush()
+    session.refresh(job)
+    assert job.status == ("failed" if job.error else "queued")
+    return job.error
+
+
+@pytest.mark.parametrize(
+    ("report", "tokenizer", "supported"),
+    [
+        ({"format": "txt"}, {"type": "bpe", "vocab_size": 263}, 262),
+        ({"format": "txt"}, {"type": "bpe", "vocab_size": 262}, None),
+        ({"format": "parquet", "characters": {"total": 3}}, {"type": "characters", "vocab_size": 17}, 16),
+        ({"format": "parquet", "characters": {"total": 3}}, {"type": "characters", "vocab_size": 16}, None),
+        ({"format": "parquet", "characters": {"mean": 3}}, {"type": "characters", "vocab_size": 99}, None),
+        ({"format": "txt"}, {"type": "characters"}, None),
+    ],
+)
+def test_a_vocabulary_that_the_text_cannot_have_is_refused(
+    session: Session, project: ProjectKey, report: dict[str, Any], tokenizer: dict[str, Any], supported: int | None
+) -> None:
+    method = {"type": "initialization", "initialization": {"tokenizer": tokenizer}}
+    error = verdict(session, project.owner, report, model=None, method=method)
+    assert (error is None) == (supported is None)
+    if error:
+        assert error["param"] == "method.initialization.tokenizer.vocab_size"
+        assert error["message"].startswith(f"{error['param']}: given {tokenizer['vocab_size']}, but")
+        assert error["message"].endswith(f"supports {supported} at most")
+
+
+@pytest.mark.parametrize(
+    ("report", "max_length", "most"),
+    [
+        ({"format": "jsonl"}, 64, 5),
+        ({"format": "jsonl.gz", "characters": {"total": 15}}, 64, 62),
+        ({"format": "jsonl.gz", "characters": {"total": 16}}, 64, None),
+        ({"format": "jsonl.gz"}, 64, None),  # a report of an earlier version
+        ({"format": "jsonl"}, "auto", None),  # the context of a model of the catalogue is the trainer's to know
+    ],
+)
+def test_a_text_that_fills_no_sequence_is_refused(
+    session: Session, project: ProjectKey, report: dict[str, Any], max_length: Any, most: int | None
+) -> None:
+    method = {"type": "pretraining", "pretraining": {"max_length": max_length}}
+    error = verdict(session, project.owner, report, method=method)
+    assert (error or {}).get("param") == (most and "training_file")
+    if error:
+        assert f"at most {most} tokens, but one sequence has 64 (method.pretraining.max_length)" in error["message"]

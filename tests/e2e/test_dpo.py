@@ -53,7 +53,7 @@ def test_preferences_follow_supervised_fine_tuning(
             failed = jobs.create(model=MODEL, training_file=training_file, method=wrong)
             assert failed.status == "failed"
             assert failed.error.param == "training_file"
-        with pytest.raises(BadRequestError, match=r"method\.dpo\.label_smoothing|label_smoothing means nothing"):
+        with pytest.raises(BadRequestError, match=r"method\.dpo\.label_smoothing: given 0\.1, but it means nothing"):
             jobs.create(
                 model=MODEL, training_file=pairs, method={"type": "dpo", "dpo": {"loss": "ipo", "label_smoothing": 0.1}}
             )

@@ -128,12 +128,14 @@ def test_a_dry_run_shows_the_estimate_and_creates_nothing(script: Script) -> Non
         "rows": {"total": 12, "too_long": 1, "examples": [{"row": 4}]},
         "steps": 30,
         "time": {"seconds": None},
+        "compute": {"parameters": 1000, "tokens": 12000, "flops": 72000000},
         "warnings": [warning],
     }
     script.say(Answer(body=estimate))
     done = cli(script, "jobs", "create", "--model", "m", "--training-file", "file-1", "--dry-run")
     assert [request.path for request in script.received] == ["/v1/fine_tuning/jobs/estimate"]
-    for line in ("steps       30", "tokens      total: 12,000", "time        seconds: not known yet"):
+    lines = ("steps       30", "tokens      total: 12,000", "time        seconds: not known yet")
+    for line in (*lines, "compute     parameters: 1,000", "            flops: 72,000,000"):
         assert line in done.stdout.splitlines()
     assert "12 rows are few for 3 epochs (method)" in done.stdout
 

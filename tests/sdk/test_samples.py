@@ -1,5 +1,6 @@
-"""What `jobs samples` shows of a reward model."""
+"""What `jobs samples` shows, of models that write and of reward models."""
 
+import hashlib
 import json
 from io import StringIO
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from tunesmith import samples
+
+from tests.sdk.conftest import Answer, Script
+from tests.sdk.test_cli import cli
+from tests.sdk.test_download import artifacts
 
 
 @pytest.fixture
@@ -41,3 +46,33 @@ def test_completions_are_no_comparisons(tmp_path: Path) -> None:
     file.write_text(json.dumps({"row": 0, "prompt": [], "expected": "a", "before": "b", "after": "a"}) + "\n")
     assert not samples.are_comparisons(file)
     assert samples.exact_match(samples.load(file)) == (0, 1)
+
+
+def test_what_a_blank_model_says_is_shown_beside_its_prompt_and_matches_nothing(tmp_path: Path) -> None:
+    lines = [
+        {"row": 0, "prompt": "Once upon a time", "after": "q z"},
+        {"row": 1, "prompt": [{"role": "user", "content": "2+2?"}], "expected": "4", "before": "5", "after": "4"},
+    ]
+    file = tmp_path / "samples.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rows = samples.load(file)
+    assert samples.exact_match(rows) == (0, 1)
+    assert samples.exact_match(rows[:1]) == (0, 0)
+    console = Console(file=StringIO(), width=100)
+    console.print(samples.table(rows))
+    text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert all(shown in text for shown in ("Once upon a time", "q z", "2+2?"))
+
+
+@pytest.mark.parametrize(("expected", "told"), [("", False), ("4", True)])
+def test_the_command_tells_exact_match_where_something_is_expected(
+    script: Script, tmp_path: Path, expected: str, told: bool
+) -> None:
+    line = {"row": 0, "prompt": "2+2?", "expected": expected, "before": "", "after": "4"}
+    content = json.dumps(line).encode() + b"\n"
+    listed = artifacts(script, "samples.jsonl", bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    script.say(listed, Answer(body=content))
+    done = cli(script, "jobs", "samples", "ftjob-1", "--folder", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "2+2?" in done.stdout
+    assert ("exact match: 0% → 100%" in done.stdout) == ("exact match" in done.stdout) == told

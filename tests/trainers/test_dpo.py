@@ -2,6 +2,7 @@
 
 import math
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def train(tmp_path: Path, tiny: Path) -> Any:
     validation_file = write_rows(tmp_path / "valid.jsonl", pairs(range(100, 116)))
 
     def train(name: str, *, status: int = 0, dpo: dict[str, Any] | None = None, **fields: Any) -> Path:
-        files = {"training_file": training_file, "validation_file": validation_file, **fields}
-        folder = write_spec(tmp_path / name, base=tiny, dpo=DPO | (dpo or {}), **files)
+        files = {"base": tiny, "training_file": training_file, "validation_file": validation_file, **fields}
+        folder = write_spec(tmp_path / name, dpo=DPO | (dpo or {}), **files)
         assert run(folder) == status
         return folder
 
@@ -142,3 +143,34 @@ def test_the_share_of_padding_is_what_the_shorter_answers_lack(train: Any, tmp_p
 def test_rows_that_are_no_pairs_are_refused(train: Any, few_rows: Path) -> None:
     folder = train("chats", status=1, training_file=few_rows)
     assert (error(folder)["code"], error(folder)["param"]) == ("invalid_file", "training_file")
+
+
+def test_a_template_that_looks_at_the_answer_is_told_beside_the_file_that_shows_it(
+    train: Any, tiny: Path, tmp_path: Path
+) -> None:
+    model = shutil.copytree(tiny, tmp_path / "model")
+    (model / "chat_template.jinja").write_text(
+        "{{ 'Call. ' if messages[-1].tool_calls }}{% for message in messages %}{{ '<|im_start|>' + message.role "
+        "+ '\\n' + (message.content or message.tool_calls | tojson) + '<|im_end|>' }}{% endfor %}"
+    )
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    row = {
+        "input": {"messages": [{"role": "user", "content": "f?"}], "tools": tools},
+        "preferred_output": [{"role": "assistant", "tool_calls": [call]}],
+        "non_preferred_output": [{"role": "assistant", "content": "No."}],
+    }
+    failed = error(train("run", status=1, base=model, validation_file=write_rows(tmp_path / "v.jsonl", [row])))
+    assert (failed["code"], failed["param"]) == ("invalid_file", "validation_file")
+    assert failed["message"].startswith("validation_file: the model's chat template writes a prompt otherwise")
+
+
+def test_pairs_that_are_the_same_where_they_are_cut_off_are_left_out(train: Any, tmp_path: Path) -> None:
+    alike = [{"prompt": f"say {i}", "chosen": "a" * 80 + "b", "rejected": "a" * 80 + "c"} for i in range(2)]
+    rows = write_rows(tmp_path / "alike.jsonl", pairs(range(4)) + alike)
+    folder = train("run", training_file=rows, dpo={"max_length": 64})
+    told = [event["message"] for event in events(folder, "message")]
+    assert (
+        "training_file: 2 of 6 rows have more than 64 tokens (max_length): 0 were cut off there, 2 were left out"
+        in told
+    )

@@ -89,8 +89,8 @@ def test_a_vocabulary_that_the_text_does_not_support_is_refused(make: Any, type_
 @pytest.mark.parametrize(
     ("sizes", "named"),
     [
-        ({"hidden_size": 130, "heads": 4}, "no multiple of heads 4"),
-        ({"heads": 4, "kv_heads": 3}, "no multiple of kv_heads 3"),
+        ({"hidden_size": 130, "heads": 4}, "multiple of heads"),
+        ({"heads": 4, "kv_heads": 3}, "divisor of heads"),
         ({"hidden_size": 20, "heads": 4}, "even number"),
     ],
 )

@@ -99,6 +99,11 @@ def test_a_job_that_asked_for_no_gpu_gets_none(gpus: int | None, devices: list[i
     assert training.devices_for(spec, Slot(devices=[3])) == devices
 
 
+def test_an_initialization_gets_no_gpu() -> None:
+    spec = JobSpec.model_validate({"training_file": "file-1", "method": {"type": "initialization"}})
+    assert training.devices_for(spec, Slot(devices=[3])) == []
+
+
 def entry(folder: Path) -> CatalogueEntry:
     return CatalogueEntry.model_validate({"id": "base", "public_id": "tests/base", "source": str(folder)})
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tunesmith import Estimate
 
 SHOWN = 5  # items of a list
-SECTIONS = ("rows", "validation_rows", "tokens", "memory", "time", "cost")
+SECTIONS = ("rows", "validation_rows", "tokens", "memory", "time", "cost", "compute")
 
 
 def show(state: State, found: "Estimate") -> None:

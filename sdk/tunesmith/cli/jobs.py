@@ -279,12 +279,15 @@ def samples(state: State, job_id: str, folder: Path) -> None:
     path = artifacts.download(job_id, folder / job_id, names=["samples.jsonl"])[0]
     if samples.are_comparisons(path):
         rows = samples.load_comparisons(path)
-        what, shown, (before, after) = "accuracy", samples.table_of_scores(rows), samples.accuracy(rows)
+        shown, figures = samples.table_of_scores(rows), {"accuracy": samples.accuracy(rows)}
     else:
         rows = samples.load(path)
-        what, shown, (before, after) = "exact match", samples.table(rows), samples.exact_match(rows)
+        # Of a model that was just made nothing in particular is expected.
+        expected = any(row.expected.strip() for row in rows)
+        shown, figures = samples.table(rows), {"exact match": samples.exact_match(rows)} if expected else {}
     if state.json:
         state.dump([row.model_dump() for row in rows])
         return
     state.console().print(shown)
-    state.line(f"{what}: {before:.0%} → {after:.0%}")
+    for what, (before, after) in figures.items():
+        state.line(f"{what}: {before:.0%} → {after:.0%}")

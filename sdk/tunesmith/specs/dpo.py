@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tunesmith.specs.reference import ReferenceTraining
-from tunesmith.specs.strict import Strict
+from tunesmith.specs.strict import Strict, WrongKey
 
 Loss = Literal["sigmoid", "ipo", "hinge", "robust", "apo_zero", "apo_down", "sigmoid_norm"]
-SMOOTHED = ("sigmoid", "robust")
+SMOOTHED = ("robust",)  # TRL computes the others without it
 
 
 class Dpo(ReferenceTraining):
@@ -27,8 +27,7 @@ class Dpo(ReferenceTraining):
         default=0.0,
         ge=0,
         lt=0.5,
-        description="Share of the pairs that is taken to be the wrong way round, by the losses sigmoid (Mitchell, "
-        "2023, 'A note on DPO with noisy preferences') and robust.",
+        description="Share of the pairs that is taken to be the wrong way round; only the loss robust knows it.",
     )
     sft_weight: float = Field(
         default=0.0,
@@ -41,7 +40,8 @@ class Dpo(ReferenceTraining):
     @model_validator(mode="after")
     def smoothing_is_used(self) -> "Dpo":
         if self.label_smoothing and self.loss not in SMOOTHED:
-            raise ValueError(f"label_smoothing means nothing to the loss {self.loss!r}: leave it out")
+            words = f"given {self.label_smoothing}, but it means nothing to the loss {self.loss!r}"
+            raise WrongKey("label_smoothing", f"{words}: leave it out, or choose {' or '.join(SMOOTHED)}")
         return self
 
 

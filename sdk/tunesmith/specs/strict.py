@@ -12,3 +12,14 @@ class Strict(BaseModel):
 
 
 Auto = Literal["auto"]
+
+
+class WrongKey(ValueError):
+    """What a validator of a whole object raises where it knows which key is wrong.
+
+    key: its path from the object on; `api.validation` reads it.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key

@@ -45,7 +45,8 @@ def sketch_of(folder: Path, rows: list[dict[str, Any]]) -> Sketch:
 
 def test_lengths_are_exact(tmp_path: Path) -> None:
     _, figures = surveyed(tmp_path, [row("å" * n, "x") for n in range(100)])
-    assert figures["characters"] == {"min": 1, "p50": 50, "p90": 90, "p99": 99, "max": 100, "mean": 50.5}
+    quantiles = {"min": 1, "p50": 50, "p90": 90, "p99": 99, "max": 100}
+    assert figures["characters"] == {**quantiles, "mean": 50.5, "total": 5050}
 
 
 def test_rows_that_repeat_are_counted_however_they_are_written(tmp_path: Path) -> None:

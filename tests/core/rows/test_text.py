@@ -1,8 +1,11 @@
 """Documents: rows with a text, and plain texts, which are read in pieces."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +64,17 @@ def test_formats(tmp_path: Path, name: str, content: str, rows: int) -> None:
     assert (report.kind, report.rows) == ("text", rows)
     assert report.format == path.suffix[1:]
     assert sum(row.ends for _, row in read.rows(path) if isinstance(row, Text)) == rows
+
+
+def test_of_a_parquet_file_of_documents_the_text_alone_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.parquet"
+    others = {"fetched": [datetime(2026, 1, 1)] * 2, "digest": [b"a", b"b"], "label": ["x", "y"], "score": [0.5, None]}
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["One.", "Two."], **others}), path)
+    report = validate(path, survey=Survey())
+    assert (report.format, report.kind, report.rows, report.faults) == ("parquet", "text", 2, [])
+    assert [row for _, row in read.rows(path)] == [Text("One."), Text("Two.")]
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["One.", None]}), path)
+    assert [(fault.line, fault.field) for fault in validate(path).faults] == [(2, "")]
 
 
 def test_what_is_no_text_is_told_by_its_line(tmp_path: Path) -> None:
