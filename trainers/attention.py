@@ -34,7 +34,7 @@ def check(config: Any) -> None:
     """
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ValueError("the model is none that writes text")
-    model = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    model: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     others = set(getattr(config, "layer_types", None) or ()) - ATTENDING
     if others or model._is_stateful:
         what = ", ".join(sorted(others)) or "a state"
