@@ -193,13 +193,17 @@ def fence(history: list[Record], dump: Dump) -> Iterator[Violation]:
     for row in dump["audit"]:
         if row["relation"] == "jobs":
             dropped[row["job"], row["transaction_id"]].add(row["facts"]["token_before"])
+    workers = {row["token"]: row["worker"].partition("@")[0] for row in dump["attempts"]}
     for row in dump["audit"]:
-        if "holder" not in row["facts"] or "token" not in row["facts"]:
-            continue
-        token, holder = row["facts"]["token"], row["facts"]["holder"]
+        facts, relation = row["facts"], row["relation"]
+        holder = facts["token_before"] if relation == "jobs" else facts["holder"]
         held = {holder} if holder is not None else dropped[row["job"], row["transaction_id"]]
-        if token not in held:
-            detail = f"attempt {token} wrote {row['relation']} while {holder or 'nobody'} held the job"
+        if "token" in facts and relation != "jobs" and facts["token"] not in held:
+            detail = f"attempt {facts['token']} wrote {relation} while {holder or 'nobody'} held the job"
+            yield Violation("fence", "doubled", row["job"], detail)
+        holders = {workers[token] for token in held if token in workers}
+        if facts["writer"] in workers.values() and holders and facts["writer"] not in holders:
+            detail = f"{facts['writer']} wrote {relation} while {', '.join(holders)} held the job"
             yield Violation("fence", "doubled", row["job"], detail)
     yield from _finishes(dump)
 
@@ -404,8 +408,8 @@ def witnessed(history: list[Record], dump: Dump) -> Iterator[Violation]:
 
 
 def recoveries(history: list[Record], dump: Dump) -> Iterator[tuple[int, str, float]]:
-    """(fault, job, seconds) of every job that was held when an injury began: until a later attempt held it, its attempt
-    trained on, or it had ended.
+    """(fault, job, seconds) of every job that was held when an injury began, or, where that is about the queue, waited
+    in it: until a later attempt held it, its attempt trained on, or it had ended.
 
     The seconds count from the end of that injury, or of the last one in between that hit this job or a whole service.
     """
@@ -414,9 +418,12 @@ def recoveries(history: list[Record], dump: Dump) -> Iterator[tuple[int, str, fl
     for record in injuries:
         for job, rows in changes.items():
             before = [row for row in rows if row["at"] < record["began"]]
-            if record.get("job", job) != job or not before or before[-1]["token"] is None:
+            if record.get("job", job) != job or not before:
                 continue
-            token, healed = before[-1]["token"], record["at"]
+            waits = record.get("queued", False) and before[-1]["status"] == "queued"
+            if before[-1]["token"] is None and not waits:
+                continue
+            token, healed = before[-1]["token"] or 0, record["at"]
             again = [row["at"] for row in rows if (row["token"] or 0) > token or row["status"] in TERMINAL]
             again += [row["at"] for row in trained[job] if row["token"] == token and _lived_on(dump, token)]
             since = [at for at in again if at >= healed]

@@ -110,10 +110,11 @@ class Cluster:
 
     def _environment(self, name: str) -> dict[str, str]:
         proxy = self.lonely if name == "train-1" else self.database
+        database = self.services.env["TUNESMITH_DATABASE_URL"]
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("TUNESMITH_")},
             **self.services.env,
-            "TUNESMITH_DATABASE_URL": _through(self.services.env["TUNESMITH_DATABASE_URL"], proxy),
+            "TUNESMITH_DATABASE_URL": f"{_through(database, proxy)}?application_name={name}",  # for the audit
             "TUNESMITH_S3_ENDPOINT_URL": _through(self.services.env["TUNESMITH_S3_ENDPOINT_URL"], self.store),
             "TUNESMITH_WORK_DIR": str(self.work_dir(name)),
             "TUNESMITH_LEASE_SECONDS": str(LEASE),

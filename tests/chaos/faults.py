@@ -163,7 +163,7 @@ def mistreat_broker(cluster: Cluster, draw: random.Random, variant: str) -> None
     """Every message tenfold and shuffled; the broker emptied again and again; the broker away."""
     values = {"redis_url": cluster.services.env["TUNESMITH_REDIS_URL"]}
     broker = cluster.services.child("valkey")
-    with cluster.injury(f"broker: {variant}"):
+    with cluster.injury(f"broker: {variant}", queued=True):
         if variant == "away":
             broker.stop()
             cluster.last(45)

@@ -20,7 +20,7 @@ def audit(dump: dict[str, Any], at: float, relation: str, job: str, **facts: Any
     """One noted write; each in a transaction of its own."""
     n = len(dump["audit"]) + 1
     row = {"n": n, "at": at, "transaction_at": at, "transaction_id": n, "relation": relation, "job": job}
-    dump["audit"].append(row | {"facts": facts})
+    dump["audit"].append(row | {"facts": {"writer": "reconciler", **facts}})
 
 
 def moves(dump: dict[str, Any], job: str, *states: tuple[float, str, int | None, float | None]) -> None:
@@ -120,6 +120,13 @@ def test_a_round_that_keeps_every_promise(good: Round) -> None:
     assert list(recoveries(*good)) == [(1, "ftjob-2", 5.0)]
 
 
+@pytest.mark.parametrize("queued", [False, True])
+def test_what_befalls_the_queue_is_over_when_a_job_that_waited_is_held(good: Round, queued: bool) -> None:
+    history, dump = copy.deepcopy(good)
+    history.append({"kind": "injury", "at": 207.5, "began": 207.2, "fault": 3, "what": "broker", "queued": queued})
+    assert [found for found in recoveries(history, dump) if found[0] == 3] == [(3, "ftjob-2", 0.5)] * queued
+
+
 def record(history: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     return [one for one in history if one["kind"] == kind][-1]
 
@@ -191,6 +198,10 @@ def claim_what_is_held(history: list[dict[str, Any]], dump: dict[str, Any]) -> N
 
 def write_under_another_token(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     facts(dump, "metrics")["token"] = 20
+
+
+def write_beside_the_holder(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    facts(dump, "events")["writer"] = "train-1"  # whose attempt was lost before
 
 
 def finish_without_a_token(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
@@ -319,6 +330,7 @@ BROKEN: list[tuple[str, str, Callable[..., None]]] = [
     ("leases", "doubled", reap_early),
     ("leases", "doubled", claim_what_is_held),
     ("fence", "doubled", write_under_another_token),
+    ("fence", "doubled", write_beside_the_holder),
     ("fence", "doubled", finish_without_a_token),
     ("trainers", "doubled", outlive_a_supervisor),
     ("trainers", "doubled", go_on_without_a_fence),
