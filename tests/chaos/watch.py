@@ -53,8 +53,10 @@ class Watch:
             thread.join()
 
     def _repeat(self, look: Callable[[], None]) -> None:
-        while not self._leave.wait(LOOK_SECONDS):
-            look()
+        left = False
+        while not left:
+            left = self._leave.wait(LOOK_SECONDS)
+            look()  # once more at the end: what became visible just before is looked at, too
 
     def _processes(self) -> None:
         # The trainers first: one whose worker dies between the two looks is then not taken for one that stays.

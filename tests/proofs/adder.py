@@ -27,11 +27,11 @@ TEMPLATE = (
 )
 SUPERVISED: dict[str, Any] = {
     "weights": "full",
-    "max_steps": 2000,
+    "max_steps": 3000,
     "hyperparameters": {"batch_size": 38},
     "optimization": {"learning_rate": 1.5e-3, "schedule": "cosine"},
-    "eval_interval": 200,
-    "checkpoint_interval": 2000,
+    "eval_interval": 300,
+    "checkpoint_interval": 3000,
     "samples": {"rows": HELD_OUT, "max_tokens": LONGEST},
 }
 

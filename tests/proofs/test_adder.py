@@ -42,7 +42,7 @@ def test_it_adds_and_with_shuffled_answers_it_does_not(tmp_path: Path) -> None:
     keep(
         Proof(
             "supervised",
-            "Exact match on 500 held-out sums of two three-digit numbers, after 2,000 steps from random weights (a "
+            "Exact match on 500 held-out sums of two three-digit numbers, after 3,000 steps from random weights (a "
             "Llama of half a million). The control is trained on the same answers, dealt to the wrong sums.",
             "validation loss",
             table,
