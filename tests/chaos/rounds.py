@@ -62,11 +62,17 @@ def one_fault(cluster: Cluster, folder: Path, fault: Fault, draw: random.Random,
     cluster.history.add("fault", fault=fault.number, title=fault.title, recovers=fault.recovers)
     worker = user(cluster, folder)
     with busy(worker, count=USERS, methods=methods, wanted=lambda: cluster.wanted, draw=draw, seconds=PATIENCE):
-        for variant in draw.sample(fault.variants, len(fault.variants)):
+        for variant in drawn(draw, fault.variants):
             inject(cluster, fault, draw, variant)
     became = one_job(worker, "afterwards", method=draw.choice(methods), seconds=PATIENCE)
     if became != "succeeded":
         cluster.history.add("stuck", fault=fault.number, what=f"new work: {became}")
+
+
+def drawn(draw: random.Random, variants: Sequence[str]) -> list[str]:
+    """In an order that is drawn; those with one first word, such as a method that jobs must have, stay together."""
+    places = {variant.split()[0]: draw.random() for variant in variants}
+    return sorted(draw.sample(variants, len(variants)), key=lambda variant: places[variant.split()[0]])
 
 
 def inject(cluster: Cluster, fault: Fault, draw: random.Random, variant: str) -> None:
