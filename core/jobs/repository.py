@@ -169,6 +169,13 @@ def waiting_with_finished_file(session: Session) -> list[Job]:
     return list(session.scalars(statement.with_for_update(skip_locked=True).execution_options(populate_existing=True)))
 
 
+def origin(session: Session, *, job: Job) -> Job:
+    """The first job of the line that leads to this one, from whose model each job after it began."""
+    while job.parent_model_id is not None:
+        job = session.get_one(Job, session.get_one(Model, job.parent_model_id).job_id)
+    return job
+
+
 def files_of(session: Session, *, job: Job) -> list[tuple[str, File]]:
     """(parameter, file) of the job's inputs."""
     below = f"method.{job.spec['method']['type']}."

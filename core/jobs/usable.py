@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.models import File, Job, Model
+from core.jobs import repository
+from core.models import File, Job
 from core.specs.initialization import FEWEST_BPE_TOKENS, FEWEST_CHARACTER_TOKENS, Initialization
 from core.specs.method import USABLE_KINDS
 from core.specs.pretraining import Pretraining
@@ -57,11 +58,10 @@ def _sequence(session: Session, job: Job) -> int | None:
     length = job.spec["method"]["pretraining"]["max_length"]
     if length != "auto":
         return length
-    while job.parent_model_id is not None:
-        job = session.get_one(Job, session.get_one(Model, job.parent_model_id).job_id)
-    if job.spec["method"]["type"] != "initialization":
+    first = repository.origin(session, job=job)
+    if first.spec["method"]["type"] != "initialization":
         return None
-    context = Initialization.model_validate(job.spec["method"]["initialization"]).shape.context
+    context = Initialization.model_validate(first.spec["method"]["initialization"]).shape.context
     return min(context, Pretraining.MOST_AUTO_LENGTH)
 
 
