@@ -67,7 +67,7 @@ def pretraining(model_path: str, rows: list[Any], common: dict[str, Any]) -> Any
 
 def reward_model(model_path: str, rows: list[Any], common: dict[str, Any]) -> Any:
     model = AutoModelForSequenceClassification.from_pretrained(model_path, num_labels=1, dtype=torch.float32)
-    parts = _parts(model_path, list(map(_pair, rows)), task="SEQ_CLS") | {"model": model}
+    parts = _parts(model_path, list(map(_pair, rows)), model=model, task="SEQ_CLS")
     return RewardTrainer(**parts, args=RewardConfig(**common, center_rewards_coefficient=0.01))
 
 
@@ -88,9 +88,9 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
     return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
 
 
-def _parts(model_path: str, rows: list[Any], *, task: str = "CAUSAL_LM") -> dict[str, Any]:
+def _parts(model_path: str, rows: list[Any], *, model: Any = None, task: str = "CAUSAL_LM") -> dict[str, Any]:
     return {
-        "model": AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32),
+        "model": model or AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32),
         "train_dataset": Dataset.from_list(rows),
         "processing_class": AutoTokenizer.from_pretrained(model_path),
         "peft_config": LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type=task),
