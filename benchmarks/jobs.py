@@ -28,6 +28,7 @@ from typing import Any
 import httpx
 
 from benchmarks.asked import at_most
+from benchmarks.direct import write_spec
 from benchmarks.pairs import in_turns, ratio
 
 ROOT = Path(__file__).parent.parent
@@ -190,15 +191,8 @@ def seconds_of_eight(http: httpx.Client, work: Work) -> float:
 
 def direct(work: Work, *, steps: int) -> tuple[float, float]:
     """(seconds to the first step, from there to the last one) of `python -m trainers`, seen in its events."""
-    run_dir = Path(tempfile.mkdtemp(dir=work.folder.parent))
-    spec = {
-        "job_id": "ftjob-benchmark",
-        "method": supervised(work, steps),
-        "base_model": str(work.folder),
-        "base_model_name": work.model,
-        "training_file": str(work.rows),
-    }
-    (run_dir / "spec.json").write_text(json.dumps(spec))
+    method = supervised(work, steps)
+    run_dir = write_spec(work.folder.parent, model=work.folder, rows=work.rows, method=method)
     started = time.perf_counter()
     command = [sys.executable, "-m", "trainers", run_dir]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

@@ -5,7 +5,6 @@ end: Python, model, rows, steps, the adapter on disk. Ours writes its events and
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.asked import at_most
+from benchmarks.direct import write_spec
 from benchmarks.pairs import in_turns, ratio
 from benchmarks.settings import BATCH, CONTEXT, LEARNING_RATE, SEQUENCES
 from benchmarks.training import ROOT, prepare
@@ -50,7 +50,6 @@ def compare(method: str, model: Path, folder: Path) -> bool:
 
 
 def ours(method: str, model: Path, folder: Path) -> float:
-    run_dir = Path(tempfile.mkdtemp(dir=folder))
     options = {
         "max_steps": STEPS,
         "hyperparameters": {"batch_size": BATCH},
@@ -58,15 +57,8 @@ def ours(method: str, model: Path, folder: Path) -> float:
         "checkpoint_interval": STEPS,
         **FURTHER.get(method, {}),
     }
-    spec = {
-        "job_id": "ftjob-benchmark",
-        "method": {"type": method, method: options},
-        "base_model": str(model),
-        "base_model_name": "smollm2",
-        "training_file": str(ROWS[method]),
-    }
-    (run_dir / "spec.json").write_text(json.dumps(spec))
-    return _seconds("trainers", run_dir)
+    asked = {"type": method, method: options}
+    return _seconds("trainers", write_spec(folder, model=model, rows=ROWS[method], method=asked))
 
 
 def plain(method: str, model: Path, folder: Path) -> float:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.asked import at_least, at_most
+from benchmarks.direct import write_spec
 from benchmarks.pairs import in_rounds, ratio
 from trainers import environment
 
@@ -120,29 +121,20 @@ def _tokenized(model: Path, name: str) -> list[Any]:
     return [tokenizer.tokenize(chat) for _, row in read_rows(DATA / name) for chat in row.chats]
 
 
-def write_spec(model: Path, folder: Path, *, seed: int) -> Path:
-    """A run directory for our trainer: its defaults, but for what all sides have in common."""
-    run_dir = Path(tempfile.mkdtemp(dir=folder))
+def our_run_dir(model: Path, folder: Path, *, seed: int) -> Path:
+    """Our defaults, but for what all sides have in common."""
     supervised = {
         "hyperparameters": {"n_epochs": 1, "batch_size": BATCH},
         "optimization": {"learning_rate": LEARNING_RATE, "warmup": 0},
         "checkpoint_interval": 1_000_000,
     }
-    spec = {
-        "job_id": "ftjob-benchmark",
-        "seed": seed,
-        "method": {"type": "supervised", "supervised": supervised},
-        "base_model": str(model),
-        "base_model_name": "smollm2",
-        "training_file": str(DATA / "train.jsonl"),
-    }
-    (run_dir / "spec.json").write_text(json.dumps(spec))
-    return run_dir
+    method = {"type": "supervised", "supervised": supervised}
+    return write_spec(folder, model=model, rows=DATA / "train.jsonl", method=method, seed=seed)
 
 
 def ours(model: Path, folder: Path, *, seed: int) -> Trained:
     """As a worker runs it, but by hand; the seconds are those that the trainer itself counts, to its last step."""
-    run_dir = write_spec(model, folder, seed=seed)
+    run_dir = our_run_dir(model, folder, seed=seed)
     _child(sys.executable, "trainers", run_dir)
     (counters,) = (run_dir / "checkpoints").glob("step-*/progress.json")
     seconds = json.loads(counters.read_text())["seconds"]

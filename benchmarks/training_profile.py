@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.training import prepare, write_spec
+from benchmarks.training import our_run_dir, prepare
 from trainers import environment
 
 environment.prepare()
@@ -32,7 +32,7 @@ GROUPS = {
 def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run_dir = write_spec(prepare(folder), folder, seed=0)
+        run_dir = our_run_dir(prepare(folder), folder, seed=0)
         with profile(activities=[ProfilerActivity.CPU]) as profiled:
             status = run(run_dir)
         steps = [json.loads(line) for line in (run_dir / "events.jsonl").read_text().splitlines()]
