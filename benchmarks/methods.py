@@ -34,8 +34,8 @@ FURTHER: dict[str, dict[str, Any]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("methods", nargs="*", choices=[[], *ROWS], default=list(ROWS))
-    methods = parser.parse_args().methods
+    parser.add_argument("methods", nargs="*", choices=[[], *ROWS], default=[])  # argparse looks for the default in it
+    methods = parser.parse_args().methods or list(ROWS)
     environment.prepare()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,5 +1,7 @@
 """LoRA adapters: made, and taken over from an earlier job."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,21 @@ def attach(model: Any, *, lora: Lora | None, start_adapter: str | None, param: s
     if lora is not None:
         _refuse_other_shape(configure(model, lora, param=param), stored, param=param)
     return _taken_over(model, start_adapter)
+
+
+@contextmanager
+def still_reference(model: Any) -> Iterator[None]:
+    """Where TRL makes its trainer: the copy of the adapter that it takes for the reference must not drop anything out.
+
+    It is asked while the model trains, and by `precompute_reference` before anybody could tell it otherwise.
+    """
+    config = getattr(model, "peft_config", {}).get("default")
+    if config is None:
+        yield
+        return
+    dropout, config.lora_dropout = config.lora_dropout, 0.0
+    yield
+    config.lora_dropout = dropout
 
 
 def merged(model: Any, adapter: str) -> Any:

@@ -18,6 +18,7 @@ from core.rows.preference import Preference
 from core.specs.dpo import Dpo, DpoMethod
 from core.specs.run import RunResult, RunSpec
 from trainers import weights
+from trainers.adapters import still_reference
 from trainers.errors import SpecError
 from trainers.finetuning import Method, Plan, Run, finetune
 from trainers.progress import Progress
@@ -26,7 +27,10 @@ from trainers.rundir import RunDir
 from trainers.scoring import Score, means
 from trainers.stopping import StopRequest
 
-EXPLODED = 10  # times the loss of a model that is its own reference
+# By how much a step's rejected answers are preferred where the run has diverged: as a difference of rewards, and for
+# `ipo`, whose loss is a square, in nats a token.
+FAR_OFF, FAR_OFF_IPO = 50.0, 10.0
+EXPLODED = 10  # times the loss of guessing, of what `sft_weight` mixes in
 FIGURES = {
     "reward_accuracy": "rewards/accuracies",
     "reward_margin": "rewards/margins",
@@ -64,23 +68,24 @@ def read_pairs(*given: Any, param: str, **options: Any) -> Rows:
 def make_trainer(run: Run) -> "Trainer":
     options = options_of(run.spec)
     batch = together(run.plan, on_gpu=bool(run.spec.devices))
-    return Trainer(
-        model=run.model,
-        ref_model=weights.start(run.spec) if options.weights == "full" else None,
-        args=DPOConfig(
-            **run.arguments(batch=batch),
-            beta=options.beta,
-            loss_type=[options.loss, "sft"] if options.sft_weight else [options.loss],
-            loss_weights=[1.0, options.sft_weight] if options.sft_weight else None,
-            label_smoothing=options.label_smoothing,
-            precompute_ref_log_probs=options.precompute_reference,
-            precompute_ref_batch_size=batch,
-            max_length=None,
-            disable_dropout=not (options.lora and options.lora.dropout),
-        ),
-        train_dataset=dataset(run.rows),
-        processing_class=run.tokenizer,
-    )
+    with still_reference(run.model):
+        return Trainer(
+            model=run.model,
+            ref_model=weights.start(run.spec) if options.weights == "full" else None,
+            args=DPOConfig(
+                **run.arguments(batch=batch),
+                beta=options.beta,
+                loss_type=[options.loss, "sft"] if options.sft_weight else [options.loss],
+                loss_weights=[1.0, options.sft_weight] if options.sft_weight else None,
+                label_smoothing=options.label_smoothing,
+                precompute_ref_log_probs=options.precompute_reference,
+                precompute_ref_batch_size=batch,
+                max_length=None,
+                disable_dropout=not (options.lora and options.lora.dropout),
+            ),
+            train_dataset=dataset(run.rows),
+            processing_class=run.tokenizer,
+        )
 
 
 def options_of(spec: RunSpec) -> Dpo:
@@ -155,6 +160,8 @@ def validation(trainer: Trainer, rows: Rows) -> Callable[[], dict[str, float]]:
 
 def highest_loss(spec: RunSpec, model: Any) -> float:
     options = options_of(spec)
-    beta, guessing = options.beta, math.log(model.config.vocab_size)
-    unchanged = {"ipo": (1 / (2 * beta)) ** 2, "hinge": 1.0, "apo_zero": 1.0, "apo_down": 1.0}
-    return EXPLODED * (unchanged.get(options.loss, math.log(2)) + options.sft_weight * guessing)
+    if options.loss == "ipo":
+        preference = (1 / (2 * options.beta) + FAR_OFF_IPO) ** 2
+    else:
+        preference = FAR_OFF / (1 - 2 * options.label_smoothing)  # robust divides by it
+    return preference + options.sft_weight * EXPLODED * math.log(model.config.vocab_size)

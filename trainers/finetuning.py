@@ -16,7 +16,7 @@ from core.specs.run import ResolvedEvent, RunResult, RunSpec
 from trainers import checkpoints, weights
 from trainers.arguments import arguments
 from trainers.errors import SpecError
-from trainers.loading import load_tokenizer
+from trainers.loading import load_config, load_tokenizer
 from trainers.progress import Progress
 from trainers.results import write_results
 from trainers.rundir import RunDir
@@ -104,12 +104,11 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         Stopped: SIGTERM came outside of a step.
     """
     options = spec.training
-    tokenizer = load_tokenizer(spec)
+    tokenizer, tokens = load_tokenizer(spec), ChatTokenizer.load(Path(spec.base_model))
+    # Before the weights, which may take minutes to load: what is wrong with a file is told at once.
+    rows, valid = read_files(spec, run_dir, tokens, stop, read=method.read, limit=longest_row(spec))
     set_seed(spec.seed)
     model = weights.start(spec)
-    tokens = ChatTokenizer.load(Path(spec.base_model))
-    rows, valid = read_files(spec, run_dir, tokens, stop, read=method.read, limit=longest_row(spec, model))
-
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
     plan = make_plan(spec, rows, width=model.config.hidden_size)
     use_threads(spec, parameters=model.num_parameters(), tokens=plan.batch_size * rows.token_count / len(rows))
@@ -263,13 +262,13 @@ def write_artifacts(
         weights.write_merged(model, tokenizer, run_dir.artifacts / "merged")
 
 
-def longest_row(spec: RunSpec, model: Any) -> int:
+def longest_row(spec: RunSpec) -> int:
     """Tokens of a row that are trained at most.
 
     Raises:
         SpecError: more was asked for than the model's context.
     """
     try:
-        return choices.max_length(spec.training, context=model.config.max_position_embeddings)
+        return choices.max_length(spec.training, context=load_config(spec.base_model).max_position_embeddings)
     except ValueError as error:
         raise SpecError(str(error), param=f"method.{spec.method.type}.max_length") from None

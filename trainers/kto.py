@@ -22,6 +22,7 @@ from core.rows.tokens import IGNORED
 from core.specs.kto import Kto, KtoMethod
 from core.specs.run import RunResult, RunSpec
 from trainers import weights
+from trainers.adapters import still_reference
 from trainers.finetuning import Method, Run, finetune
 from trainers.progress import Progress
 from trainers.rows import Rows, read_rows, split
@@ -59,23 +60,24 @@ def make_trainer(run: Run) -> "Trainer":
     )
     size = together(run.rows, on_gpu=bool(run.spec.devices))
     run.model.eval()  # the reference has no dropout, whenever it is asked
-    trainer = Trainer(
-        model=run.model,
-        ref_model=weights.start(run.spec) if options.weights == "full" else None,
-        args=KTOConfig(
-            **run.arguments(batch=run.plan.batch_size),
-            beta=options.beta,
-            loss_type=options.loss,
-            desirable_weight=of_desirable,
-            undesirable_weight=of_others,
-            precompute_ref_log_probs=options.precompute_reference,
-            precompute_ref_batch_size=size,
-            max_length=None,
-            disable_dropout=not (options.lora and options.lora.dropout),
-        ),
-        train_dataset=data,
-        processing_class=run.tokenizer,
-    )
+    with still_reference(run.model):
+        trainer = Trainer(
+            model=run.model,
+            ref_model=weights.start(run.spec) if options.weights == "full" else None,
+            args=KTOConfig(
+                **run.arguments(batch=run.plan.batch_size),
+                beta=options.beta,
+                loss_type=options.loss,
+                desirable_weight=of_desirable,
+                undesirable_weight=of_others,
+                precompute_ref_log_probs=options.precompute_reference,
+                precompute_ref_batch_size=size,
+                max_length=None,
+                disable_dropout=not (options.lora and options.lora.dropout),
+            ),
+            train_dataset=data,
+            processing_class=run.tokenizer,
+        )
     trainer.data_collator = Collator(trainer.data_collator, size)
     return trainer
 

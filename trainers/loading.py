@@ -28,6 +28,11 @@ def load_tokenizer(spec: RunSpec) -> Any:
     return tokenizer
 
 
+def load_config(folder: str) -> Any:
+    """A model's sizes and the like, without its weights."""
+    return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+
+
 def load_base(spec: RunSpec) -> Any:
     """The base model: in 4 bits where the job asks for them, in bf16 under an adapter on a GPU, else in fp32.
 
@@ -37,7 +42,7 @@ def load_base(spec: RunSpec) -> Any:
     in it by autocast on a GPU.
 
     Raises:
-        SpecError: this worker can't load it in 4 bits, or it can have no score head.
+        SpecError: this worker can't load it in 4 bits, it is of the other kind, or it can have no score head.
     """
     options = spec.method.options
     how = {
@@ -45,13 +50,28 @@ def load_base(spec: RunSpec) -> Any:
         "quantization_config": _four_bits(spec) if options.quantization else None,
     }
     if options.YIELDS == "policy":
-        return AutoModelForCausalLM.from_pretrained(spec.base_model, **how, **PLAIN)
-    if type(AutoConfig.from_pretrained(spec.base_model)) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        raise SpecError("model: transformers has no score head for models of its architecture", param="model")
-    model, has_head = load_scorer(spec.base_model, pad_token_id=load_tokenizer(spec).pad_token_id, **how)
-    if not has_head:
-        _draw_head(model, seed=spec.seed)
+        model = load_policy(spec.base_model, **how)
+    else:
+        model, has_head = load_scorer(spec.base_model, pad_token_id=load_tokenizer(spec).pad_token_id, **how)
+        if not has_head:
+            _draw_head(model, seed=spec.seed)
+    # Whatever is padded is masked: where the token that pads also begins documents, its embedding has to learn.
+    model.get_input_embeddings().padding_idx = None
     return model
+
+
+def load_policy(folder: str, **how: Any) -> Any:
+    """A model that writes answers.
+
+    Args:
+        how: arguments of `from_pretrained`.
+
+    Raises:
+        SpecError: the folder holds a reward model.
+    """
+    if any("SequenceClassification" in name for name in load_config(folder).architectures or ()):
+        raise SpecError("model: is a reward model, which scores answers; one that writes them is needed", param="model")
+    return AutoModelForCausalLM.from_pretrained(folder, **how, **PLAIN)
 
 
 def load_scorer(folder: str, *, pad_token_id: int, **how: Any) -> tuple[Any, bool]:
@@ -59,10 +79,18 @@ def load_scorer(folder: str, *, pad_token_id: int, **how: Any) -> tuple[Any, boo
 
     Args:
         how: arguments of `from_pretrained`.
+
+    Raises:
+        SpecError: models of its architecture have none, or one of another form.
     """
+    headless = SpecError("model: transformers has no score head for models of its architecture", param="model")
+    if type(load_config(folder)) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise headless
     model, found = AutoModelForSequenceClassification.from_pretrained(
         folder, num_labels=1, pad_token_id=pad_token_id, output_loading_info=True, **how, **PLAIN
     )
+    if not hasattr(model, HEAD):
+        raise headless
     model.score.float()  # in bf16 a score would have three digits, and most updates of the head would be lost
     return model, f"{HEAD}.weight" not in found["missing_keys"]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from core.estimate.task import Previewed, PreviewRow, PreviewTask, PreviewToken
 from core.rows import read
 from core.rows.kinds import Row
+from core.rows.text import Text
 from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 
 MOST_TOKENS = 8192  # that one row shows; its totals count all
@@ -36,6 +37,8 @@ def _row(tokenizer: ChatTokenizer, number: int, part: Row, *, side: str | None, 
             row=number, side=side, text="", tokens=[], trained_tokens=0, total_tokens=0, truncated=False, error=reason
         )
     total = len(tokens.input_ids)
+    if isinstance(part, Text):  # documents fill sequences, whatever their length
+        max_length = total
     shown = min(total, MOST_TOKENS)
     return PreviewRow(
         row=number,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Float, func, select
 from sqlalchemy.orm import Session
 
+from core.jobs.repository import origin
 from core.jobs.states import SUCCEEDED
 from core.models import Job, Metric, Model
 from core.specs.job import JobSpec
@@ -22,26 +23,36 @@ class Throughput:
     jobs: int
 
 
-def throughput(session: Session, *, base_model: str, method: Method, on_gpu: bool) -> Throughput | None:
+def throughput(
+    session: Session, *, base_model: str, initialized_by: Job | None, method: Method, on_gpu: bool
+) -> Throughput | None:
     """How fast this deployment trains such weights of a base model by a method, whoever's jobs they were.
 
-    None: it never has.
+    Args:
+        initialized_by: the job whose random weights the base is, where one made it: models of its name have all sizes.
+
+    Returns:
+        None: it never has.
     """
     kind = Job.spec["method"]["type"].astext
     options = Job.spec["method"].op("->")(kind)
     trained = func.coalesce(options.op("->>")("weights"), "adapter")
     recent = (
-        select(Job.id)
+        select(Job)
         .where(Job.base_model == base_model, kind == method.type, trained == method.options.weights)
         .where(Job.status == SUCCEEDED, (Job.gpu_seconds > 0) == on_gpu)
         .order_by(Job.created_at.desc())
         .limit(RECENT)
     )
+    jobs = session.scalars(recent).all()
+    if initialized_by is not None:
+        jobs = [job for job in jobs if origin(session, job=job) is initialized_by]
     speed = Metric.data["tokens_per_second"].astext.cast(Float)
     median = func.percentile_cont(0.5).within_group(speed)
     counted = func.count(Metric.job_id.distinct())
-    found, jobs = session.execute(select(median, counted).where(Metric.job_id.in_(recent), speed.is_not(None))).one()
-    return None if found is None else Throughput(float(found), jobs)
+    among = Metric.job_id.in_([job.id for job in jobs])
+    found, count = session.execute(select(median, counted).where(among, speed.is_not(None))).one()
+    return None if found is None else Throughput(float(found), count)
 
 
 def rank_of(session: Session, *, job_id: str) -> int:

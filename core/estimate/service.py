@@ -21,8 +21,9 @@ from core.estimate.warnings import Warning, warnings
 from core.files import repository as files
 from core.files.report import StoredSketch, overlap, stored_sketch, suffix
 from core.files.service import VALIDATED_PURPOSE
+from core.jobs import repository as jobs
 from core.jobs.service import inputs
-from core.models import File, Worker
+from core.models import File, Job, Worker
 from core.registry.cards import Card, Cards
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model
@@ -100,8 +101,21 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
         replay=_source(replay, param=f"method.{spec.method.type}.replay.file") if replay else None,
         workers=present,
         on_gpu=on_gpu,
-        throughput=repository.throughput(session, base_model=start.base_model, method=spec.method, on_gpu=on_gpu),
+        throughput=repository.throughput(
+            session,
+            base_model=start.base_model,
+            initialized_by=_initialized_by(session, start),
+            method=spec.method,
+            on_gpu=on_gpu,
+        ),
     )
+
+
+def _initialized_by(session: Session, start: StartingModel) -> Job | None:
+    if start.parent is None:
+        return None
+    first = jobs.origin(session, job=session.get_one(Job, start.parent.job_id))
+    return first if first.spec["method"]["type"] == "initialization" else None
 
 
 def answer(question: Question, *, storage: Storage, cards: Cards, settings: Settings) -> Estimate:

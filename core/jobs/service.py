@@ -20,6 +20,7 @@ from core.models import File, Job
 from core.queue import ring
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model, unknown_model
+from core.specs.choices import max_length
 from core.specs.initialization import Initialization, InitializationMethod
 from core.specs.integrations import Integration
 from core.specs.job import JobSpec
@@ -103,8 +104,9 @@ def inputs(
     Raises:
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: the model is of a kind that the method can't start from; a file has another purpose, is named
-            twice, or there is nothing, or twice something, to validate on.
+        InvalidRequest: the model is of a kind that the method can't start from, or its context is known to be shorter
+            than max_length; a file has another purpose, is named twice, or there is nothing, or twice something, to
+            validate on.
     """
     _check_validation(spec)
     options, path = spec.method.options, f"method.{spec.method.type}"
@@ -127,7 +129,22 @@ def inputs(
         for other, key in ((training, "training_file"), (validation, "validation_file")):
             if other and replay.id == other.id:
                 raise InvalidRequest(f"{param}: is the {key}; give rows of earlier training", param=param)
+    _check_length(session, spec, start)
     return start, training, validation, replay
+
+
+def _check_length(session: Session, spec: JobSpec, start: StartingModel | None) -> None:
+    """Raises InvalidRequest where rows are to be longer than the context of a model that was initialised here."""
+    options = spec.method.options
+    if start is None or start.parent is None or isinstance(options, Initialization):
+        return
+    context = usable.context(session, job=session.get_one(Job, start.parent.job_id))
+    if context is not None:
+        try:
+            max_length(options, context=context)
+        except ValueError as error:
+            path = f"method.{spec.method.type}"
+            raise InvalidRequest(f"{path}.{error}", param=f"{path}.max_length") from None
 
 
 def architecture(spec: JobSpec) -> str:

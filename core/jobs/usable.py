@@ -58,11 +58,16 @@ def _sequence(session: Session, job: Job) -> int | None:
     length = job.spec["method"]["pretraining"]["max_length"]
     if length != "auto":
         return length
+    tokens = context(session, job=job)
+    return tokens and min(tokens, Pretraining.MOST_AUTO_LENGTH)
+
+
+def context(session: Session, *, job: Job) -> int | None:
+    """Of the model that a job trains or makes; None where only a worker sees it: of one not initialised here."""
     first = repository.origin(session, job=job)
     if first.spec["method"]["type"] != "initialization":
         return None
-    context = Initialization.model_validate(first.spec["method"]["initialization"]).shape.context
-    return min(context, Pretraining.MOST_AUTO_LENGTH)
+    return Initialization.model_validate(first.spec["method"]["initialization"]).shape.context
 
 
 def _too_few_tokens(file: File, report: dict[str, Any], tokenizer: dict[str, Any]) -> tuple[str, str] | None:

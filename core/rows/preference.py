@@ -33,6 +33,12 @@ class Preference:
         return self.chosen, self.rejected
 
 
+def pair_kind(row: dict[str, Any]) -> str:
+    """Which of PREFERENCES a pair is, by its keys alone."""
+    contract = "preferred_output" in row or "non_preferred_output" in row
+    return "preference" if contract else "prompt_chosen_rejected"
+
+
 def to_preference(number: int, row: dict[str, Any], *, kind: str) -> Preference:
     """A row of one of the two kinds.
 
@@ -48,7 +54,7 @@ def to_preference(number: int, row: dict[str, Any], *, kind: str) -> Preference:
         at = prompt_key
         prompt, offered = to_prompt(number, row.get(prompt_key), prompt_key), None
     chosen, rejected = (to_answer(number, row.get(key), key) for key in (chosen_key, rejected_key))
-    if chosen == rejected:
+    if same(chosen, rejected):
         raise RowError(number, rejected_key, f"is the same as {chosen_key}: there is nothing to prefer")
     for answer, key in ((chosen, chosen_key), (rejected, rejected_key)):
         match_calls(number, [*prompt, answer], offered, at=at, last=key)
@@ -81,6 +87,11 @@ def _messages(number: int, value: Any, field: str) -> list[Message]:
     if messages[-1].role == "assistant":
         raise RowError(number, field, "ends with an assistant's message: an answer comes behind it")
     return [replace(message, trained=False) for message in messages]
+
+
+def same(one: Message, other: Message) -> bool:
+    """Whether nothing can be preferred: many templates strip white space around a content."""
+    return one.content.strip() == other.content.strip() and replace(one, content="") == replace(other, content="")
 
 
 def to_answer(number: int, value: Any, field: str) -> Message:

@@ -13,6 +13,7 @@ from tunesmith.types import Model
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 GIVE_BASE = "give base, a folder with that model or the model itself"
 
 
@@ -34,7 +35,7 @@ def cache_folder(job_id: str) -> Path:
 
 
 def adapter_files(names: Iterable[str], job_id: str) -> list[str]:
-    """Those artifacts that make the adapter.
+    """Those artifacts that make the adapter, with its tokenizer.
 
     Raises:
         TunesmithError: the job has none.
@@ -47,7 +48,7 @@ def adapter_files(names: Iterable[str], job_id: str) -> list[str]:
         )
     if not {CONFIG, WEIGHTS} <= there:
         raise TunesmithError(f"job {job_id} has no adapter to load: it has not succeeded, or made something else")
-    return [CONFIG, WEIGHTS]
+    return [CONFIG, WEIGHTS, *(name for name in TOKENIZER if name in there)]
 
 
 def maker(model: Model) -> str:
@@ -85,13 +86,17 @@ def load(adapter: Path, base: Any) -> Any:
     if named:
         base = base_name(adapter)
     peft, transformers = importlib.import_module("peft"), importlib.import_module("transformers")
+    scores = _config(adapter).get("task_type") == "SEQ_CLS"
     try:
         if isinstance(base, str | os.PathLike):
-            base = _load_base(transformers, base, scores=_config(adapter).get("task_type") == "SEQ_CLS")
+            base = _load_base(transformers, base, scores=scores)
     except OSError as error:
         if not named:
             raise
         raise TunesmithError(f"{base} is neither in a folder here nor on the Hugging Face hub: {GIVE_BASE}") from error
+    if scores:
+        # The score is that of the last token which is no padding: it has to be the one that training looked at.
+        base.config.pad_token_id = transformers.AutoTokenizer.from_pretrained(str(adapter)).pad_token_id
     return peft.PeftModel.from_pretrained(base, str(adapter))
 
 

@@ -53,6 +53,12 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
         assert foretold.compute["tokens"] == pytest.approx(3 * 2 * 64, rel=0.1)
         assert foretold.compute["flops"] == 6 * foretold.compute["parameters"] * foretold.compute["tokens"]
         assert "compute_optimal" in {warning.code for warning in foretold.warnings}
+        other = train(
+            "initialization", {"sizes": SIZES, "tokenizer": {"type": "bpe", "vocab_size": 259}}, training_file=text
+        )
+        asked = {"training_file": text, "method": pretraining}
+        assert jobs.estimate(model=first.fine_tuned_model, **asked).time["seconds"] > 0
+        assert jobs.estimate(model=other.fine_tuned_model, **asked).time["seconds"] is None  # never trained here
         (tmp_path / "short.txt").write_text("A short one.")
         short = jobs.create(
             model=second.fine_tuned_model,
@@ -62,7 +68,12 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
         with pytest.raises(JobFailedError, match="at most 14 tokens, but one sequence has 256"):
             jobs.wait(short.id, timeout=60)
         shown = client.files.preview(text, model=second.fine_tuned_model, limit=1).data[0]
-        assert shown.trained_tokens == shown.total_tokens > 0
+        assert shown.trained_tokens == shown.total_tokens > 256  # more than the context: nothing of it is cut off
+        assert not shown.truncated
+        long: Any = {"type": "pretraining", "pretraining": {"max_length": 257}}
+        with pytest.raises(BadRequestError, match="257 was asked for, but the model's context is 256") as refused:
+            jobs.create(model=second.fine_tuned_model, training_file=text, method=long)
+        assert refused.value.param == "method.pretraining.max_length"
 
         chat, pair = ({"validation_file": held_out[name]} for name in ("chats.jsonl", "pairs.jsonl"))
         third = train("supervised", TRAINING, model=second.fine_tuned_model, training_file=chats, **chat)

@@ -77,6 +77,7 @@ def test_a_reward_model_follows_a_policy_and_is_none(
         jobs.artifacts.download(full.id, tmp_path / "full")
         scorer = client.load_peft(adapter.fine_tuned_model, base=tmp_path / "full", folder=tmp_path / "adapter")
         assert type(scorer).__name__ == "PeftModelForSequenceClassification"
+        assert scorer.config.pad_token_id is not None
         foretold = jobs.estimate(model=job.fine_tuned_model, training_file=ranked, validation_file=held_out, method=how)
         assert (foretold.steps, foretold.memory["logits_bytes"]) == (4, 0)
         shown = client.files.preview(ranked, model=job.fine_tuned_model, limit=1)

@@ -25,9 +25,9 @@ def test_it_adds_and_with_shuffled_answers_it_does_not(tmp_path: Path) -> None:
     curves: Curves = {"right answers": [], "shuffled answers": []}
     for seed in SEEDS:
         sums = adder.draw_sums(seed, count=adder.HELD_OUT + adder.ROWS)
-        valid = [adder.pair(sum_, adder.answer(sum_)) for sum_ in sums[: adder.HELD_OUT]]
+        valid = [adder.pair(asked, adder.answer(asked)) for asked in sums[: adder.HELD_OUT]]
         trained = sums[adder.HELD_OUT :]
-        right = [adder.answer(sum_) for sum_ in trained]
+        right = list(map(adder.answer, trained))
         found = {}
         for name, answers in zip(curves, (right, random.Random(seed).sample(right, len(right))), strict=True):
             rows = list(map(adder.pair, trained, answers))

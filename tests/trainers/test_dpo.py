@@ -1,5 +1,6 @@
 """Preferences: held-out pairs are told apart, beside the model that the job starts from, exactly so when resumed."""
 
+import json
 import math
 import random
 import shutil
@@ -13,7 +14,9 @@ from transformers import AutoModelForCausalLM
 
 from core.rows.chat import Chat, Message
 from core.rows.tokens import ChatTokenizer
+from core.specs.run import RunSpec
 from tests.trainers.runs import adapter_digest, error, events, last_checkpoint, outcome, results, write_rows, write_spec
+from trainers import dpo
 from trainers.rows import split
 from trainers.run import run
 
@@ -105,6 +108,36 @@ def test_the_reference_is_what_the_job_starts_from(train: Any, weights: str) -> 
     )
     name = "adapter_model.safetensors" if weights == "adapter" else "model.safetensors"
     assert (again / "artifacts" / name).read_bytes() == (second / "artifacts" / name).read_bytes()
+
+
+def test_the_reference_drops_nothing_out(train: Any) -> None:
+    options = {"lora": {"r": 8, "alpha": 16, "dropout": 0.5}, "precompute_reference": True}
+    first = train("first", dpo=options)
+    still = {"optimization": {"learning_rate": 1e-12}}
+    second = train("second", start_adapter=first / "artifacts", dpo=options | still)
+    assert outcome(second)["metrics"]["valid_reward_margin"] == pytest.approx(0, abs=1e-4)
+    assert abs(outcome(first)["metrics"]["valid_reward_margin"]) > 0.01
+    config = json.loads((second / "artifacts/adapter_config.json").read_text())
+    assert config["lora_dropout"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "loss"),
+    [
+        ({"loss": "robust", "label_smoothing": 0.45}, (0.55 * 2.127 - 0.45 * 0.127) / 0.1),
+        ({"loss": "sigmoid"}, 10.0),
+        ({"loss": "ipo", "hyperparameters": {"beta": 10}}, (1 + 1 / 20) ** 2),
+        ({"loss": "ipo", "hyperparameters": {"beta": 0.01}}, 50.0**2),
+    ],
+    ids=["robust at -2", "sigmoid at -10", "stiff ipo at -1", "soft ipo at its start"],
+)
+def test_a_step_of_wrong_pairs_has_not_diverged(tiny: Path, options: Any, loss: float) -> None:
+    spec: Any = RunSpec.model_validate(
+        {"job_id": "ftjob-1", "method": {"type": "dpo", "dpo": options}, "base_model": "", "training_file": ""}
+        | {"base_model_name": "tiny"}
+    )
+    highest = dpo.highest_loss(spec, AutoModelForCausalLM.from_pretrained(tiny))
+    assert loss < highest < math.inf
 
 
 @pytest.mark.parametrize("precompute", [False, True])

@@ -118,3 +118,19 @@ def test_the_token_that_ends_a_document_has_an_embedding(make: Any, tied: bool) 
     end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
     assert model.get_input_embeddings().weight[end].abs().min() > 0
     assert model.get_input_embeddings().padding_idx is None
+
+
+def test_the_token_that_ends_a_document_is_learnt_in_a_second_job_too(make: Any, tmp_path: Path) -> None:
+    """The first job writes into the config that it pads with it; embeddings of what pads get no gradient."""
+    base = make("run", sizes=SMALL | {"tie_embeddings": False}) / "artifacts"
+    rows = write_rows(tmp_path / "rows.jsonl", [{"text": f"{i} is a number"} for i in range(40)])
+    options = {"max_steps": 2, "max_length": 32, "samples": {"rows": 0}, "optimization": {"learning_rate": 1e-2}}
+    ended = []
+    for name in ("first", "second"):
+        folder = write_spec(tmp_path / name, base=base, training_file=rows, pretraining=options)
+        assert run(folder) == 0
+        base = folder / "artifacts"
+        model: Any = AutoModelForCausalLM.from_pretrained(base)
+        end = AutoTokenizer.from_pretrained(base).convert_tokens_to_ids("<|endoftext|>")
+        ended.append(model.get_input_embeddings().weight[end].detach())
+    assert (ended[0] - ended[1]).abs().max() > 1e-3

@@ -215,6 +215,14 @@ def test_the_reference_is_what_the_job_starts_from(train: Any, weights: str) -> 
     assert (again / "artifacts" / name).read_bytes() == (second / "artifacts" / name).read_bytes()
 
 
+def test_the_reference_drops_nothing_out(train: Any) -> None:
+    options = {"lora": {"r": 8, "alpha": 16, "dropout": 0.5}, "precompute_reference": True}
+    first = train("first", kto=options)
+    still = {"optimization": {"learning_rate": 1e-12}}
+    second = train("second", start_adapter=first / "artifacts", kto=options | still)
+    assert outcome(second)["metrics"]["valid_reward_margin"] == pytest.approx(0, abs=1e-4)
+
+
 @pytest.mark.parametrize("precompute", [False, True])
 def test_a_resumed_run_ends_with_the_same_bytes(train: Any, precompute: bool) -> None:
     options = {

@@ -266,7 +266,11 @@ def test_a_policy_is_no_reward_model(policy: Path, tiny: Path, train: Any, tmp_p
         scores.load(tiny)
     with pytest.raises(ValueError, match=r"holds an adapter: give the base"):
         scores.load(train("run") / "artifacts")
+    whole = train("whole", reward_model={"weights": "full"}) / "artifacts"
     chats = write_rows(tmp_path / "chats.jsonl", [{"prompt": "a", "completion": "b"}])
+    folder = write_spec(tmp_path / "taught", base=whole, training_file=chats, supervised={"max_steps": 1})
+    assert run(folder) == 1
+    assert error(folder)["message"].startswith("model: is a reward model, which scores answers")
     failed = error(train("chats", status=1, training_file=chats))
     assert (failed["code"], failed["param"]) == ("invalid_file", "training_file")
     assert "is a chat, not a preference or a ranking" in failed["message"]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from tunesmith.rules.chat import CHAT_KEYS, Chat, ChatKind, chat_kind, to_chat
 from tunesmith.rules.feedback import Feedback, to_feedback
-from tunesmith.rules.preference import PREFERENCES, Preference, to_preference
+from tunesmith.rules.preference import PREFERENCES, Preference, pair_kind, to_preference
 from tunesmith.rules.ranking import RANKINGS, Ranking, to_ranking
 from tunesmith.rules.text import TEXT_KEY, Text, to_text
 
@@ -24,12 +24,10 @@ def row_kind(number: int, row: dict[str, Any]) -> Kind:
     """
     if TEXT_KEY in row and not OTHER_KEYS & row.keys():
         return "text"
-    if "preferred_output" in row or "non_preferred_output" in row:
-        return "preference"
     if "responses" in row:
         return "ranking"
-    if "chosen" in row or "rejected" in row:
-        return "margin" if "margin" in row else "prompt_chosen_rejected"
+    if "preferred_output" in row or "non_preferred_output" in row or "chosen" in row or "rejected" in row:
+        return "margin" if "margin" in row else pair_kind(row)
     return "feedback" if "label" in row else chat_kind(number, row)
 
 

@@ -7,15 +7,13 @@ from typing import Any
 
 from tunesmith.rules.chat import Chat, Message, match_calls
 from tunesmith.rules.error import RowError
-from tunesmith.rules.preference import PREFERENCES, to_answer, to_preference, to_prompt
+from tunesmith.rules.preference import PREFERENCES, pair_kind, same, to_answer, to_preference, to_prompt
 from tunesmith.rules.values import kind_of, only_keys
 
 # ranking: `{"prompt": …, "responses": [{"response": …, "rank": 1}, …]}`; 1 is best.
-# margin: prompt_chosen_rejected, and by how much.
-RANKINGS = {
-    "ranking": ("prompt", "responses"),
-    "margin": (*PREFERENCES["prompt_chosen_rejected"], "margin"),
-}
+# margin: either form of PREFERENCES, and by how much.
+RANKINGS = ("ranking", "margin")
+RANKING_KEYS = ("prompt", "responses")
 RESPONSE_KEYS = ("response", "rank")
 MOST_RESPONSES = 64
 MOST_MARGIN = 10  # a difference of scores is one of log-odds: behind it one in 20,000 is the other way round
@@ -44,20 +42,21 @@ def to_ranking(number: int, row: dict[str, Any], *, kind: str) -> Ranking:
     Raises:
         RowError: it is no ranking.
     """
-    only_keys(number, row, allowed=RANKINGS[kind])
     return _from_pair(number, row) if kind == "margin" else _from_responses(number, row)
 
 
 def _from_pair(number: int, row: dict[str, Any]) -> Ranking:
-    pair = {key: value for key, value in row.items() if key != "margin"}
-    preference = to_preference(number, pair, kind="prompt_chosen_rejected")
+    kind = pair_kind(row)
+    only_keys(number, row, allowed=(*PREFERENCES[kind], "margin"))
+    preference = to_preference(number, {key: value for key, value in row.items() if key != "margin"}, kind=kind)
     margin = row["margin"]
-    if not _is_number(margin) or not 0 < margin <= MOST_MARGIN:
-        raise RowError(number, "margin", f"a number above 0, at most {MOST_MARGIN}, is needed, not {_given(margin)}")
+    if not _is_number(margin) or not 0 <= margin <= MOST_MARGIN:
+        raise RowError(number, "margin", f"a number from 0 to {MOST_MARGIN} is needed, not {_given(margin)}")
     return Ranking(preference.chats, preference.ranks, float(margin))
 
 
 def _from_responses(number: int, row: dict[str, Any]) -> Ranking:
+    only_keys(number, row, allowed=RANKING_KEYS)
     prompt = to_prompt(number, row.get("prompt"), "prompt")
     value = row.get("responses")
     if not isinstance(value, list) or not 2 <= len(value) <= MOST_RESPONSES:
@@ -66,7 +65,8 @@ def _from_responses(number: int, row: dict[str, Any]) -> Ranking:
     read = [_response(number, item, f"responses[{i}]") for i, item in enumerate(value)]
     answers = [answer for answer, _ in read]
     for i, answer in enumerate(answers):
-        field, first = f"responses[{i}].response", answers.index(answer)
+        field = f"responses[{i}].response"
+        first = next(k for k, other in enumerate(answers) if same(answer, other))
         if first < i:
             raise RowError(number, field, f"is the same as responses[{first}].response: there is nothing to prefer")
         match_calls(number, [*prompt, answer], None, at="prompt", last=field)

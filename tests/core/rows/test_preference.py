@@ -82,7 +82,7 @@ def test_the_report_tells_pairs_apart_by_both_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ({**TEXTS, "rejected": "4"}, "line 3: rejected: is the same as chosen: there is nothing to prefer"),
+        ({**TEXTS, "rejected": "4 "}, "line 3: rejected: is the same as chosen: there is nothing to prefer"),
         ({**TEXTS, "chosen": " "}, "line 3: chosen: is empty: there is nothing to learn"),
         ({"prompt": "x", "chosen": "y"}, "rejected: a list of one assistant message is needed, not nothing"),
         ({**TEXTS, "weight": 1}, "weight: unknown key; allowed here: prompt, chosen, rejected"),

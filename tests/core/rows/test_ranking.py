@@ -1,5 +1,6 @@
 """Rows of rankings, and of pairs with a margin: what they are read as, and what is wrong with them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ def test_the_best_comes_first_and_equals_stay_in_order(row: dict[str, Any]) -> N
     assert row_kind(1, row) == "ranking"
 
 
+def test_pairs_of_the_contract_may_have_one_and_none_is_zero() -> None:
+    pair = {
+        "input": {"messages": [{"role": "user", "content": "2+2?"}]},
+        "preferred_output": [{"role": "assistant", "content": "4"}],
+        "non_preferred_output": [{"role": "assistant", "content": "5"}],
+    }
+    assert row_kind(1, pair | {"margin": 1.5}) == "margin"
+    assert to_row(1, pair | {"margin": 1.5}) == to_row(1, MARGIN)
+    assert to_row(1, pair | {"margin": 0}) == to_row(1, MARGIN | {"margin": 0})
+    assert to_row(1, MARGIN | {"margin": 0}) == replace(to_row(1, MARGIN), margin=0.0)
+
+
 def test_a_margin_is_a_ranking_of_two() -> None:
     assert to_row(1, MARGIN) == Ranking(said("4", "5"), (1, 2), 1.5)
     assert row_kind(1, MARGIN) == "margin"
@@ -93,7 +106,7 @@ def test_the_report_tells_rankings_apart_by_all_responses(tmp_path: Path) -> Non
         ({"prompt": "2+2?", "responses": []}, "responses: a list of 2 to 64 responses is needed, not an empty list"),
         ({"responses": RANKING["responses"]}, "prompt: a list of at least one message is needed, not nothing"),
         ({**RANKING, "margin": 1}, "margin: unknown key; allowed here: prompt, responses"),
-        (ranked(("4", 1), ("5", 2), ("4", 3)), "responses[2].response: is the same as responses[0].response"),
+        (ranked(("4", 1), ("5", 2), (" 4\n", 3)), "responses[2].response: is the same as responses[0].response"),
         (ranked(("4", 2), ("5", 2)), "responses: all have rank 2: there is nothing to prefer"),
         (ranked(("4", 0), ("5", 2)), "responses[0].rank: a whole number from 1, the best, is needed, not 0"),
         (ranked(("4", 1), ("5", 1.5)), "responses[1].rank: a whole number from 1, the best, is needed, not 1.5"),
@@ -109,11 +122,11 @@ def test_the_report_tells_rankings_apart_by_all_responses(tmp_path: Path) -> Non
             {**RANKING, "responses": [{"response": "4", "rank": 1, "score": 2}, *RANKING["responses"]]},
             "responses[0].score: unknown key; allowed here: response, rank",
         ),
-        ({**MARGIN, "margin": 0}, "line 3: margin: a number above 0, at most 10, is needed, not 0"),
-        ({**MARGIN, "margin": 10.5}, "margin: a number above 0, at most 10, is needed, not 10.5"),
-        ({**MARGIN, "margin": float("nan")}, "margin: a number above 0, at most 10, is needed, not nan"),
-        ({**MARGIN, "margin": "1"}, "margin: a number above 0, at most 10, is needed, not a string"),
-        ({**MARGIN, "margin": True}, "margin: a number above 0, at most 10, is needed, not a boolean"),
+        ({**MARGIN, "margin": -1}, "line 3: margin: a number from 0 to 10 is needed, not -1"),
+        ({**MARGIN, "margin": 10.5}, "margin: a number from 0 to 10 is needed, not 10.5"),
+        ({**MARGIN, "margin": float("nan")}, "margin: a number from 0 to 10 is needed, not nan"),
+        ({**MARGIN, "margin": "1"}, "margin: a number from 0 to 10 is needed, not a string"),
+        ({**MARGIN, "margin": True}, "margin: a number from 0 to 10 is needed, not a boolean"),
         ({**MARGIN, "note": 1}, "note: unknown key; allowed here: prompt, chosen, rejected, margin"),
         ({**MARGIN, "rejected": "4"}, "rejected: is the same as chosen: there is nothing to prefer"),
     ],
