@@ -13,7 +13,7 @@ from core.rows import packing
 from core.rows.tokens import ChatTokenizer
 from core.specs import choices
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
-from trainers import checkpoints, weights
+from trainers import checkpoints, products, weights
 from trainers.arguments import arguments
 from trainers.errors import SpecError
 from trainers.loading import load_config, load_tokenizer
@@ -29,6 +29,9 @@ MOST_AUTO_SAMPLES = 16
 # Parameters times tokens of a step. Below it a second thread saves nothing: the two wait for each other, and awake, so
 # that whatever else wants a core holds up both (docs/benchmarks.md).
 LEAST_SHARED_WORK = 10**8
+LEAST_AUTO_INTERVAL = (
+    10  # steps between checkpoints: the uploads of one a step would take more than an attempt can lose
+)
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,13 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     model = weights.start(spec)
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
     plan = make_plan(spec, rows, width=model.config.hidden_size)
+    products.use()
     use_threads(spec, parameters=model.num_parameters(), tokens=plan.batch_size * rows.token_count / len(rows))
     reached.done = reached.done or reached.step >= plan.total_steps
     trainer = method.make_trainer(Run(spec, run_dir, plan, model, tokenizer, rows))
     trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
-    every = max(1, plan.total_steps // 10) if options.checkpoint_interval == "auto" else options.checkpoint_interval
+    tenth = max(1, plan.total_steps // 10)
+    checkpoint_interval = options.checkpoint_interval
     trainer.progress = Progress(
         run_dir,
         stop,
@@ -124,8 +129,8 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         highest_loss=method.highest_loss(spec, model),
         figures=method.figures,
         validate=method.validation(trainer, valid) if valid else None,
-        eval_interval=every if options.eval_interval == "auto" else options.eval_interval,
-        checkpoint_interval=every,
+        eval_interval=tenth if options.eval_interval == "auto" else options.eval_interval,
+        checkpoint_interval=max(LEAST_AUTO_INTERVAL, tenth) if checkpoint_interval == "auto" else checkpoint_interval,
         early_stopping=options.early_stopping,
         keep_best=options.keep_best,
     )

@@ -122,10 +122,13 @@ class Training(Strict):
         description="Share of the training rows to hold out, drawn by the seed, where there is no validation_file.",
     )
     checkpoint_interval: Auto | Annotated[int, Field(ge=1)] = Field(
-        default="auto", description="Optimiser steps between checkpoints; auto: a tenth of the run."
+        default="auto",
+        description="Optimiser steps between checkpoints; auto: a tenth of the run, at least 10. "
+        "The last step has one, too.",
     )
     eval_interval: Auto | Annotated[int, Field(ge=1)] = Field(
-        default="auto", description="Optimiser steps between validations; auto: with each checkpoint."
+        default="auto",
+        description="Optimiser steps between validations; auto: a tenth of the run. The last step has one, too.",
     )
     early_stopping: EarlyStopping | None = Field(default=None, description="Null: the run goes to its end.")
     keep_best: ValidationMetric | None = Field(

@@ -82,7 +82,7 @@ def trainer_of(folder: Path) -> Trainer:
     model, tokens = weights.start(spec), ChatTokenizer.load(Path(spec.base_model))
     read = partial(read_rows, wanted=(Feedback,))
     with listening() as stop:
-        rows, _ = read_files(spec, run_dir, tokens, stop, read=read, limit=longest_row(spec, model))
+        rows, _ = read_files(spec, run_dir, tokens, stop, read=read, limit=longest_row(spec))
     plan = make_plan(spec, rows, width=model.config.hidden_size)
     trainer = make_trainer(Run(spec, run_dir, plan, model, load_tokenizer(spec), rows))
     for name, parameter in model.named_parameters():
