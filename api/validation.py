@@ -109,8 +109,10 @@ def _is_branch(node: dict[str, Any], body: Any) -> bool:
 
 
 def _children(schema: dict[str, Any], node: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    child = node.get("properties", {}).get(part)
-    return _alternatives(schema, child) if child else []
+    # The last two are those of a dictionary, whose keys are the client's.
+    of_any_key = next(iter(node.get("patternProperties", {}).values()), None) or node.get("additionalProperties")
+    child = node.get("properties", {}).get(part) or of_any_key
+    return _alternatives(schema, child) if isinstance(child, dict) else []
 
 
 def _alternatives(schema: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:

@@ -79,7 +79,11 @@ class MontyRunner:
             self.pool = Monty(min_processes=1, max_processes=1, feed_duration_limit_grace=GRACE)
             self.pool.__enter__()
         limits = ResourceLimits(
-            max_feed_duration_secs=seconds, max_memory=self.memory, max_recursion_depth=DEPTH, max_suspensions=100
+            max_feed_duration_secs=seconds,  # sleeping does not count
+            max_total_sleep_secs=0,
+            max_memory=self.memory,
+            max_recursion_depth=DEPTH,
+            max_suspensions=100,
         )
         return self.pool.checkout(script_name="grader.py", limits=limits)
 

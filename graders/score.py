@@ -20,7 +20,7 @@ from core.specs.graders import (
 from graders import models, reasoning, sandbox, text
 from graders.equivalence import Equivalence, math
 from graders.monty import MontyRunner
-from graders.outcome import Failure, Outcome
+from graders.outcome import Outcome
 from graders.sample import Sample
 
 
@@ -89,5 +89,6 @@ class Scorer:
             try:
                 outcome.reward = formula.evaluate(steps, outcome.sub_rewards)
             except formula.FormulaError as error:
-                outcome.errors.add(Failure("other_error", str(error)).outcome().errors, path="calculate_output")
+                outcome.errors.other_error = True
+                outcome.errors.details.append(f"calculate_output: {error}")
         return outcomes

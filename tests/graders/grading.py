@@ -1,0 +1,34 @@
+"""Shorthand for tests: graders from plain objects, and what they make of a few samples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from core.specs.asking import Reply
+from core.specs.graders import AnyGrader, Grader
+from graders.outcome import Outcome
+from graders.sample import Sample
+from graders.score import Scorer
+
+GRADER: TypeAdapter[AnyGrader] = TypeAdapter(Grader)
+
+
+def grader(type: str, **options: Any) -> AnyGrader:
+    return GRADER.validate_python({"type": type, "name": "a", **options})
+
+
+def nobody(questions: Sequence[Any]) -> list[Reply]:
+    raise AssertionError(f"nothing is to be asked, but {questions} was")
+
+
+def outcome(graded: AnyGrader, text: str, **item: Any) -> Outcome:
+    """Of one answer to a row with these keys, by a grader that asks nobody."""
+    with Scorer(nobody) as scorer:
+        return scorer.score(graded, [Sample(output_text=text, item=item)])[0]
+
+
+def reward(graded: AnyGrader, text: str, **item: Any) -> float:
+    found = outcome(graded, text, **item)
+    assert found.errors.details == []
+    return found.reward
