@@ -60,7 +60,10 @@ def _path(error: Any, body: Any) -> str:
             parts.append(str(part))
             node = node[part] if part < len(node) else None
         # Anything else names a branch of a union, which is no key of the client's.
-    if error["type"] == "union_tag_invalid":  # what tells the branches apart is the key that is wrong
+    if error["type"] in (
+        "union_tag_invalid",
+        "union_tag_not_found",
+    ):  # what tells the branches apart is the key that is wrong
         parts.append(error["ctx"]["discriminator"].strip("'"))
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, WrongKey):
@@ -74,7 +77,7 @@ def _sentence(path: str, errors: list[Any], schema: dict[str, Any] | None, body:
         allowed = _allowed_keys(schema, path.split(".")[:-1], body) if schema else []
         hint = f"; allowed here: {', '.join(allowed)}" if allowed else ""
         return f"{path}: unknown key{hint}"
-    if first["type"] == "missing":
+    if first["type"] in ("missing", "union_tag_not_found"):
         return f"{path}: required"
     reasons = ", or ".join(dict.fromkeys(_reason(error) for error in errors))
     given = "" if first["type"] == "value_error" else f"; given {_shown(first.get('input'))}"

@@ -142,7 +142,7 @@ def test_a_valid_grader_comes_back_with_its_defaults(validate: Call) -> None:
             "grader.evaluation_metric",
             "TUNESMITH_GRADER_EMBEDDINGS_URL is not set",
         ),
-        ({"name": "t"}, "invalid_value", "grader.type", ""),
+        ({"name": "t"}, "invalid_value", "grader.type", "grader.type: required"),
     ],
 )
 def test_refusals(http: httpx.Client, route: str, grader: dict[str, Any], code: str, param: str, words: str) -> None:
