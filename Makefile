@@ -19,7 +19,7 @@ $(READY): pyproject.toml sdk/pyproject.toml constraints.txt tests/worker/mlflow-
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-2 openai==2.54.0 distro==1.9.0
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/mlflow --requirement tests/worker/mlflow-server.txt
 	@command -v bwrap >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install --yes --quiet bubblewrap >/dev/null 2>&1; } \
+	  || { [ "$$(id -u)" = 0 ] && { apt-get update && apt-get install --yes bubblewrap; } >/dev/null 2>&1; } \
 	  || echo "bubblewrap is missing: python graders with sandbox 'full' will be refused, and their tests left out"
 	touch $(READY)
 

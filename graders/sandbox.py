@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -120,15 +119,17 @@ def command(filter_descriptor: int) -> list[str]:
 
 def _launch(task: dict[str, Any], *, seconds: float) -> subprocess.CompletedProcess[bytes]:
     """Raises subprocess.TimeoutExpired; the whole sandbox is dead then, as its first process is."""
-    with tempfile.TemporaryFile() as program:
-        program.write(seccomp.LAUNCH)
-        program.flush()
-        program.seek(0)
+    program, end = os.pipe()
+    os.write(end, seccomp.LAUNCH)  # a pipe holds it all
+    os.close(end)
+    try:
         return subprocess.run(
-            command(program.fileno()),
+            command(program),
             input=json.dumps(task).encode(),
             capture_output=True,
             timeout=seconds,
-            pass_fds=[program.fileno()],
+            pass_fds=[program],
             check=False,
         )
+    finally:
+        os.close(program)

@@ -15,7 +15,7 @@ from core.specs.asking import Reply
 from graders import process
 from graders.task import Task
 from tests.api.conftest import serve
-from tests.graders.grading import grader, nobody
+from tests.graders.grading import grader, need_full_sandbox, nobody
 from tests.model_server import ModelServer, model_server
 from tests.stack import eventually
 
@@ -121,6 +121,13 @@ def test_a_valid_grader_comes_back_with_its_defaults(validate: Call) -> None:
     answer = validate({"type": "math", "name": "m", "reference": "1"}).json()
     assert answer["grader"]["input"] == "{{ sample.output_text }}"
     assert validate(PYTHON).json()["grader"]["sandbox"] == "monty"
+
+
+def test_python_runs_in_the_full_sandbox_too(run: Call) -> None:
+    need_full_sandbox()
+    body = "import numpy\ndef grade(sample, item):\n    return float(numpy.mean(item['n']))\n"
+    answer = run({**PYTHON, "source": body, "sandbox": "full"}, n=[1, 2]).json()
+    assert (answer["reward"], answer["metadata"]["errors"]["details"]) == (1.5, [])
 
 
 @pytest.mark.parametrize("route", ["run", "validate"])
