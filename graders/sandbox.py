@@ -29,17 +29,33 @@ OURS = ("__init__.py", "sandbox_runner.py", "seccomp.py")
 MAIN = "import sys; sys.path.insert(0, '/srv'); from graders.sandbox_runner import main; main()"
 
 
-@lru_cache
+class Unavailable(Exception):
+    """There is no full sandbox; the message says why."""
+
+
 def missing() -> str | None:
-    """Why there is no full sandbox on this machine; None where there is one. Asked once a process."""
-    if not seccomp.SUPPORTED:
-        return "its filter of system calls is written for Linux on x86-64"
-    if shutil.which("bwrap") is None:
-        return "bubblewrap is not installed"
-    done = _launch({"samples": []}, seconds=START_SECONDS)
-    if done.returncode != 0:
-        return f"bubblewrap may not work here: {done.stderr.decode(errors='replace').strip()[:MOST_TOLD]}"
+    """Why there is no full sandbox on this machine; None where there is one."""
+    try:
+        _tried()
+    except Unavailable as why:
+        return str(why)
     return None
+
+
+@lru_cache
+def _tried() -> None:
+    """Launch one, once a process; what has failed is tried again. Raises Unavailable."""
+    if not seccomp.SUPPORTED:
+        raise Unavailable("its filter of system calls is written for Linux on x86-64")
+    if shutil.which("bwrap") is None:
+        raise Unavailable("bubblewrap is not installed")
+    try:
+        done = _launch({"samples": []}, seconds=START_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"bubblewrap does not start within {START_SECONDS:.0f} s") from None
+    if done.returncode != 0:
+        complaint = done.stderr.decode(errors="replace").strip()[:MOST_TOLD]
+        raise Unavailable(f"bubblewrap may not work here: {complaint}")
 
 
 def full(grader: PythonGrader, samples: Sequence[Sample], *, memory: int = MEMORY) -> list[Outcome]:
@@ -73,8 +89,8 @@ def _outcome(answer: dict[str, Any]) -> Outcome:
 def checked(value: float) -> float:
     """A reward that can be reckoned with. Raises Failure where it is none."""
     if not -1e30 < value < 1e30:
-        raise runtime_error(f"grade answered {value}, which is no usable number")
-    return value
+        raise runtime_error(f"grade answered {value:g}, which is no usable number")
+    return float(value)
 
 
 def runtime_error(words: str) -> Failure:

@@ -67,7 +67,7 @@ def answer(pipe: int, pending: bytearray, *, seconds: float) -> dict[str, Any] |
         pending += piece
     line, _, rest = bytes(pending).partition(b"\n")
     pending[:] = rest
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         found = json.loads(line)
         return found if isinstance(found, dict) and found else None
     return None
@@ -85,8 +85,11 @@ def ending(worker: int, *, seconds: float) -> str:
 
 
 def tell(found: dict[str, Any]) -> None:
-    kept = {key: value for key, value in found.items() if key in ("value", "error")}
-    os.write(1, json.dumps(kept).encode()[:LONGEST_ANSWER] + b"\n")
+    """Only what an answer has: a worker may have written anything."""
+    value = found.get("value")
+    usable = isinstance(value, float)
+    kept = {"value": value} if usable else {"error": str(found.get("error"))[:LONGEST_ERROR]}
+    os.write(1, json.dumps(kept).encode() + b"\n")
 
 
 def work(task: dict[str, Any], first: int, pipe: int) -> None:

@@ -35,6 +35,7 @@ FLAGS = {
     *("python_grader_runtime_error", "python_grader_runtime_error_details", "model_grader_server_error"),
     *("model_grader_refusal_error", "model_grader_parse_error", "model_grader_server_error_details"),
 }
+PATIENCE = 170  # seconds: a child has to start, on a machine that may be busy
 
 Call = Callable[..., httpx.Response]
 
@@ -42,14 +43,15 @@ Call = Callable[..., httpx.Response]
 @pytest.fixture
 def run(http: httpx.Client) -> Call:
     def call(grader: dict[str, Any], sample: str = "x", **item: Any) -> httpx.Response:
-        return http.post(f"{URL}/run", json={"grader": grader, "model_sample": sample, "item": item})
+        body = {"grader": grader, "model_sample": sample, "item": item}
+        return http.post(f"{URL}/run", json=body, timeout=PATIENCE)
 
     return call
 
 
 @pytest.fixture
 def validate(http: httpx.Client) -> Call:
-    return lambda grader: http.post(f"{URL}/validate", json={"grader": grader})
+    return lambda grader: http.post(f"{URL}/validate", json={"grader": grader}, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def with_models(settings: Settings, http: httpx.Client, models: ModelServer) -> 
     }
     with serve(settings.model_copy(update=more)) as served:
         transport = httpx.HTTPTransport(retries=20)
-        with httpx.Client(base_url=served.url, headers=http.headers, timeout=60, transport=transport) as client:
+        with httpx.Client(base_url=served.url, headers=http.headers, timeout=PATIENCE, transport=transport) as client:
             yield client
 
 
@@ -154,7 +156,7 @@ def test_python_runs_in_the_full_sandbox_too(run: Call) -> None:
 )
 def test_refusals(http: httpx.Client, route: str, grader: dict[str, Any], code: str, param: str, words: str) -> None:
     body = {"grader": grader, **({"model_sample": "x"} if route == "run" else {})}
-    told = error(http.post(f"{URL}/{route}", json=body))
+    told = error(http.post(f"{URL}/{route}", json=body, timeout=PATIENCE))
     assert told[:2] == (code, param)
     assert words in told[2]
 

@@ -120,6 +120,9 @@ def test_a_grader_sees_only_the_interpreter_and_packages(tmp_path: Path) -> None
         ("import os\nos._exit(3)", ["the process ended with status 3"]),
         ("import ctypes\nctypes.string_at(0)", ["by signal 11"]),
         ("import os\nwhile True:\n    os.write(4, b'x' * 1000)", [""]),
+        ("import os\nos.write(4, ('{\"error\": \"' + 'é' * 7000 + '\"}\\n').encode())\nreturn 1", ["éééé"]),
+        ("import os\nos.write(4, b'{\"value\": ' + b'9' * 4000 + b'}\\n')\nreturn 1", [""]),
+        ("import os\nos.write(4, b'[' * 5000 + b'\\n')\nreturn 1", [""]),
         ("import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True:\n    pass", ["Timeout"]),
     ],
 )
@@ -182,9 +185,9 @@ def test_the_filter_alone_forbids_processes_to_a_process_of_ours() -> None:
 @pytest.fixture
 def without_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PATH", "/nowhere")
-    sandbox.missing.cache_clear()
+    sandbox._tried.cache_clear()  # pyright: ignore[reportPrivateUsage]
     yield
-    sandbox.missing.cache_clear()
+    sandbox._tried.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 def test_without_bubblewrap_it_is_refused(without_bubblewrap: None) -> None:
