@@ -2,8 +2,8 @@
 
 Everything is tied to one core: this process and those that it starts. What is measured is the whole way that training
 takes, from samples to outcomes, with warm processes; every pair of formulas is another one, so that nothing is cached.
-Rates are of CPU seconds, this process's and its children's, which other programs on the machine disturb least; medians of
-three rounds.
+Rates are of CPU seconds, this process's and its children's, which other programs on the machine disturb least: medians
+of three rounds.
 """
 
 import os
