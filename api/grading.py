@@ -5,7 +5,7 @@ import threading
 from core.asking import Servers
 from core.errors import InvalidRequest, Unavailable
 from core.settings import Settings
-from core.specs.graders import AnyGrader
+from core.specs.graders import Grader
 from graders import process
 from graders.needs import lacking
 from graders.outcome import Outcome
@@ -31,21 +31,21 @@ class Busy(Unavailable):
     retry_after = 5
 
 
-def check(grader: AnyGrader, settings: Settings) -> None:
+def check(grader: Grader, settings: Settings) -> None:
     """Raises BadGrader, or Busy where too many run already."""
     outcome = _run(grader, None, settings)
     if outcome is not None:
         raise BadGrader(f"grader: {'; '.join(outcome.errors.details)}", param="grader")
 
 
-def run(grader: AnyGrader, sample: Sample, settings: Settings) -> Outcome:
+def run(grader: Grader, sample: Sample, settings: Settings) -> Outcome:
     """What the sample is worth; faults of the sample are in the outcome. Raises as `check` does."""
     outcome = _run(grader, sample, settings)
     assert outcome is not None, "a sample has an outcome"
     return outcome
 
 
-def _run(grader: AnyGrader, sample: Sample | None, settings: Settings) -> Outcome | None:
+def _run(grader: Grader, sample: Sample | None, settings: Settings) -> Outcome | None:
     models, embeddings = settings.grader_model_url is not None, settings.grader_embeddings_url is not None
     problem = lacking(grader, models=models, embeddings=embeddings)
     if problem is None:

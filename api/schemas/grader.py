@@ -2,7 +2,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from core.specs.graders import AnyGrader, Grader
+from core.specs.graders import Grader
 from core.specs.strict import Strict
 from graders.outcome import Outcome
 from graders.sample import Sample
@@ -34,7 +34,7 @@ class CheckedGrader(BaseModel):
     grader: dict[str, Any]
 
     @classmethod
-    def of(cls, grader: AnyGrader) -> "CheckedGrader":
+    def of(cls, grader: Grader) -> "CheckedGrader":
         return cls(grader=grader.model_dump(exclude_none=True))
 
 
