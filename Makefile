@@ -18,6 +18,9 @@ $(READY): pyproject.toml sdk/pyproject.toml constraints.txt tests/worker/mlflow-
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-1 openai==1.109.1 distro==1.9.0
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/openai-2 openai==2.54.0 distro==1.9.0
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/mlflow --requirement tests/worker/mlflow-server.txt
+	@command -v bwrap >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && { apt-get update && apt-get install --yes bubblewrap; } >/dev/null 2>&1; } \
+	  || echo "bubblewrap is missing: python graders with sandbox 'full' will be refused, and their tests left out"
 	touch $(READY)
 
 demo: setup  ## train a small model on order e-mails and show whether it got better
@@ -54,7 +57,7 @@ proofs: setup  ## train for real, over several seeds, beside controls that must 
 	touch $@
 
 bench: setup .venv/llama-factory/ready  ## measure things side by side and print ratios; fails where one is not what was asked for
-	for name in api event_streams upload_memory validation estimate cli_help training methods jobs; do \
+	for name in api event_streams upload_memory validation estimate graders cli_help training methods jobs; do \
 	  $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $${missed:-0}
 
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)

@@ -60,7 +60,10 @@ def _path(error: Any, body: Any) -> str:
             parts.append(str(part))
             node = node[part] if part < len(node) else None
         # Anything else names a branch of a union, which is no key of the client's.
-    if error["type"] == "union_tag_invalid":  # what tells the branches apart is the key that is wrong
+    if error["type"] in (
+        "union_tag_invalid",
+        "union_tag_not_found",
+    ):  # what tells the branches apart is the key that is wrong
         parts.append(error["ctx"]["discriminator"].strip("'"))
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, WrongKey):
@@ -74,7 +77,7 @@ def _sentence(path: str, errors: list[Any], schema: dict[str, Any] | None, body:
         allowed = _allowed_keys(schema, path.split(".")[:-1], body) if schema else []
         hint = f"; allowed here: {', '.join(allowed)}" if allowed else ""
         return f"{path}: unknown key{hint}"
-    if first["type"] == "missing":
+    if first["type"] in ("missing", "union_tag_not_found"):
         return f"{path}: required"
     reasons = ", or ".join(dict.fromkeys(_reason(error) for error in errors))
     given = "" if first["type"] == "value_error" else f"; given {_shown(first.get('input'))}"
@@ -109,8 +112,10 @@ def _is_branch(node: dict[str, Any], body: Any) -> bool:
 
 
 def _children(schema: dict[str, Any], node: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    child = node.get("properties", {}).get(part)
-    return _alternatives(schema, child) if child else []
+    # The last two are those of a dictionary, whose keys are the client's.
+    of_any_key = next(iter(node.get("patternProperties", {}).values()), None) or node.get("additionalProperties")
+    child = node.get("properties", {}).get(part) or of_any_key
+    return _alternatives(schema, child) if isinstance(child, dict) else []
 
 
 def _alternatives(schema: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:

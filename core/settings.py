@@ -74,6 +74,13 @@ class Settings(BaseSettings):
     wandb_base_url: str = "https://api.wandb.ai"
     wandb_mode: Literal["online", "offline"] = "online"
 
+    # OpenAI-compatible servers that graders may ask, by base URLs (ending in /v1). Null: such graders are refused.
+    grader_model_url: str | None = None
+    grader_model_key: SecretStr | None = None
+    grader_embeddings_url: str | None = None
+    grader_embeddings_key: SecretStr | None = None
+    grader_embeddings_model: str = "text-embedding-3-large"
+
     # Webhooks may go to addresses that are not public, and over plain http.
     webhook_private_targets: bool = False
 
@@ -87,6 +94,13 @@ class Settings(BaseSettings):
         if wrong := [alias for alias, equals, model in pairs if not (equals and alias.strip() and model.strip())]:
             raise ValueError(f"write alias=model, separated by commas; given {wrong[0]!r}")
         return {alias.strip(): model.strip() for alias, _, model in pairs}
+
+    @field_validator("grader_model_url", "grader_embeddings_url")
+    @classmethod
+    def is_base_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError(f"must begin with http:// or https://; given {value[:80]!r}")
+        return value.rstrip("/") if value is not None else None
 
     @field_validator("mlflow_tracking_uri")
     @classmethod

@@ -263,6 +263,33 @@ class LogLine(Answer):
     text: str
 
 
+class CheckedGrader(Answer):
+    """A grader as the server understood it, with its defaults."""
+
+    grader: dict[str, Any]
+
+
+class GraderMetadata(Answer):
+    """How a reward came about. `execution_time` in seconds; `errors` are flags, and their `details` words."""
+
+    name: str
+    type: str
+    errors: dict[str, Any]
+    execution_time: float
+    scores: dict[str, float] = {}
+    token_usage: int | None = None
+    sampled_model_name: str | None = None
+
+
+class GraderResult(Answer):
+    """What an answer is worth; `sub_rewards` are those of the grader's parts, before they are weighted."""
+
+    reward: float
+    sub_rewards: dict[str, float] = {}
+    metadata: GraderMetadata
+    model_grader_token_usage_per_model: dict[str, Any] = {}
+
+
 class Permission(Answer):
     """A project that may use a checkpoint of another one."""
 

@@ -256,6 +256,30 @@ async def refusals(client: Any, *, limited_key: str, small_url: str) -> None:
     assert 0 < int(error.response.headers["retry-after"]) <= 60
 
 
+async def graders(client: Any) -> None:
+    api = client.fine_tuning.alpha.graders
+    exact = {
+        "type": "string_check",
+        "name": "exact",
+        "input": "{{ sample.output_text }}",
+        "reference": "{{ item.answer }}",
+        "operation": "eq",
+    }
+    assert (await done(api.validate(grader=exact))).grader.name == "exact"
+    ran = await done(api.run(grader=exact, model_sample="yes", item={"answer": "yes"}))
+    assert (ran.reward, ran.metadata.type, ran.metadata.errors.invalid_variable_error) == (1.0, "string_check", False)
+    python = {"type": "python", "name": "length", "source": "def grade(sample, item):\n    return item['n'] / 2\n"}
+    both = {"type": "multi", "name": "both", "graders": {"a": exact, "b": python}, "calculate_output": "a + b"}
+    ran = await done(api.run(grader=both, model_sample="yes", item={"answer": "no", "n": 3}))
+    assert (ran.reward, ran.sub_rewards, ran.model_grader_token_usage_per_model) == (1.5, {"a": 0.0, "b": 1.5}, {})
+    ran = await done(api.run(grader=exact, model_sample="yes"))
+    assert (ran.reward, ran.metadata.errors.invalid_variable_error) == (0.0, True)
+    broken = {**python, "source": "def grade(sample, item:\n    return 1\n"}
+    error = await raised(openai.BadRequestError, lambda: api.validate(grader=broken))
+    assert (error.code, error.param) == ("invalid_grader", "grader.source")
+    assert "line " in error.message
+
+
 async def main() -> None:
     given = json.loads(sys.argv[1])
     options: dict[str, Any] = {"base_url": given["base_url"], "timeout": 30}
@@ -274,6 +298,7 @@ async def main() -> None:
         await permissions(client, checkpoint=given["checkpoints"][key], project_ids=given["projects"])
         await deletions(client, checkpoint=given["checkpoints"][key], file_id=given["files"][key])
         await webhooks(client)
+        await graders(client)
         await refusals(client, limited_key=limited, small_url=given["small_url"])
         await done(client.close())
     sys.stdout.write(openai.__version__)

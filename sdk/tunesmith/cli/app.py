@@ -7,7 +7,7 @@ from typing import NoReturn
 import click
 from click.core import ParameterSource
 
-from tunesmith.cli import files, jobs, login, models, ops, uploads, usage, webhooks
+from tunesmith.cli import files, graders, jobs, login, models, ops, uploads, usage, webhooks
 from tunesmith.cli.state import FORMATS, State
 
 # Exit statuses, beside 0 for success and click's own 2 for wrong usage.
@@ -62,6 +62,7 @@ for group in (
     files.files,
     uploads.uploads,
     jobs.jobs,
+    graders.graders,
     models.models,
     webhooks.webhooks,
     ops.ops,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.cli import estimate
+from tunesmith.cli.spec_file import read
 from tunesmith.cli.state import State, pass_state
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def create(
     state: State, spec_file: Path | None, metadata: tuple[str, ...], dry_run: bool, watched: bool, **options: Any
 ) -> None:
     """Create a job from a spec file, from options, or from both."""
-    spec = {**(_read(spec_file) if spec_file else {}), **{k: v for k, v in options.items() if v is not None}}
+    spec = {**(read(spec_file, "--file") if spec_file else {}), **{k: v for k, v in options.items() if v is not None}}
     if metadata:
         spec["metadata"] = {**(spec.get("metadata") or {}), **dict(_pair(text) for text in metadata)}
     base = spec_file.parent if spec_file else Path()
@@ -85,18 +86,6 @@ def _show(state: State, job: "Job") -> None:
     """A job that has failed tells its faults once."""
     failed = job.error is not None and job.error.message == job.status_reason
     state.show(job, told="status_reason" if failed else None)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path}: {error}", param_hint="--file") from None
-    if not isinstance(spec, dict):
-        raise click.BadParameter(f"{path} holds no mapping", param_hint="--file")
-    return {str(key): value for key, value in spec.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _pair(text: str) -> tuple[str, str]:

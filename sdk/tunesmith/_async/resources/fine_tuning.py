@@ -2,6 +2,7 @@
 
 from tunesmith._async.resources.checkpoints import AsyncCheckpoints
 from tunesmith._async.resources.files import AsyncFiles
+from tunesmith._async.resources.graders import AsyncGraders
 from tunesmith._async.resources.jobs import AsyncJobs
 from tunesmith._async.transport import AsyncTransport
 
@@ -10,3 +11,4 @@ class AsyncFineTuning:
     def __init__(self, transport: AsyncTransport, files: AsyncFiles) -> None:
         self.jobs = AsyncJobs(transport, files)
         self.checkpoints = AsyncCheckpoints(transport)
+        self.graders = AsyncGraders(transport)

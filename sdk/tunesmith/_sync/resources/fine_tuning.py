@@ -3,6 +3,7 @@
 
 from tunesmith._sync.resources.checkpoints import Checkpoints
 from tunesmith._sync.resources.files import Files
+from tunesmith._sync.resources.graders import Graders
 from tunesmith._sync.resources.jobs import Jobs
 from tunesmith._sync.transport import Transport
 
@@ -11,3 +12,4 @@ class FineTuning:
     def __init__(self, transport: Transport, files: Files) -> None:
         self.jobs = Jobs(transport, files)
         self.checkpoints = Checkpoints(transport)
+        self.graders = Graders(transport)

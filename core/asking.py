@@ -1,0 +1,87 @@
+"""Questions of graders to models, put to the operator's OpenAI-compatible servers. Whoever has the keys calls this."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from core.settings import Settings
+from core.specs.asking import ChatQuestion, EmbedQuestion, Reply
+
+AT_ONCE = 8  # questions of a batch
+TRIES = 3
+SECONDS = 60.0  # without any byte
+MOST_TOLD = 300  # characters of a server's complaint
+
+
+class Servers:
+    """An `Ask` over HTTP, and a context manager. Redirects are not followed: the key is for the operator's server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.http = httpx.Client(timeout=SECONDS, transport=httpx.HTTPTransport(retries=TRIES - 1))
+        self.pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
+
+    def __enter__(self) -> "Servers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        self.http.close()
+
+    def __call__(self, questions: Sequence[ChatQuestion | EmbedQuestion]) -> list[Reply]:
+        """Replies in the order of the questions; what went wrong is in them."""
+        return list(self.pool.map(self._answered, questions))
+
+    def _answered(self, question: ChatQuestion | EmbedQuestion) -> Reply:
+        try:
+            return self._chat(question) if isinstance(question, ChatQuestion) else self._embed(question)
+        except httpx.HTTPStatusError as error:
+            told = error.response.text[:MOST_TOLD]
+            return Reply(problem=f"the server answered {error.response.status_code}: {told}")
+        except httpx.HTTPError as error:
+            return Reply(problem=f"the server does not answer: {type(error).__name__}")
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            return Reply(problem=f"the server's answer is not what the contract says: {type(error).__name__}")
+
+    def _chat(self, question: ChatQuestion) -> Reply:
+        url, key = self.settings.grader_model_url, self.settings.grader_model_key
+        if url is None:
+            return Reply(problem="no server for model graders is set")
+        schema = {"name": "verdict", "strict": True, "schema": question.answer_schema}
+        body = {
+            "model": question.model,
+            "messages": question.messages,
+            "response_format": {"type": "json_schema", "json_schema": schema},
+            **question.sampling,
+        }
+        answer = self._post(f"{url}/chat/completions", key.get_secret_value() if key else None, body)
+        message, used = answer["choices"][0]["message"], answer.get("usage") or {}
+        return Reply(
+            text=message.get("content"),
+            refusal=message.get("refusal"),
+            model=answer.get("model"),
+            prompt_tokens=used.get("prompt_tokens") or 0,
+            completion_tokens=used.get("completion_tokens") or 0,
+        )
+
+    def _embed(self, question: EmbedQuestion) -> Reply:
+        url, key = self.settings.grader_embeddings_url, self.settings.grader_embeddings_key
+        if url is None:
+            return Reply(problem="no server for embeddings is set")
+        body = {"model": self.settings.grader_embeddings_model, "input": question.texts}
+        answer = self._post(f"{url}/embeddings", key.get_secret_value() if key else None, body)
+        data = sorted(answer["data"], key=lambda item: item["index"])
+        return Reply(vectors=[item["embedding"] for item in data])
+
+    def _post(self, url: str, key: str | None, body: dict[str, Any]) -> Any:
+        """Tries again what may be over in a moment: too many requests, a fault of the server."""
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        for left in reversed(range(TRIES)):
+            response = self.http.post(url, json=body, headers=headers)
+            if left and (response.status_code == 429 or response.status_code >= 500):
+                continue
+            response.raise_for_status()
+            return response.json()
+        raise AssertionError("the last try answers or raises")
