@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import ADAPTER, AT_ONCE, GRACE, LONGEST_LOOK, check, recoveries
+from tests.chaos.checker import AT_ONCE, GRACE, LONGEST_LOOK, check
+from tests.chaos.recoveries import recoveries
 
+ADAPTER = "adapter_model.safetensors"
 PREFIX = "orgs/o/jobs/ftjob-{job}/attempts/{token}/"
 Round = tuple[list[dict[str, Any]], dict[str, Any]]
 
@@ -357,6 +359,10 @@ def leave_a_directory(history: list[dict[str, Any]], dump: dict[str, Any]) -> No
     history.append({"kind": "remains", "at": 0, "path": "work/train-1/runs/ftjob-1-10"})
 
 
+def end_by_itself(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.append({"kind": "died", "at": 0, "name": "train-1", "fault": 1, "how": "ended by itself, with status 1"})
+
+
 def take_long(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     record(history, "fault")["recovers"] = 4
 
@@ -407,6 +413,7 @@ BROKEN: list[tuple[str, str, Callable[..., None]]] = [
     ("witnessed", "lost", overlook_a_checkpoint),
     ("witnessed", "lost", look_away),
     ("disks", "late", leave_a_directory),
+    ("processes", "lost", end_by_itself),
     ("recovery", "late", take_long),
     ("recovery", "lost", never_recover),
 ]
