@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     s3_bucket: str = Field(default="tunesmith", min_length=3)
     s3_access_key_id: str | None = None
     s3_secret_access_key: SecretStr | None = None
+    s3_timeout_seconds: float = Field(default=60.0, gt=0)
 
     # Every process.
     log_format: Literal["text", "json"] = "text"

@@ -288,7 +288,7 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
             signature_version="s3v4",
             s3={"addressing_style": "path" if endpoint else "auto"},
             connect_timeout=5,
-            read_timeout=60,
+            read_timeout=settings.s3_timeout_seconds,
             retries={"mode": "standard", "total_max_attempts": 5},
             max_pool_connections=32,
             # Not every store knows the newer checksum trailers; our own SHA-256 is what counts.

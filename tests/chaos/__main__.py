@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.report import table
+from tests.chaos.report import fails, table
 from tests.chaos.rounds import run_round
 
 
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def one_round(seed: int, faults: Sequence[Fault]) -> bool:
-    """Run and print a round; whether a promise was broken, in which case its folder stays."""
+    """Run and print a round; whether it fails, in which case its folder stays."""
     folder = Path(tempfile.mkdtemp(prefix="tunesmith-chaos-"))
     folder.chmod(0o711)  # PostgreSQL's account has to reach its own folder
     began = time.monotonic()
@@ -40,7 +40,7 @@ def one_round(seed: int, faults: Sequence[Fault]) -> bool:
     outcome = run_round(folder, seed=seed, faults=faults)
     print(table(outcome))
     print(f"{time.monotonic() - began:.0f} s", flush=True)
-    if outcome.violations:
+    if fails(outcome):
         print(f"logs and history: {folder}")
         return True
     shutil.rmtree(folder)

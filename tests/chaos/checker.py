@@ -5,17 +5,17 @@ Each rule is a promise: it yields what breaks it. docs/chaos.md lists the promis
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
-Record = dict[str, Any]
-Dump = dict[str, Any]
+from tests.chaos.history import TERMINAL, Dump, Record, by_job, of_kind, of_relation
+from tests.chaos.recoveries import recoveries
+
 Cost = Literal["lost", "doubled", "corrupt", "late"]
-TERMINAL = {"succeeded", "failed", "cancelled"}
 HANDED_ON = {"drained", "succeeded", "cancelled", "paused"}  # outcomes that a worker that was asked to leave may have
-ADAPTER = "adapter_model.safetensors"
+WEIGHTS = {"adapter_model.safetensors", "model.safetensors"}  # of an adapter, of a whole model
 GRACE = 10.0  # seconds in which a supervisor that can act has to have ended a trainer without a fence
 LONGEST_LOOK = 20.0  # seconds between two looks at the processes of a busy machine
 AT_ONCE = 3.0  # seconds in which a trainer has to be gone after its supervisor
@@ -41,22 +41,6 @@ class Violation:
 
 def check(history: list[Record], dump: Dump) -> list[Violation]:
     return [violation for rule in RULES for violation in rule(history, dump)]
-
-
-def of_kind(history: list[Record], *kinds: str) -> list[Record]:
-    return [record for record in history if record["kind"] in kinds]
-
-
-def by_job(rows: Iterable[Record]) -> dict[str, list[Record]]:
-    found: dict[str, list[Record]] = defaultdict(list)
-    for row in rows:
-        found[row["job"]].append(row)
-    return found
-
-
-def of_relation(dump: Dump, relation: str) -> dict[str, list[Record]]:
-    """The audit of one table by job, in order: (n, at, …) and the facts, side by side."""
-    return by_job(row | row["facts"] for row in dump["audit"] if row["relation"] == relation)
 
 
 def acknowledged(history: list[Record], dump: Dump) -> Iterator[Violation]:
@@ -340,20 +324,20 @@ def _undisturbed(history: list[Record], dump: Dump) -> dict[str, Record]:
 
 
 def same_bytes(history: list[Record], dump: Dump) -> Iterator[Violation]:
-    """The adapter of a disturbed run has the SHA-256 of the undisturbed one, and arrives so."""
-    digests = {row["job"]: row["sha256"] for row in dump["artifacts"] if row["name"] == ADAPTER}
+    """The weights of a disturbed run have the SHA-256 of the undisturbed one's, and arrive so."""
+    digests = {row["job"]: row["sha256"] for row in dump["artifacts"] if row["name"] in WEIGHTS}
     model = _undisturbed(history, dump)
     for record in of_kind(history, "acknowledged"):
         like = model.get(record["method"])
         if like is None or record["job"] not in digests or like["id"] not in digests:
             continue
         if digests[record["job"]] != digests[like["id"]]:
-            yield Violation("same bytes", "corrupt", record["job"], "its adapter is not that of the undisturbed run")
+            yield Violation("same bytes", "corrupt", record["job"], "its weights are not those of the undisturbed run")
     fetched = {record["job"] for record in of_kind(history, "fetched")}
     asked = {record["job"] for record in of_kind(history, "acknowledged")}
     for job in dump["jobs"]:
         if job["status"] == "succeeded" and job["id"] in asked - fetched:
-            yield Violation("same bytes", "lost", job["id"], "its adapter has not arrived")
+            yield Violation("same bytes", "lost", job["id"], "its weights have not arrived")
     for record in of_kind(history, "fetched"):
         if record["sha256"] != digests.get(record["job"]):
             yield Violation("same bytes", "corrupt", record["job"], "other bytes were fetched than were stored")
@@ -383,6 +367,12 @@ def disks(history: list[Record], dump: Dump) -> Iterator[Violation]:
         yield Violation("disks", "late", record["path"], "is still there, and nobody works in it")
 
 
+def processes(history: list[Record], dump: Dump) -> Iterator[Violation]:
+    """A process of ours ends when somebody ends it, and not by itself."""
+    for record in of_kind(history, "died"):
+        yield Violation("processes", "lost", f"fault {record['fault']}", f"{record['name']} {record['how']}")
+
+
 def recovery(history: list[Record], dump: Dump) -> Iterator[Violation]:
     """After a fault work goes on in time, and new work runs."""
     allowed = {record["fault"]: record["recovers"] for record in of_kind(history, "fault")}
@@ -407,35 +397,6 @@ def witnessed(history: list[Record], dump: Dump) -> Iterator[Violation]:
             yield Violation("witnessed", "lost", "processes", f"nobody has looked for {later - earlier:.0f} s")
 
 
-def recoveries(history: list[Record], dump: Dump) -> Iterator[tuple[int, str, float]]:
-    """(fault, job, seconds) of every job that was held when an injury began, or, where that is about the queue, waited
-    in it: until a later attempt held it, its attempt trained on, or it had ended.
-
-    The seconds count from the end of that injury, or of the last one in between that hit this job or a whole service.
-    """
-    changes, trained = of_relation(dump, "jobs"), of_relation(dump, "metrics")
-    injuries = of_kind(history, "injury")
-    for record in injuries:
-        for job, rows in changes.items():
-            before = [row for row in rows if row["at"] < record["began"]]
-            if record.get("job", job) != job or not before:
-                continue
-            waits = record.get("queued", False) and before[-1]["status"] == "queued"
-            if before[-1]["token"] is None and not waits:
-                continue
-            token, healed = before[-1]["token"] or 0, record["at"]
-            again = [row["at"] for row in rows if (row["token"] or 0) > token or row["status"] in TERMINAL]
-            again += [row["at"] for row in trained[job] if row["token"] == token and _lived_on(dump, token)]
-            since = [at for at in again if at >= healed]
-            if since:
-                ends = [r["at"] for r in injuries if r.get("job", job) == job and r["at"] <= min(since)]
-                yield record["fault"], job, min(since) - max(ends)
-
-
-def _lived_on(dump: Dump, token: int) -> bool:
-    return any(row["token"] == token and row["outcome"] not in ("lost", "fault") for row in dump["attempts"])
-
-
 Rule = Callable[[list[Record], Dump], Iterator[Violation]]
 RULES: tuple[Rule, ...] = (
     acknowledged,
@@ -451,6 +412,7 @@ RULES: tuple[Rule, ...] = (
     same_bytes,
     drains,
     disks,
+    processes,
     witnessed,
     recovery,
 )

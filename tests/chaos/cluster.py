@@ -28,6 +28,7 @@ from tests.stack import responds
 
 ROOT = Path(__file__).parent.parent.parent
 LEASE = 5.0  # seconds
+STORE_TIMEOUT = 2.0  # seconds
 PATIENCE = 180.0  # seconds that a wait may last on a slow machine
 APIS = ("api-1", "api-2")
 TRAINERS = ("train-1", "train-2")
@@ -35,22 +36,26 @@ NAMES = (*APIS, "reconciler", "cpu", *TRAINERS)
 CELERY = ["-A", "worker.app", "worker", "--pool", "threads", "-c", "1", "-l", "info"]
 # The steps of this attempt: jobs.step is still that of the attempt before while a new one starts.
 RUNNING = """
-    SELECT j.id AS job, j.token, split_part(j.worker_id, '@', 1) AS worker, j.spec->'method'->>'type' AS method,
+    SELECT j.id AS job, j.token, split_part(j.worker_id, '@', 1) AS worker, j.spec->'metadata'->>'method' AS method,
            coalesce((SELECT max(step) FROM metrics m WHERE m.job_id = j.id AND m.token = j.token), 0) AS step
     FROM jobs j WHERE j.token IS NOT NULL ORDER BY j.token
 """
+SEEN = "SELECT 1 FROM workers WHERE starts_with(id, %s) AND last_seen > to_timestamp(%s)"
 HELD = "SELECT token FROM jobs WHERE token IS NOT NULL"
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Running:
-    """An attempt that holds its job now and whose trainer is alive, and the worker that runs it."""
+    """An attempt that holds its job now and whose trainer is alive, and the worker that runs it.
+
+    method: one of METHODS; None of a job that none of our users has made.
+    """
 
     job: str
     token: int
     worker: str
-    method: str
+    method: str | None
     step: int
 
 
@@ -60,7 +65,7 @@ class Cluster:
 
     balancer: before the API replicas. store: before SeaweedFS. database: before PostgreSQL, for all but one worker;
     lonely: before PostgreSQL for train-1 alone. resting: what is down on purpose. run: what the present round's work is
-    named after. fault: what injuries are counted for. wanted: the method that a fault waits for.
+    named after. fault: what injuries are counted for. wanted: the methods that a fault waits for, now and next.
     """
 
     folder: Path
@@ -77,7 +82,7 @@ class Cluster:
     resting: set[str] = field(default_factory=set)
     run: str = ""
     fault: int = 0
-    wanted: str | None = None
+    wanted: Sequence[str] = ()
 
     @property
     def url(self) -> str:
@@ -117,6 +122,7 @@ class Cluster:
             "TUNESMITH_DATABASE_URL": f"{_through(database, proxy)}?application_name={name}",  # for the audit
             "TUNESMITH_S3_ENDPOINT_URL": _through(self.services.env["TUNESMITH_S3_ENDPOINT_URL"], self.store),
             "TUNESMITH_WORK_DIR": str(self.work_dir(name)),
+            "TUNESMITH_S3_TIMEOUT_SECONDS": str(STORE_TIMEOUT),
             "TUNESMITH_LEASE_SECONDS": str(LEASE),
             "TUNESMITH_POLL_SECONDS": "1",
             "TUNESMITH_TRAINER_THREADS": "1",
@@ -144,6 +150,7 @@ class Cluster:
 
     def kill(self, name: str) -> None:
         """kill -9 of that one process and of nothing else; it stays down until it is started."""
+        self._note_end(name)
         self.resting.add(name)
         self.send(name, signal.SIGKILL)
         process = self.children[name].process
@@ -152,6 +159,7 @@ class Cluster:
 
     def stop(self, name: str) -> None:
         """Ask it to leave, and wait until it has; it stays down until it is started."""
+        self._note_end(name)
         self.resting.add(name)
         self.children[name].stop(PATIENCE)
 
@@ -186,10 +194,18 @@ class Cluster:
 
     def mend(self) -> None:
         """Start again what has died, as its supervisor would."""
-        for name, child in list(self.children.items()):
-            if child.pid is None and name not in self.resting:
-                self.history.add("died", name=name)
+        for name in list(self.children):
+            if self._note_end(name):
                 self.start(name)
+
+    def _note_end(self, name: str) -> bool:
+        """Whether it is down and nobody has asked for that, which is recorded."""
+        child = self.children[name]
+        if child.pid is not None or child.process is None or name in self.resting:
+            return False
+        how = f"ended by itself, with status {child.process.returncode}"
+        self.history.add("died", name=name, fault=self.fault, how=how)
+        return True
 
     def wait(self, look: Callable[[], Value], *, what: str, pause: float = 0.05) -> Value:
         """The first true value that `look` answers. Whatever dies meanwhile is started again.

@@ -4,6 +4,7 @@ import hashlib
 import random
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +17,24 @@ import redis
 from core.queue import TASK, make_celery
 from core.settings import Settings
 from embedded.services import remove_stale_pid_file
-from tests.chaos.cluster import APIS, LEASE, Cluster, Running, other_clock, small_disk
+from tests.chaos.cluster import APIS, LEASE, SEEN, TRAINERS, Cluster, Running, other_clock, small_disk
+from tests.chaos.moments import LATEST_STEP, MOMENTS, TRIES, while_training
 from tests.chaos.proxy import Trouble
 from tests.chaos.witness import trainers
 from tests.chaos.work import CHECKPOINT_INTERVAL, METHODS
 
 QUEUES = ("train", "cpu")
-LATEST_STEP = 120  # a moment of training is drawn from the first so many steps
-TRIES = 20
+ANY = "any"  # method
 DISK_MEGABYTES = 96
 TROUBLE_SECONDS = 8.0
+STORE_TRIES = 5  # that a client of the store makes, each until its timeout, before our own code hears of it
+
+# The attempts that ended with that error code, as the product counts them for its operators.
+OUT_OF_MEMORY = """
+    SELECT coalesce(sum(n), 0) AS count FROM (
+        SELECT total AS n, name, label FROM tallies UNION ALL SELECT value AS n, name, label FROM observations
+    ) AS counted WHERE name = 'attempt_errors' AND label = 'out_of_memory'
+"""
 
 
 class NotPossible(Exception):
@@ -43,87 +52,12 @@ class Fault:
     recovers: float
 
 
-# Moments.
-
-
-def while_training(cluster: Cluster, draw: random.Random, *, method: str | None = None) -> Running:
-    """An attempt (at a job of that method) that is past a step that is drawn."""
-    step = draw.randint(1, LATEST_STEP)
-
-    def look() -> Running | None:
-        found = (one for one in cluster.running() if method in (None, one.method))
-        return next((one for one in found if one.step >= step), None)
-
-    running = cluster.wait(look, what=f"a job at step {step}")
-    assert running is not None
-    return running
-
-
-def while_checkpointing(cluster: Cluster, draw: random.Random, *, method: str | None = None) -> Running:
-    """An attempt whose trainer is writing a checkpoint at this very moment."""
-
-    def begins(running: Running) -> bool:
-        folder = cluster.work_dir(running.worker) / "runs" / f"{running.job}-{running.token}" / "trainer"
-        return any(folder.glob("checkpoint-*"))
-
-    return _caught(cluster, draw, begins, method=method, pause=0.001)
-
-
-def while_publishing(cluster: Cluster, draw: random.Random, *, method: str | None = None) -> Running:
-    """An attempt that is uploading a checkpoint, to a store that has become slow."""
-    return _caught(cluster, draw, _uploads(cluster, "checkpoints"), method=method, pause=0.005)
-
-
-def while_finishing(cluster: Cluster, draw: random.Random, *, method: str | None = None) -> Running:
-    """An attempt whose trainer has ended well and whose worker is uploading what the job yields."""
-    return _caught(cluster, draw, _uploads(cluster, "artifacts"), method=method, pause=0.005)
-
-
-def _uploads(cluster: Cluster, folder: str) -> Callable[[Running], bool]:
-    def begins(running: Running) -> bool:
-        cluster.store.trouble = Trouble("delay", seconds=0.2)
-        return cluster.is_uploading(running.token, folder)
-
-    return begins
-
-
-def _caught(
-    cluster: Cluster,
-    draw: random.Random,
-    begins: Callable[[Running], bool],
-    *,
-    method: str | None,
-    pause: float,
-) -> Running:
-    """An attempt that trains, at the moment at which something begins; one that ends before that is let go."""
-    for _ in range(TRIES):
-        running = while_training(cluster, draw, method=method)
-        seen = cluster.wait(
-            lambda running=running: begins(running) or (not cluster.holds(running.token) and "gone"),
-            what="a moment in an attempt",
-            pause=pause,
-        )
-        if seen != "gone" and cluster.holds(running.token):
-            return running
-    raise TimeoutError(f"{TRIES} attempts have ended before their moment had come")
-
-
-MOMENTS = {
-    "training": while_training,
-    "checkpointing": while_checkpointing,
-    "publishing": while_publishing,
-    "finishing": while_finishing,
-}
-
-
-# The faults.
-
-
 def kill(cluster: Cluster, draw: random.Random, variant: str) -> None:
-    """kill -9 of the trainer, the worker that supervises it, or both."""
+    """kill -9 of the trainer, the worker that supervises it, or both; of a job of one method, or of any."""
     method, victim, moment = variant.split()
-    cluster.wanted = method
-    running = MOMENTS[moment](cluster, draw, method=method)
+    if method not in (ANY, *cluster.wanted):
+        cluster.wanted = [method]
+    running = MOMENTS[moment](cluster, draw, method=None if method == ANY else method)
     # A worker's death delays whatever waits for it; a trainer's only its own job.
     hit = {"job": running.job} if victim == "trainer" else {}
     with cluster.injury(f"kill -9: {variant}", token=running.token, **hit):
@@ -222,20 +156,19 @@ STORE_TROUBLES = {
 def mistreat_store(cluster: Cluster, draw: random.Random, variant: str) -> None:
     """The object store refuses, hangs, breaks off, or hands on damaged bytes, each way."""
     before = cluster.store.hits
+    cluster.store.given_up.clear()
     with cluster.trouble(cluster.store, STORE_TROUBLES[variant], what=f"store: {variant}"):
         cluster.last(TROUBLE_SECONDS)
         cluster.wait(lambda: cluster.store.hits > before, what="traffic with the store")
+        if variant == "silent":
+            given_up = cluster.store.given_up
+            cluster.wait(lambda: max([*given_up.values()], default=0) >= STORE_TRIES, what="a client that gives up")
 
 
 def exhaust(cluster: Cluster, draw: random.Random, variant: str) -> None:
     """The worker's disk fills up, or its trainer may have no more memory."""
     if variant == "memory":
-        running = while_training(cluster, draw)
-        with cluster.injury("out of memory"):
-            for trainer in trainers():
-                if trainer.token == running.token:
-                    process = psutil.Process(trainer.pid)
-                    process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms, psutil.RLIM_INFINITY))
+        take_memory(cluster, draw)
         return
     disk = small_disk(cluster.work_dir("train-2"), DISK_MEGABYTES)
     if disk is None:
@@ -248,6 +181,26 @@ def exhaust(cluster: Cluster, draw: random.Random, variant: str) -> None:
     finally:
         cluster.stop("train-2")
         cluster.start("train-2")
+
+
+def take_memory(cluster: Cluster, draw: random.Random) -> None:
+    """Give a trainer no more address space, until an attempt has failed of it, and says so."""
+    for _ in range(TRIES):
+        running = while_training(cluster, draw)
+        before = cluster.witness.rows(OUT_OF_MEMORY)[0]["count"]
+        with cluster.injury("out of memory", job=running.job):
+            for trainer in trainers():
+                if trainer.token == running.token:
+                    process = psutil.Process(trainer.pid)
+                    process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms, psutil.RLIM_INFINITY))
+            cluster.wait(lambda token=running.token: not cluster.holds(token), what="the end of an attempt")
+        ended = cluster.witness.rows("SELECT outcome, detail FROM attempts WHERE token = %s", running.token)[0]
+        if ended["outcome"] in ("succeeded", "cancelled"):  # with what it had, or because its user wanted that
+            continue
+        counted = cluster.witness.rows(OUT_OF_MEMORY)[0]["count"] - before
+        assert (ended["outcome"], counted) == ("fault", 1), f"out of memory, it ended so: {ended}"
+        return
+    raise TimeoutError(f"{TRIES} trainers have done with the memory that they had")
 
 
 def is_on_small_disk(running: Running) -> bool:
@@ -299,10 +252,19 @@ def shift_clock(cluster: Cluster, draw: random.Random, variant: str) -> None:
         raise NotPossible("faketime is not installed")
     with cluster.injury(f"clock: {variant}"):
         cluster.stop(name)
+        started = time.time()
         cluster.start(name, through=through)
-        cluster.last(5 * LEASE)
+        cluster.wait(lambda: is_at_work(cluster, name, since=started), what=f"work of {name}, whose clock is off")
+        cluster.last(2 * LEASE)
         cluster.stop(name)
         cluster.start(name)
+
+
+def is_at_work(cluster: Cluster, name: str, *, since: float) -> bool:
+    """Whether it looks after something: a worker after an attempt, the reconciler after everybody's leases."""
+    if name in TRAINERS:
+        return any(one.worker == name for one in cluster.running())
+    return bool(cluster.witness.rows(SEEN, name, since))
 
 
 def kill_api(cluster: Cluster, draw: random.Random, variant: str) -> None:
@@ -344,9 +306,9 @@ def kill_api_in_upload(cluster: Cluster) -> None:
 
 
 QUICK: tuple[tuple[Callable[[Cluster, random.Random, str], None], str], ...] = (
-    (kill, "supervised trainer training"),
-    (kill, "supervised worker training"),
-    (kill, "supervised both checkpointing"),
+    (kill, f"{ANY} trainer training"),
+    (kill, f"{ANY} worker training"),
+    (kill, f"{ANY} both checkpointing"),
     (freeze, "alone"),
     (freeze, "cut off"),
     (mistreat_broker, "tenfold"),

@@ -1,12 +1,16 @@
-"""The record of a round: what was seen, in the order in which it was seen."""
+"""The record of a round: what was seen, in the order in which it was seen, and how to find one's way in it."""
 
 import json
 import threading
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
+Dump = dict[str, Any]
+TERMINAL = {"succeeded", "failed", "cancelled"}
 
 
 class History:
@@ -28,3 +32,19 @@ class History:
 
     def close(self) -> None:
         self._file.close()
+
+
+def of_kind(history: list[Record], *kinds: str) -> list[Record]:
+    return [record for record in history if record["kind"] in kinds]
+
+
+def by_job(rows: Iterable[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = defaultdict(list)
+    for row in rows:
+        found[row["job"]].append(row)
+    return found
+
+
+def of_relation(dump: Dump, relation: str) -> dict[str, list[Record]]:
+    """The audit of one table by job, in order: (n, at, …) and the facts, side by side."""
+    return by_job(row | row["facts"] for row in dump["audit"] if row["relation"] == relation)

@@ -5,7 +5,7 @@ import random
 import socket
 import struct
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,12 +33,13 @@ class Trouble:
     503: a request is answered so and not passed on. flip: one byte of a body changes, on its way in or out.
     lose answers: a POST is passed on, and the connection breaks off before its answer.
 
-    share: of the messages that it befalls.
+    share: of the messages that it befalls. path: what of the request a message has to belong to; all where left out.
     """
 
     kind: Kind
     share: float = 1.0
     seconds: float = 0.0
+    path: str = ""
 
 
 class CutOff(Exception):
@@ -61,12 +62,14 @@ class Proxy:
     """Listens on `port` in a thread of its own; each connection goes to the next of the targets that takes it.
 
     `trouble` may be set and cleared at any time, from any thread. `hits` counts the messages that it has befallen;
+    `given_up` the HTTP requests, by their first lines, whose clients left while they were held in a blackhole.
     """
 
     def __init__(self, *targets: int, http: bool, seed: int) -> None:
         self.port = free_ports(1)[0]
         self.trouble: Trouble | None = None
         self.hits = 0
+        self.given_up: Counter[bytes] = Counter()
         self._open: dict[int, bytes] = {}  # by the connection
         self._targets = deque(targets)
         self._http = http
@@ -173,10 +176,12 @@ class Proxy:
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, way: Direction, link: dict[str, bytes]
     ) -> None:
         while piece := await source.read(CHUNK):
-            target.write(await self._befall(piece, way, link))
+            target.write(await self._befall(piece, way, link, source=source))
             await target.drain()
 
-    async def _befall(self, piece: bytes, way: Direction, link: dict[str, bytes]) -> bytes:
+    async def _befall(
+        self, piece: bytes, way: Direction, link: dict[str, bytes], *, source: asyncio.StreamReader
+    ) -> bytes:
         """The piece as it is passed on.
 
         Raises:
@@ -189,7 +194,9 @@ class Proxy:
         elif is_head and not piece.startswith(GO_ON):
             self._open.pop(id(link), None)
         if is_head or not self._http:
-            way.is_hit = trouble is not None and self._draw.random() < trouble.share
+            way.is_hit = (
+                trouble is not None and trouble.path.encode() in link["request"] and self._draw.random() < trouble.share
+            )
         if trouble is None or not way.is_hit:
             return piece
         match trouble.kind:
@@ -198,6 +205,8 @@ class Proxy:
                 await asyncio.sleep(trouble.seconds)
             case "blackhole":
                 self.hits += 1
+                if way.is_up and self._http:
+                    piece += await self._rest_of(link["request"], source, trouble)
                 while self.trouble is trouble:
                     await asyncio.sleep(LOOK_SECONDS)
             case "flip":
@@ -205,6 +214,18 @@ class Proxy:
             case _:
                 self._cut_off(trouble.kind, piece, way, is_head=is_head, request=link["request"])
         return piece
+
+    async def _rest_of(self, request: bytes, source: asyncio.StreamReader, trouble: Trouble) -> bytes:
+        """What the client still sends, until the trouble is over or the client has left."""
+        rest = b""
+        while self.trouble is trouble:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    if not (more := await source.read(CHUNK)):
+                        self.given_up[request] += 1
+                        break
+                    rest += more
+        return rest
 
     def _cut_off(self, kind: Kind, piece: bytes, way: Direction, *, is_head: bool, request: bytes) -> None:
         """Raises CutOff where the trouble ends the connection at this piece."""

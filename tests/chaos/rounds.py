@@ -3,14 +3,15 @@
 import random
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.checker import Dump, Record, Violation, check
-from tests.chaos.cluster import PATIENCE, Cluster, run_cluster
+from tests.chaos.checker import Violation, check
+from tests.chaos.cluster import PATIENCE, TRAINERS, Cluster, run_cluster
 from tests.chaos.faults import FAULTS, Fault, NotPossible
-from tests.chaos.history import History
+from tests.chaos.history import Dump, History, Record
 from tests.chaos.watch import Watch
 from tests.chaos.work import METHODS, User, busy, one_job
 
@@ -41,13 +42,24 @@ def disturb(
         cluster.history = history
         draw = random.Random(seed)
         with Watch(cluster.witness, history, run=cluster.run, workers=cluster.workers):
-            for method in methods:
-                one_job(user(cluster, folder), f"undisturbed-{method}", method=method, seconds=PATIENCE)
+            train_undisturbed(cluster, folder, methods)
             for fault in draw.sample(faults, len(faults)):
                 one_fault(cluster, folder, fault, draw, methods=methods)
             look_for_remains(cluster)
+            cluster.mend()  # which records who is not there any more
         dump, records = cluster.witness.dump(cluster.run), history.read()
     return Outcome(records, dump, check(records, dump))
+
+
+def train_undisturbed(cluster: Cluster, folder: Path, methods: Sequence[str]) -> None:
+    """A job of each method, as many at once as there are slots."""
+    worker = user(cluster, folder)
+
+    def train(method: str) -> None:
+        one_job(worker, f"undisturbed-{method}", method=method, seconds=PATIENCE)
+
+    with ThreadPoolExecutor(len(TRAINERS)) as pool:
+        list(pool.map(train, methods))
 
 
 def user(cluster: Cluster, folder: Path) -> User:
@@ -57,14 +69,20 @@ def user(cluster: Cluster, folder: Path) -> User:
 
 
 def one_fault(cluster: Cluster, folder: Path, fault: Fault, draw: random.Random, *, methods: Sequence[str]) -> None:
-    """Every variant of a fault under load; then, healed, new work."""
+    """Every variant of a fault under load; then, healed, new work, while what the users have begun comes to its end."""
     cluster.fault = fault.number
     cluster.history.add("fault", fault=fault.number, title=fault.title, recovers=fault.recovers)
-    worker = user(cluster, folder)
-    with busy(worker, count=USERS, methods=methods, wanted=lambda: cluster.wanted, draw=draw, seconds=PATIENCE):
-        for variant in drawn(draw, fault.variants):
+    worker, variants = user(cluster, folder), drawn(draw, fault.variants)
+    load = busy(worker, count=USERS, methods=methods, wanted=lambda: cluster.wanted, draw=draw, seconds=PATIENCE)
+    with load as enough:
+        for i, variant in enumerate(variants):
+            # Some of the users are on the next one's method already: nobody has to wait until all have changed theirs.
+            bound = [one.split()[0] for one in (variant, *variants[i : i + 2])]
+            cluster.wanted = [method for method in bound if method in methods]
             inject(cluster, fault, draw, variant)
-    became = one_job(worker, "afterwards", method=draw.choice(methods), seconds=PATIENCE)
+        cluster.wanted = ()
+        enough.set()
+        became = one_job(worker, "afterwards", method=draw.choice(methods), seconds=PATIENCE)
     if became != "succeeded":
         cluster.history.add("stuck", fault=fault.number, what=f"new work: {became}")
 
@@ -85,7 +103,6 @@ def inject(cluster: Cluster, fault: Fault, draw: random.Random, variant: str) ->
     except Exception as error:  # whatever it is, the round goes on, and the checker hears of it
         cluster.history.add("stuck", fault=fault.number, what=f"{variant}: {type(error).__name__}: {error}")
     finally:
-        cluster.wanted = None
         cluster.heal()
 
 

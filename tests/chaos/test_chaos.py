@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.checker import of_kind
 from tests.chaos.cluster import LEASE, Cluster
 from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.history import of_kind
 from tests.chaos.report import table
 from tests.chaos.rounds import disturb
 

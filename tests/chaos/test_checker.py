@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import ADAPTER, AT_ONCE, GRACE, LONGEST_LOOK, check, recoveries
+from tests.chaos.checker import AT_ONCE, GRACE, LONGEST_LOOK, check
+from tests.chaos.recoveries import recoveries
 
+ADAPTER = "adapter_model.safetensors"
 PREFIX = "orgs/o/jobs/ftjob-{job}/attempts/{token}/"
 Round = tuple[list[dict[str, Any]], dict[str, Any]]
 
@@ -125,6 +127,58 @@ def test_what_befalls_the_queue_is_over_when_a_job_that_waited_is_held(good: Rou
     history, dump = copy.deepcopy(good)
     history.append({"kind": "injury", "at": 207.5, "began": 207.2, "fault": 3, "what": "broker", "queued": queued})
     assert [found for found in recoveries(history, dump) if found[0] == 3] == [(3, "ftjob-2", 0.5)] * queued
+
+
+def waiting_for_a_slot(good: Round, *, others: dict[str, tuple[float, float]], restarted: bool = False) -> Round:
+    """ftjob-2 as if it had been queued again from 207 to 239, and, by worker, when a job of somebody else was there."""
+    history, dump = copy.deepcopy(good)
+    for row in dump["audit"]:
+        if row["job"] == "ftjob-2" and row["at"] > 207:
+            row["at"] += 31
+    for number, (worker, (began, ended)) in enumerate(others.items(), start=50):
+        lease, job = began + 5, f"ftjob-{number}"
+        dump["attempts"].append(
+            {"job": job, "token": number, "worker": f"{worker}@chaos", "outcome": "succeeded", "ended": ended}
+        )
+        moves(dump, job, (began, "running", number, lease), (ended, "succeeded", None, None))
+    look = {"kind": "processes", "trainers": [], "workers": {"train-1": 9, "train-2": 8}}
+    after = look | {"workers": {"train-1": 10, "train-2": 8}} if restarted else look
+    history += [look | {"at": 212}, after | {"at": 215}, after | {"at": 239}]
+    return history, dump
+
+
+def late(history: list[dict[str, Any]], dump: dict[str, Any]) -> list[str]:
+    return [found.of for found in check(history, dump) if (found.rule, found.cost) == ("recovery", "late")]
+
+
+def test_while_others_have_every_slot_a_job_is_queueing(good: Round) -> None:
+    history, dump = waiting_for_a_slot(good, others={"train-1": (211, 231), "train-2": (203, 237)})
+    assert list(recoveries(history, dump)) == [(1, "ftjob-2", pytest.approx(239 - 203 - (231 - 211)))]
+    assert not late(history, dump)
+
+
+@pytest.mark.parametrize(
+    ("others", "restarted"),
+    [
+        ({}, False),
+        ({"train-2": (203, 238)}, False),
+        ({"train-1": (211, 214), "train-2": (203, 238)}, False),
+        ({"train-1": (211, 238), "train-2": (203, 238)}, True),
+    ],
+    ids=["both free", "one free", "one free soon", "of a worker that has died meanwhile"],
+)
+def test_while_a_slot_is_free_waiting_is_recovery(
+    good: Round, others: dict[str, tuple[float, float]], restarted: bool
+) -> None:
+    assert late(*waiting_for_a_slot(good, others=others, restarted=restarted)) == ["ftjob-2"]
+
+
+def test_what_is_not_queued_yet_waits_for_no_slot(good: Round) -> None:
+    """A lease that nobody takes away is not excused by others' work."""
+    history, dump = waiting_for_a_slot(good, others={"train-1": (211, 238), "train-2": (203, 238)})
+    assert not late(history, dump)
+    facts(dump, "jobs", -7)["status"] = "running"
+    assert late(history, dump) == ["ftjob-2"]
 
 
 def record(history: list[dict[str, Any]], kind: str) -> dict[str, Any]:
@@ -305,6 +359,10 @@ def leave_a_directory(history: list[dict[str, Any]], dump: dict[str, Any]) -> No
     history.append({"kind": "remains", "at": 0, "path": "work/train-1/runs/ftjob-1-10"})
 
 
+def end_by_itself(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
+    history.append({"kind": "died", "at": 0, "name": "train-1", "fault": 1, "how": "ended by itself, with status 1"})
+
+
 def take_long(history: list[dict[str, Any]], dump: dict[str, Any]) -> None:
     record(history, "fault")["recovers"] = 4
 
@@ -355,6 +413,7 @@ BROKEN: list[tuple[str, str, Callable[..., None]]] = [
     ("witnessed", "lost", overlook_a_checkpoint),
     ("witnessed", "lost", look_away),
     ("disks", "late", leave_a_directory),
+    ("processes", "lost", end_by_itself),
     ("recovery", "late", take_long),
     ("recovery", "lost", never_recover),
 ]

@@ -58,7 +58,7 @@ def planting(cluster: Cluster, folder: Path, bug: str) -> Iterator[Planted]:
                     user(cluster, folder),
                     count=1,
                     methods=["supervised"],
-                    wanted=lambda: None,
+                    wanted=lambda: (),
                     draw=random.Random(2),
                     seconds=PATIENCE,
                 ),

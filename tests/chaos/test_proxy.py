@@ -75,6 +75,22 @@ def test_a_request_is_open_until_its_answer_comes(proxy: Proxy, post: Callable[[
     assert proxy.open_requests == []
 
 
+def test_a_request_whose_client_loses_patience_is_counted_while_it_is_held(proxy: Proxy) -> None:
+    proxy.trouble = Trouble("blackhole")
+    with httpx.Client(timeout=0.1) as client:
+        for times in (1, 2):
+            with pytest.raises(httpx.TimeoutException):
+                client.post(f"http://127.0.0.1:{proxy.port}/echo", content=BODY)
+            eventually(lambda times=times: proxy.given_up[b"POST /echo HTTP/1.1"] == times, seconds=10, what="a count")
+
+
+def test_what_belongs_to_other_requests_is_left_alone(proxy: Proxy, post: Callable[[], httpx.Response]) -> None:
+    proxy.trouble = Trouble("503", path="/other")
+    assert post().status_code == 200
+    proxy.trouble = Trouble("503", path="/echo")
+    assert post().status_code == 503
+
+
 @pytest.mark.parametrize("kind", ["reset", "truncate", "lose answers"])
 def test_a_connection_breaks_off(proxy: Proxy, post: Callable[[], httpx.Response], kind: Any) -> None:
     proxy.trouble = Trouble(kind)

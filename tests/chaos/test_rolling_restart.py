@@ -13,7 +13,7 @@ from tunesmith import Tunesmith
 from tunesmith.errors import TunesmithError
 
 from tests.chaos.checker import check
-from tests.chaos.cluster import APIS, TRAINERS, Cluster
+from tests.chaos.cluster import APIS, SEEN, TRAINERS, Cluster
 from tests.chaos.history import History
 from tests.chaos.watch import Watch
 from tests.chaos.work import METHODS, OPTIONS
@@ -25,7 +25,6 @@ OUTCOMES = """
     SELECT j.status, j.faults, array_agg(DISTINCT a.outcome) AS outcomes FROM jobs j JOIN attempts a ON a.job_id = j.id
     WHERE j.spec->'metadata'->>'run' = %s GROUP BY j.id
 """
-SEEN = "SELECT 1 FROM workers WHERE starts_with(id, %s) AND last_seen > to_timestamp(%s)"
 
 
 @dataclass

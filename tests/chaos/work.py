@@ -5,6 +5,7 @@ import itertools
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,16 +28,22 @@ OPTIONS: dict[str, Any] = {
     "samples": {"rows": 0},
 }
 # What each method is trained on: each is disturbed in every way, and must end with the bytes of its undisturbed run.
+# A word after a dot is for ourselves, where a method is trained in more than one way.
 METHODS = {
     "supervised": upper_case(120, seed=1),
     "dpo": upper_case_preferred(120, seed=1),
     "kto": upper_case_liked(120, seed=1),
     "pretraining": upper_case_texts(600, seed=1),
     "reward_model": upper_case_preferred(120, seed=1),
+    "supervised.full": upper_case(120, seed=1),
 }
-# What a method needs besides: pre-training fills its sequences, and with the model's whole context would take minutes.
-FURTHER: dict[str, dict[str, Any]] = {"pretraining": {"max_length": 64}}
-ADAPTER = "adapter_model.safetensors"
+# What a method needs besides, or does without: pre-training fills its sequences, and with the model's whole context
+# would take minutes.
+FURTHER: dict[str, dict[str, Any]] = {
+    "pretraining": {"max_length": 64},
+    "supervised.full": {"weights": "full", "lora": None},
+}
+WEIGHTS = {"adapter": "adapter_model.safetensors", "full": "model.safetensors"}  # the file in which a job yields them
 CANCELLED = 0.1  # the share of jobs that their users think better of
 RETRIES = 40  # of the SDK, with the same Idempotency-Key, before a call is given up
 Answer = TypeVar("Answer")
@@ -59,7 +66,7 @@ class User:
     fault: int = 0
 
     def work(self, name: str, *, method: str, cancels: bool = False) -> str:
-        """Upload a file, train on it, listen until the end, fetch the adapter; answers how the job ended.
+        """Upload a file, train on it, listen until the end, fetch the weights; answers how the job ended.
 
         Raises:
             TunesmithError: the API refuses what it should take.
@@ -67,6 +74,8 @@ class User:
         key = f"{self.run}-{self.fault}-{name}"
         path = self.folder / f"{key}.jsonl"
         path.write_bytes(METHODS[method])
+        stage = method.partition(".")[0]
+        options = {name: value for name, value in (OPTIONS | FURTHER.get(method, {})).items() if value is not None}
         self.history.add("attempted", key=key, fault=self.fault)
         with Tunesmith(base_url=self.url, api_key=self.key, timeout=20, max_retries=RETRIES) as client:
             try:
@@ -76,8 +85,8 @@ class User:
                     model="tiny-random-llama",
                     training_file=file.id,
                     seed=5,
-                    method={"type": method, method: OPTIONS | FURTHER.get(method, {})},
-                    metadata={"run": self.run, "key": key},
+                    method={"type": stage, stage: options},
+                    metadata={"run": self.run, "key": key, "method": method},
                     idempotency_key=key,
                 )
                 self.history.add(
@@ -90,7 +99,7 @@ class User:
                     interval=CHECKPOINT_INTERVAL,
                 )
                 self._listen(client, job.id, cancels=cancels)
-                return self._take(client, job.id)
+                return self._take(client, job.id, weights=WEIGHTS[options["weights"]])
             except TunesmithError as error:
                 self.history.add("refused", key=key, fault=self.fault, error=f"{type(error).__name__}: {error}")
                 raise
@@ -118,12 +127,12 @@ class User:
             return
         self.history.add("cancelled", job=job_id)
 
-    def _take(self, client: Tunesmith, job_id: str) -> str:
+    def _take(self, client: Tunesmith, job_id: str, *, weights: str) -> str:
         job = _insist(lambda: client.fine_tuning.jobs.retrieve(job_id))
         if job.status == "succeeded":
             folder = self.folder / job_id
-            _insist(lambda: client.fine_tuning.jobs.artifacts.download(job_id, folder, names=[ADAPTER]))
-            self.history.add("fetched", job=job_id, sha256=hashlib.sha256((folder / ADAPTER).read_bytes()).hexdigest())
+            _insist(lambda: client.fine_tuning.jobs.artifacts.download(job_id, folder, names=[weights]))
+            self.history.add("fetched", job=job_id, sha256=hashlib.sha256((folder / weights).read_bytes()).hexdigest())
         self.history.add("ended", job=job_id, status=job.status)
         return job.status
 
@@ -143,26 +152,36 @@ def busy(
     *,
     count: int,
     methods: Sequence[str],
-    wanted: Callable[[], str | None],
+    wanted: Callable[[], Sequence[str]],
     draw: random.Random,
     seconds: float,
-) -> Iterator[None]:
-    """So many users work as long as the block lasts, each with one job at a time; at its end their jobs end, too.
+) -> Iterator[threading.Event]:
+    """So many users work until the event that is yielded is set, each with one job at a time; at the end of the block
+    their jobs end, too.
 
     Args:
         methods: each user goes round them, no two from the same one.
-        wanted: the method that a fault waits for, which then comes next.
+        wanted: the methods that a fault waits for, now and next. They go first, unless others are at them already.
         seconds: that these last jobs may take. Those that have not ended by then are left, for the checker to find.
     """
-    enough = threading.Event()
+    enough, choosing = threading.Event(), threading.Lock()
+    begun: dict[int, str] = {}  # what each user has in hand
+
+    def choose(user_number: int, number: int) -> str:
+        with choosing:
+            asked = list(wanted())
+            missing = [*(Counter(asked) - Counter(m for user, m in begun.items() if user != user_number)).elements()]
+            own = methods[(user_number + number) % len(methods)]
+            begun[user_number] = (missing or asked or [own])[0]
+            return begun[user_number]
 
     def repeat(user_number: int, draw: random.Random) -> None:
         for number in itertools.count():
             if enough.is_set():
                 return
-            method = wanted() or methods[(user_number + number) % len(methods)]
+            method, cancels = choose(user_number, number), draw.random() < CANCELLED
             try:
-                user.work(f"user{user_number}-{number}", method=method, cancels=draw.random() < CANCELLED)
+                user.work(f"user{user_number}-{number}", method=method, cancels=cancels)
             except TunesmithError:
                 continue
 
@@ -173,7 +192,7 @@ def busy(
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield enough
     finally:
         enough.set()
         deadline = time.monotonic() + seconds
