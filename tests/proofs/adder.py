@@ -5,6 +5,7 @@ arXiv 2307.03381).
 """
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,18 @@ def initialize(folder: Path) -> Path:
     return folder
 
 
-def half_trained(folder: Path, *, digits: int = 3, rows: int = ROWS, steps: int = 1500) -> Path:
-    """An adder that is right on some sums: the first of a training's checkpoints that is so on three of ten.
+@dataclass(frozen=True)
+class Adders:
+    """Models of one training: at its end, and where it was first right on three sums of ten.
 
     How fast addition is learnt differs from machine to machine, so that no fixed step would do.
     """
+
+    trained: Path
+    half_trained: Path
+
+
+def train_both(folder: Path, *, digits: int = 3, rows: int = ROWS, steps: int = 1500) -> Adders:
     base = initialize(folder / "base")
     sums = draw_sums(0, count=HELD_OUT + rows, digits=digits)
     held_out, trained = ([pair(asked, answer(asked)) for asked in part] for part in (sums[:HELD_OUT], sums[HELD_OUT:]))
@@ -75,7 +83,8 @@ def half_trained(folder: Path, *, digits: int = 3, rows: int = ROWS, steps: int 
     checkpoints = sorted(run_dir.glob("checkpoints/step-*"), key=lambda path: int(path.name.removeprefix("step-")))
     right = {path: share_right(path, sums[:HELD_OUT]) for path in checkpoints}
     print({path.name: share for path, share in right.items()})  # noqa: T201 - the figures
-    return next(path for path, share in right.items() if 0.3 <= share <= 0.7)
+    half_trained = next(path for path, share in right.items() if 0.3 <= share <= 0.7)
+    return Adders(run_dir / "artifacts", half_trained)
 
 
 def draw_sums(seed: int, *, count: int, digits: int = 3) -> list[str]:

@@ -4,14 +4,12 @@ from trainers import environment
 
 environment.prepare()
 
-from pathlib import Path  # noqa: E402
-
 import pytest  # noqa: E402
 
 from tests.proofs import adder  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def half_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def adders(tmp_path_factory: pytest.TempPathFactory) -> adder.Adders:
     """What the proofs of preferences start from."""
-    return adder.half_trained(tmp_path_factory.mktemp("half-trained"))
+    return adder.train_both(tmp_path_factory.mktemp("adders"))

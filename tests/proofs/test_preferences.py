@@ -1,7 +1,8 @@
-"""A reward model, DPO and KTO on sums, from an adder that is right on some of them, beside labels that are chance.
+"""Reward models, DPO and KTO on sums, beside labels that are chance.
 
-The wrong answers are the adder's own: drawn from it, as pairs are best made (docs/methods/dpo.md). The right ones are
-right. Each seed has sums of its own; all are judged on the same ones, which no training saw.
+A reward model starts from an adder, and its wrong answers have one wrong digit. DPO and KTO start from one that is
+right on some sums only, and the wrong answers are its own: drawn from it, as pairs are best made (docs/methods/dpo.md).
+Each seed has sums of its own; all are judged on the same ones, which no training saw.
 """
 
 import random
@@ -49,6 +50,7 @@ KTO: dict[str, Any] = {
     "desirable_weight": 1.0,
     "undesirable_weight": 0.2,
 }
+HELD_OUT = adder.draw_sums(0, count=adder.HELD_OUT)
 Answers = list[tuple[str, str]]  # a sum, and a wrong answer to it
 MakeRows = Callable[[Answers, random.Random | None], list[dict[str, Any]]]
 
@@ -56,8 +58,8 @@ pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mar
 
 
 @pytest.fixture(scope="module")
-def held_out(half_trained: Path) -> Answers:
-    return wrong_answers(half_trained, adder.draw_sums(0, count=adder.HELD_OUT), seed=0)
+def held_out(adders: adder.Adders) -> Answers:
+    return wrong_answers(adders.half_trained, HELD_OUT, seed=0)
 
 
 def wrong_answers(folder: Path, sums: list[str], *, seed: int) -> Answers:
@@ -89,27 +91,27 @@ def thumbs(answers: Answers, swapped: random.Random | None) -> list[dict[str, An
     ]
 
 
-def train(
-    folder: Path, start: Path, held_out: Answers, make_rows: MakeRows, *, seed: int, swapped: bool, **method: Any
-) -> Path:
-    kept = set(adder.draw_sums(0, count=adder.HELD_OUT))
+def misread(sums: list[str], *, seed: int) -> Answers:
+    draw = random.Random(seed)
+    return [(asked, adder.misread(asked, draw)) for asked in sums]
+
+
+def sums_of(seed: int) -> list[str]:
+    """That a seed trains on."""
     drawn = adder.draw_sums(seed, count=adder.HELD_OUT + adder.ROWS + ROWS)[-ROWS:]
-    answers = wrong_answers(start, [asked for asked in drawn if asked not in kept], seed=seed)
-    rows = make_rows(answers, random.Random(seed) if swapped else None)
-    return adder.train(folder, start, rows, make_rows(held_out, None), seed=seed, **method)
+    return sorted(set(drawn) - set(HELD_OUT))
 
 
-def test_a_reward_model_tells_right_from_wrong(tmp_path: Path, half_trained: Path, held_out: Answers) -> None:
+def test_a_reward_model_tells_right_from_wrong(tmp_path: Path, adders: adder.Adders) -> None:
     table: list[dict[str, object]] = []
-    curves: Curves = {"right labels": [], "chance": []}
+    curves: Curves = {"right labels": [], "control": []}
     models = []
+    held_out = pairs(misread(HELD_OUT, seed=0), None)
     for seed in SEEDS:
-        row: dict[str, object] = {"seed": seed}
-        for name, swapped in (("right labels", False), ("chance", True)):
-            folder = tmp_path / f"{name}-{seed}"
-            run_dir = train(
-                folder, half_trained, held_out, pairs, seed=seed, swapped=swapped, reward_model=REWARD_MODEL
-            )
+        answers, row = misread(sums_of(seed), seed=seed), {"seed": seed}
+        for name, swapped in (("right labels", None), ("control", random.Random(seed))):
+            folder, rows = tmp_path / f"{name}-{seed}", pairs(answers, swapped)
+            run_dir = adder.train(folder, adders.trained, rows, held_out, seed=seed, reward_model=REWARD_MODEL)
             curves[name].append(validated(run_dir, "valid_accuracy"))
             row[name] = outcome(run_dir)["metrics"]["valid_accuracy"]
             if not swapped:
@@ -117,8 +119,8 @@ def test_a_reward_model_tells_right_from_wrong(tmp_path: Path, half_trained: Pat
         table.append(row)
         print(row)  # noqa: T201 - the figures
         assert row["right labels"] >= 0.95
-        assert abs(row["chance"] - 0.5) <= 0.15
-    tokens = ChatTokenizer.load(half_trained)
+        assert abs(row["control"] - 0.5) <= 0.15
+    tokens = ChatTokenizer.load(adders.trained)
     near, far = (adder.draw_sums(0, count=adder.HELD_OUT, digits=digits) for digits in (3, 4))
     on, off = (fmean(one.spread for one in scores.score(models, list(map(chat, sums)), tokens)) for sums in (near, far))
     print(on, off)  # noqa: T201 - the figures
@@ -126,10 +128,10 @@ def test_a_reward_model_tells_right_from_wrong(tmp_path: Path, half_trained: Pat
     keep(
         Proof(
             "reward_model",
-            "Accuracy on held-out pairs: the right answer to a sum of three-digit numbers, and a wrong one of the "
-            "half-trained adder. The control's pairs are swapped at random. How far the three models are apart in what "
-            f"they score right answers (standard deviation, mean over answers): {on:.2f} on held-out sums, {off:.2f} "
-            "on sums of numbers of four digits, which no training had.",
+            "Accuracy on held-out pairs: the right answer to a sum of three-digit numbers, and one with a wrong digit. "
+            "The control's pairs are swapped at random. How far the three models are apart in what they score right "
+            f"answers (standard deviation, mean over answers): {on:.2f} on held-out sums, {off:.2f} on sums of numbers "
+            "of four digits, which no training had.",
             "validation accuracy",
             table,
             curves,
@@ -141,28 +143,20 @@ def chat(asked: str) -> Chat:
     return Chat([Message("user", asked), Message("assistant", adder.answer(asked), trained=True)])
 
 
-def test_dpo_makes_more_sums_right(tmp_path: Path, half_trained: Path, held_out: Answers) -> None:
-    compare(
-        tmp_path,
-        half_trained,
-        held_out,
-        pairs,
+def test_dpo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders, held_out: Answers) -> None:
+    shows = (
         "Exact match on the held-out sums, and the mean reward margin of their pairs. The control's pairs are swapped "
-        "at random.",
-        dpo=DPO,
+        "at random."
     )
+    compare(tmp_path, adders.half_trained, held_out, pairs, shows, dpo=DPO)
 
 
-def test_kto_makes_more_sums_right(tmp_path: Path, half_trained: Path, held_out: Answers) -> None:
-    compare(
-        tmp_path,
-        half_trained,
-        held_out,
-        thumbs,
+def test_kto_makes_more_sums_right(tmp_path: Path, adders: adder.Adders, held_out: Answers) -> None:
+    shows = (
         "Exact match on the held-out sums, and the reward margin between their right and their wrong answers. The "
-        "control's labels are drawn at random.",
-        kto=KTO,
+        "control's labels are drawn at random."
     )
+    compare(tmp_path, adders.half_trained, held_out, thumbs, shows, kto=KTO)
 
 
 def compare(
@@ -172,15 +166,16 @@ def compare(
     (type_,) = method
     table: list[dict[str, object]] = []
     curves: Curves = {type_: [], "control": []}
-    sums = adder.draw_sums(0, count=adder.HELD_OUT)
-    before = adder.share_right(start, sums)
+    before = adder.share_right(start, HELD_OUT)
     for seed in SEEDS:
+        answers = wrong_answers(start, sums_of(seed), seed=seed)
         row: dict[str, object] = {"seed": seed, "before": before}
-        for name, swapped in ((type_, False), ("control", True)):
-            folder = tmp_path / f"{name}-{seed}"
-            run_dir = train(folder, start, held_out, make_rows, seed=seed, swapped=swapped, **method)
+        for name, swapped in ((type_, None), ("control", random.Random(seed))):
+            folder, rows = tmp_path / f"{name}-{seed}", make_rows(answers, swapped)
+            run_dir = adder.train(folder, start, rows, make_rows(held_out, None), seed=seed, **method)
             curves[name].append(validated(run_dir, "valid_reward_margin"))
-            row |= {name: adder.share_right(run_dir / "artifacts", sums), f"margin, {name}": curves[name][-1][1][-1]}
+            row[name] = adder.share_right(run_dir / "artifacts", HELD_OUT)
+            row[f"margin, {name}"] = curves[name][-1][1][-1]
         table.append(row)
         print(row)  # noqa: T201 - the figures
         assert row[type_] >= before + 0.05
