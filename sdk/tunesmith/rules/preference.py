@@ -3,7 +3,7 @@
 """Preferences, the rows of DPO: a prompt, an answer, and one that it is preferred to."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from tunesmith.rules import tools
 from tunesmith.rules.chat import Chat, Message, Tools, match_calls, to_message
@@ -16,6 +16,7 @@ PREFERENCES = {
     "preference": ("input", "preferred_output", "non_preferred_output"),
     "prompt_chosen_rejected": ("prompt", "chosen", "rejected"),
 }
+PairKind = Literal["preference", "prompt_chosen_rejected"]
 INPUT_KEYS = ("messages", "tools", "parallel_tool_calls")
 
 
@@ -35,7 +36,7 @@ class Preference:
         return self.chosen, self.rejected
 
 
-def pair_kind(row: dict[str, Any]) -> str:
+def pair_kind(row: dict[str, Any]) -> PairKind:
     """Which of PREFERENCES a pair is, by its keys alone."""
     contract = "preferred_output" in row or "non_preferred_output" in row
     return "preference" if contract else "prompt_chosen_rejected"
