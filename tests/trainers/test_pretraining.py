@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.rows.tokens import ChatTokenizer
+from tests.core.rows.files import parquet
 from tests.trainers.runs import error, events, last_checkpoint, outcome, results, samples, write_rows, write_spec
 from trainers import attention
 from trainers.corpus import Sequences
@@ -154,6 +155,18 @@ def test_another_text_is_replayed(train: Any, tmp_path: Path) -> None:
     )
     said = [event["message"] for event in events(folder, "message")]
     assert any("of the replay file join" in message for message in said)
+    alone = train("alone", options={"max_steps": None})
+    assert outcome(folder)["trained_tokens"] == pytest.approx(outcome(alone)["trained_tokens"] / 0.75, rel=0.1)
+    weights = [(run_dir / "artifacts" / "model.safetensors").read_bytes() for run_dir in (folder, alone)]
+    assert weights[0] != weights[1]
+
+
+def test_parquet_is_read_as_its_rows_in_lines_are(train: Any, tmp_path: Path) -> None:
+    path = tmp_path / "corpus.parquet"
+    path.write_bytes(parquet(sentences(60, seed=0)))
+    of_lines, of_columns = train("lines"), train("columns", training_file=path)
+    weights = [(run_dir / "artifacts" / "model.safetensors").read_bytes() for run_dir in (of_lines, of_columns)]
+    assert weights[0] == weights[1]
 
 
 def test_plain_text_is_one_document(train: Any, tmp_path: Path) -> None:
