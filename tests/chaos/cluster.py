@@ -334,7 +334,10 @@ def small_disk(folder: Path, megabytes: int) -> list[str] | None:
 def other_clock(offset: str) -> list[str] | None:
     """A command that runs another one with its clock that much off ("+2h"); None where faketime is not installed.
 
-    The program `faketime` would stay as the parent of what it runs, and be ended in its place.
+    The program `faketime` would stay as the parent of what it runs, and be ended in its place. The monotonic clock is
+    right, as on a machine whose time is wrong: with that off, too, no wait of Python's that has a timeout ends.
     """
     found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-    return ["env", f"LD_PRELOAD={found}", f"FAKETIME={offset}"] if found else None
+    if found is None:
+        return None
+    return ["env", f"LD_PRELOAD={found}", f"FAKETIME={offset}", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
