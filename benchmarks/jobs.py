@@ -41,7 +41,7 @@ CHATS = ROOT / "examples" / "support-chats" / "train.jsonl"
 LOOK = 0.05  # seconds
 STARTS, COLD_STARTS, PAIRS, JOBS = 9, 3, 3, 8
 SHORT = 3  # steps
-LONG = {SMOLLM2: 12, TINY: 1500}  # steps: minutes, so that a second more or less is a per cent or two
+LONG = {SMOLLM2: 24, TINY: 1500}  # steps: a minute and more, so that a second more or less is a per cent
 EIGHT = 400  # steps of each of the eight
 ENDED = ("succeeded", "failed", "cancelled")
 

@@ -24,8 +24,12 @@ METHOD: dict[str, Any] = {
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A folder with the file that the examples train on."""
+    """A folder with the files that the examples name."""
     (tmp_path / "train.jsonl").write_bytes(upper_case(30, seed=0))
+    (tmp_path / "grader.yaml").write_text(
+        "{type: math, name: m, input: '{{sample.output_text}}', reference: '{{item.x}}'}"
+    )
+    (tmp_path / "row.json").write_text('{"x": "0.5"}')
     return tmp_path
 
 
