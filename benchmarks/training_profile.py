@@ -21,7 +21,7 @@ from trainers.run import run  # noqa: E402
 # By what an operator's name holds; the first that fits counts.
 GROUPS = {
     "attention": ("scaled_dot_product", "flash_attention"),
-    "matrix products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::linear", "aten::matmul"),
+    "matrix products": ("mkldnn::_linear", "aten::mm", "aten::addmm", "aten::bmm", "aten::linear", "aten::matmul"),
     "softmax of the loss head, and the loss": ("softmax", "nll_loss", "argmax"),
     "optimiser, clipping": ("_foreach", "_fused_adam", "adam", "linalg_vector_norm"),
     "copies": ("copy_", "cat", "clone", "contiguous", "index", "embedding"),

@@ -62,8 +62,10 @@ def still_reference(model: Any) -> Iterator[None]:
         yield
         return
     dropout, config.lora_dropout = config.lora_dropout, 0.0
-    yield
-    config.lora_dropout = dropout
+    try:
+        yield
+    finally:
+        config.lora_dropout = dropout
 
 
 def merged(model: Any, adapter: str) -> Any:

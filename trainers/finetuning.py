@@ -110,17 +110,17 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     tokenizer, tokens = load_tokenizer(spec), ChatTokenizer.load(Path(spec.base_model))
     # Before the weights, which may take minutes to load: what is wrong with a file is told at once.
     rows, valid = read_files(spec, run_dir, tokens, stop, read=method.read, limit=longest_row(spec))
+    products.use()  # before an adapter is merged: the model and its reference have to be made alike
     set_seed(spec.seed)
     model = weights.start(spec)
     reached = checkpoints.read_counters(Path(spec.resume_from)) if spec.resume_from else checkpoints.Counters()
     plan = make_plan(spec, rows, width=model.config.hidden_size)
-    products.use()
     use_threads(spec, parameters=model.num_parameters(), tokens=plan.batch_size * rows.token_count / len(rows))
     reached.done = reached.done or reached.step >= plan.total_steps
     trainer = method.make_trainer(Run(spec, run_dir, plan, model, tokenizer, rows))
     trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
     tenth = max(1, plan.total_steps // 10)
-    checkpoint_interval = options.checkpoint_interval
+    given = options.checkpoint_interval
     trainer.progress = Progress(
         run_dir,
         stop,
@@ -129,8 +129,10 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         highest_loss=method.highest_loss(spec, model),
         figures=method.figures,
         validate=method.validation(trainer, valid) if valid else None,
-        eval_interval=tenth if options.eval_interval == "auto" else options.eval_interval,
-        checkpoint_interval=max(LEAST_AUTO_INTERVAL, tenth) if checkpoint_interval == "auto" else checkpoint_interval,
+        eval_interval=(tenth if given == "auto" else given)
+        if options.eval_interval == "auto"
+        else options.eval_interval,
+        checkpoint_interval=max(LEAST_AUTO_INTERVAL, tenth) if given == "auto" else given,
         early_stopping=options.early_stopping,
         keep_best=options.keep_best,
     )

@@ -1,6 +1,7 @@
 """SQL about what training has been like here."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import Float, func, select
 from sqlalchemy.orm import Session
@@ -42,11 +43,12 @@ def throughput(
         .where(Job.base_model == base_model, kind == method.type, trained == method.options.weights)
         .where(Job.status == SUCCEEDED, (Job.gpu_seconds > 0) == on_gpu)
         .order_by(Job.created_at.desc())
-        .limit(RECENT)
     )
-    jobs = session.scalars(recent).all()
-    if initialized_by is not None:
-        jobs = [job for job in jobs if origin(session, job=job) is initialized_by]
+    if initialized_by is None:
+        jobs = session.scalars(recent.limit(RECENT)).all()
+    else:
+        of_its_size = (job for job in session.scalars(recent) if origin(session, job=job) is initialized_by)
+        jobs = list(islice(of_its_size, RECENT))
     speed = Metric.data["tokens_per_second"].astext.cast(Float)
     median = func.percentile_cont(0.5).within_group(speed)
     counted = func.count(Metric.job_id.distinct())

@@ -128,7 +128,8 @@ class Training(Strict):
     )
     eval_interval: Auto | Annotated[int, Field(ge=1)] = Field(
         default="auto",
-        description="Optimiser steps between validations; auto: a tenth of the run. The last step has one, too.",
+        description="Optimiser steps between validations; auto: as checkpoint_interval says, and where that is auto "
+        "too, a tenth of the run. The last step has one, too.",
     )
     early_stopping: EarlyStopping | None = Field(default=None, description="Null: the run goes to its end.")
     keep_best: ValidationMetric | None = Field(

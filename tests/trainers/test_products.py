@@ -33,6 +33,15 @@ def test_they_are_what_they_should_be(
     assert torch.equal(found, products.product(a, b))
 
 
+def test_gradients_of_sums_and_parts_of_matrices_have_layouts_of_their_own() -> None:
+    torch.manual_seed(0)
+    one, wide = torch.ones(()).expand(200, 300), torch.randn(300, 512)
+    for a, b in ((one, wide), (wide.t(), one.t()), (wide[:, 100:400:2], wide[:150]), (wide[::2], wide[:, :512].t())):
+        torch.testing.assert_close(products.product(a, b).double(), a.double() @ b.double(), atol=5e-4, rtol=1e-5)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        products.product(wide, wide)
+
+
 BY_A_LAYER = """
 import sys, torch
 from pathlib import Path
@@ -56,6 +65,6 @@ print(len(before), len(after))
 def test_only_a_processors_maker_decides(tmp_path: Path, maker: str | None, used: str) -> None:
     cpus = tmp_path / "cpuinfo"
     if maker:
-        cpus.write_text(f"processor : 0\nvendor_id : {maker}\n")
+        cpus.write_text(f"processor : 0\nvendor_id : {maker}\nflags : fpu avx512f\n")
     command = [sys.executable, "-W", "error", "-c", BY_A_LAYER, cpus]
     assert subprocess.check_output(command, text=True).split("\n")[-2] == used
