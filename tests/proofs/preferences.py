@@ -11,6 +11,10 @@ from tests.proofs.report import Curve, validated
 
 DRAWN = 8  # answers drawn to each sum
 Answers = list[tuple[str, str]]  # a sum, and a wrong answer to it
+# The share of what is learnt that KTO's control may learn, too: half of its liked answers are right, and they weigh
+# more than the others.
+KTO_CONTROL = 0.5
+CHANCE = 0.02  # ten of 500 sums
 MakeRows = Callable[[Answers, random.Random | None], list[dict[str, Any]]]
 
 
@@ -22,6 +26,12 @@ class Compared:
     control: float
     margins: Curve
     control_margins: Curve
+
+    def judge(self, before: float, *, of_control: float = 0.0) -> None:
+        """Raises AssertionError where too little was learnt from `before`, or too much (a share of that) by chance."""
+        assert self.learnt >= before + 0.05
+        assert self.control - before <= of_control * (self.learnt - before) + CHANCE
+        assert self.margins[1][-1] > max(0, self.control_margins[1][-1])
 
 
 def compare(
@@ -49,7 +59,10 @@ def compare(
 def wrong_answers(folder: Path, sums: list[str], *, seed: int) -> Answers:
     """One of the model's own of each sum, where it gives one."""
     drawn = adder.sampled(folder, sums, count=DRAWN, seed=seed)
-    wrong = [[said for said in each if said != adder.answer(asked)] for asked, each in zip(sums, drawn, strict=True)]
+    wrong = [
+        [said for said in each if said.strip() and said != adder.answer(asked)]
+        for asked, each in zip(sums, drawn, strict=True)
+    ]
     return [(asked, each[0]) for asked, each in zip(sums, wrong, strict=True) if each]
 
 
