@@ -136,14 +136,15 @@ class Progress(TrainerCallback):
         self.counters.history.append(row)
         if row["train_loss"] > self._highest_loss:
             raise self._diverged(f"the loss has grown to {row['train_loss']:.4g}", step=step, ruined_by=step - 1)
-        if self._validate and (last or step % self._eval_interval == 0):
+        validated = self._validate is not None and (last or step % self._eval_interval == 0)
+        if validated:
             self._add_validation(row, model)
         now = time.monotonic()
         self.counters.seconds, self._clock = self.counters.seconds + now - self._clock, now
         self.counters.step = step
         self.counters.trained_tokens += sum(score.tokens for score in self._scores)
         # After validations only: looking through the history at every step would be quadratic in the steps.
-        stale = not last and "valid_loss" in row and self._is_stale()
+        stale = not last and validated and self._is_stale()
         self.counters.done = last or stale
         if stale or self._stop.requested:
             control.should_training_stop = True
@@ -167,7 +168,7 @@ class Progress(TrainerCallback):
     def _add_validation(self, row: dict[str, Any], model: Any) -> None:
         assert self._validate is not None
         figures = self._validate()
-        if not math.isfinite(figures["loss"]):
+        if not math.isfinite(figures.get("loss", 0.0)):
             raise self._diverged("the validation loss is not finite", step=row["step"], ruined_by=row["step"])
         row |= {f"{prefix}{name}": value for prefix in ("valid_", "full_valid_") for name, value in figures.items()}
         if self._keep_best and best(self.counters.history, self._keep_best) is row:

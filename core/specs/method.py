@@ -7,7 +7,9 @@ from pydantic import Field
 from core.specs.dpo import DpoMethod
 from core.specs.initialization import InitializationMethod
 from core.specs.kto import KtoMethod
+from core.specs.ppo import PpoMethod
 from core.specs.pretraining import PretrainingMethod
+from core.specs.reinforcement import ReinforcementMethod
 from core.specs.reward_model import RewardModelMethod
 from core.specs.supervised import SupervisedMethod
 from core.specs.training import Training
@@ -20,10 +22,19 @@ USABLE_KINDS = {
     "dpo": ("preference", "prompt_chosen_rejected"),
     "kto": ("feedback",),
     "reward_model": ("preference", "prompt_chosen_rejected", "margin", "ranking"),
+    "ppo": ("prompt", "problem", "reasoning"),
+    "reinforcement": ("prompt", "problem", "reasoning"),
 }
 
 Method = Annotated[
-    InitializationMethod | PretrainingMethod | SupervisedMethod | RewardModelMethod | DpoMethod | KtoMethod,
+    InitializationMethod
+    | PretrainingMethod
+    | SupervisedMethod
+    | RewardModelMethod
+    | DpoMethod
+    | KtoMethod
+    | PpoMethod
+    | ReinforcementMethod,
     Field(discriminator="type"),
 ]
 
