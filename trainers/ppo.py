@@ -21,7 +21,6 @@ from transformers import TrainingArguments
 from trl.trainer.utils import disable_dropout_in_model
 
 from core.rows.template import as_dicts
-from core.rows.tokens import ChatTokenizer
 from core.specs.ppo import Ppo, PpoMethod
 from core.specs.rollouts import Rollout
 from core.specs.run import RunResult, RunSpec
@@ -146,14 +145,11 @@ class Trainer(transformers.Trainer):
             processing_class=run.tokenizer,
             data_collator=lambda places: {"places": torch.tensor(places)},
         )
-        chats = ChatTokenizer.load(Path(run.spec.base_model))
-        device = self.args.device
+        device, first = self.args.device, run.rows.content[0]
         self.options, self.prompts, self.tokenizer = options, run.rows, run.tokenizer
         self.max_tokens = options.completion_tokens(context=run.model.config.max_position_embeddings)
-        self.ends = ends_of_turn(run.model, run.tokenizer, chats, answered(self.prompts.content[0]))
-        self.judge = Judge(
-            run.spec, options, grading=grading, closing=closing(chats, self.prompts.content[0]), device=device
-        )
+        self.ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(first))
+        self.judge = Judge(run.spec, options, grading=grading, closing=closing(run.tokens, first), device=device)
         self.reference = Reference(run.model, run.spec)
         self.head = torch.nn.Linear(run.model.config.hidden_size, 1, device=device)
         torch.nn.init.zeros_(self.head.weight)
