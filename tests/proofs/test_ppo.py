@@ -66,8 +66,8 @@ def test_ppo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders) -> None
         Proof(
             "ppo",
             f"Exact match on the held-out sums, from an adder that is right on {before:.0%}, and the mean distance of "
-            f"the last {LAST} steps' answers from that adder's, in nats an answer, which is steered towards {TARGET:g}. "
-            "The control's reward model has learnt from pairs that were swapped at random.",
+            f"the last {LAST} steps' answers from that adder's, in nats, which is steered towards {TARGET:g}. The "
+            " control's reward model has learnt from pairs that were swapped at random.",
             "score of held-out prompts' answers",
             table,
             curves,
