@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from core.specs.choices import batch_size
 from core.specs.graders import Grader
 from core.specs.rollouts import RolloutTraining
-from core.specs.strict import Strict
+from core.specs.strict import Strict, WrongKey
 
 RewardModelId = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -84,6 +85,14 @@ class Ppo(RolloutTraining):
         le=256,
         description="Parts that a step's answers are updated in, in each pass; has to divide batch_size.",
     )
+
+    @model_validator(mode="after")
+    def minibatches_are_alike(self) -> "Ppo":
+        prompts = batch_size(self)
+        if prompts % self.minibatches:
+            words = f"given {self.minibatches}, which does not divide hyperparameters.batch_size, {prompts}"
+            raise WrongKey("minibatches", words)
+        return self
 
 
 class PpoMethod(Strict):
