@@ -261,6 +261,25 @@ class MetricSeries(Answer):
     series: dict[str, Series]
 
 
+class Rollout(Answer):
+    """An answer that a job has learnt from; `rewards` has what its `reward` is made of, `error` why there is none.
+
+    row: which row of the training file was asked, from 0. advantage: by how much it was better than expected.
+    """
+
+    id: str
+    step: int
+    row: int
+    prompt: list[dict[str, Any]]
+    completion: str
+    completion_tokens: int
+    truncated: bool
+    reward: float
+    rewards: dict[str, float] = {}
+    advantage: float = 0.0
+    error: str | None = None
+
+
 class LogLine(Answer):
     """A piece of a trainer's own output; `attempt` tells one run of the job from the next."""
 

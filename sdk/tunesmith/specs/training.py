@@ -11,7 +11,9 @@ from tunesmith.specs.optimization import Optimization
 from tunesmith.specs.strict import Auto, Strict
 
 Weights = Literal["adapter", "full"]
-ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy", "valid_reward_accuracy", "valid_accuracy"]
+ValidationMetric = Literal[
+    "valid_loss", "valid_mean_token_accuracy", "valid_reward_accuracy", "valid_accuracy", "valid_reward_mean"
+]
 # policy: writes answers. reward_model: scores them.
 ModelKind = Literal["policy", "reward_model"]
 LongRows = Literal["truncate", "drop", "error"]
@@ -19,8 +21,8 @@ LongRows = Literal["truncate", "drop", "error"]
 
 # What each method's `VALIDATION_METRICS` are, for those who read the schema.
 MEASURED = (
-    "Each method has valid_loss; supervised and pretraining valid_mean_token_accuracy too, dpo and kto "
-    "valid_reward_accuracy, reward_model valid_accuracy; another's is refused."
+    "ppo and reinforcement have valid_reward_mean; each other method valid_loss, supervised and pretraining "
+    "valid_mean_token_accuracy too, dpo and kto valid_reward_accuracy, reward_model valid_accuracy. Another is refused."
 )
 
 
