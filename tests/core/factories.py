@@ -55,7 +55,7 @@ def make_checkpoint(session: Session, owner: Owner) -> str:
     return session.scalars(select(Model.name).where(Model.job_id == job.id)).one()
 
 
-def make_model(session: Session, owner: Owner, **spec: object) -> str:
+def make_model(session: Session, owner: Owner, *, folder: publishing.Folder | None = None, **spec: object) -> str:
     """What a job of this spec yielded; answers the model's name. No other job may be claimable."""
     body = JobSpec.model_validate({"training_file": make_file(session, owner).id, **spec})
     jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body)
@@ -68,7 +68,7 @@ def make_model(session: Session, owner: Owner, **spec: object) -> str:
         token=job.token,
         lease=3600,
         result=RunResult(outcome="succeeded", step=1, trained_tokens=1),
-        folder=publishing.Folder(f"orgs/test/jobs/{job.id}/artifacts/", entries),
+        folder=folder or publishing.Folder(f"orgs/test/jobs/{job.id}/artifacts/", entries),
         results_name="results.csv",
     )
     session.flush()
