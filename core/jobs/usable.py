@@ -45,7 +45,7 @@ def _unknown_key(job: Job, file: File, report: dict[str, Any]) -> tuple[str, str
         for path, template in templates(grader):
             for reference, key in item_keys(template):
                 if key not in keys:
-                    words = f"{reference}: no row of file {file.id} has {key!r}; they have {', '.join(keys)}"
+                    words = f"{reference}: no row of file {file.id} has {key!r}; they have {', '.join(keys) or 'none'}"
                     return f"{param}.{path}", f"{param}.{path}: {words}"
     return None
 

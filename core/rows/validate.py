@@ -11,7 +11,7 @@ from core.rows.features import Features, row_features
 from core.rows.formats import Format, detect
 from core.rows.jsonl import Lines
 from core.rows.kinds import Kind, row_kind, to_row
-from core.rows.prompt import Prompt
+from core.rows.prompt import PROMPTS, Prompt
 from core.rows.read import Block, Raw, decoded, raw_blocks
 from core.rows.text import pieces
 
@@ -37,7 +37,7 @@ class Report:
     rows: int = 0
     faults: list[RowError] = field(default_factory=list)
     fault_count: int = 0
-    keys: set[str] | None = field(default_factory=set)
+    keys: set[str] | None = field(default_factory=set[str])
     survey: "Survey | None" = None
 
     def add(self, fault: RowError) -> None:
@@ -60,7 +60,7 @@ class Report:
             "format": self.format,
             "kind": self.kind,
             "rows": self.rows,
-            "keys": sorted(self.keys) if self.keys else None,
+            "keys": sorted(self.keys) if self.keys is not None and self.kind in PROMPTS else None,
             "faults": faults,
             "fault_count": self.fault_count,
             **self.survey.figures(),

@@ -218,7 +218,7 @@ def test_a_validation_file_needs_the_keys_too(http: httpx.Client, rows: Upload) 
     [
         ({"problem": "2+2?", "answer": "4"}, "problem"),
         ({"problem": "2+2?", "reasoning": "Two and two.", "answer": "4"}, "reasoning"),
-        (PROMPT, "messages"),
+        (PROMPT, "answer"),
     ],
 )
 def test_every_key_of_a_row_may_be_named(http: httpx.Client, rows: Upload, row: dict[str, Any], key: str) -> None:

@@ -52,7 +52,7 @@ def test_a_row_is_known_by_its_last_message_and_its_keys(row: dict[str, Any], ki
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_gives_the_same_prompts(format: str, row: dict[str, Any], tmp_path: Path) -> None:
     path = write(tmp_path, FORMATS[format]([row, row]))
-    wanted = Prompt(ASKED, None, row)
+    wanted = Prompt(ASKED, None, {key: row[key] for key in row if key != "messages"})
     assert [prompt for _, prompt in prompts(path)] == [wanted, wanted] == [read for _, read in read_rows(path)]
     report = validate(path)
     assert (report.format, report.kind, report.rows, report.faults) == (format, row_kind(1, row), 2, [])
@@ -101,7 +101,8 @@ def test_the_report_tells_the_keys(tmp_path: Path) -> None:
     def keys(rows: list[dict[str, Any]]) -> list[str] | None:
         return validate(write(tmp_path, jsonl(rows)), survey=Survey()).figures()["keys"]
 
-    assert keys([PROMPT, {"messages": [USER], "x": None}]) == ["answer", "level", "messages", "x"]
+    assert keys([PROMPT, {"messages": [USER], "x": None}]) == ["answer", "level", "x"]
+    assert keys([{"messages": [USER], "tools": TOOLS["tools"]}]) == []
     assert keys([PROBLEM]) == ["answer", "level", "problem"]
     assert keys([{"messages": [USER, ANSWER]}]) is None
     assert keys([{**PROMPT, "\0": 1}, PROMPT]) is None
@@ -111,7 +112,7 @@ def test_the_report_tells_the_keys(tmp_path: Path) -> None:
 
 def test_a_cell_is_text_but_where_rows_have_structure(tmp_path: Path) -> None:
     ((_, prompt),) = prompts(write(tmp_path, as_csv([{"messages": [USER], "answer": 4}])))
-    assert prompt == Prompt(ASKED, None, {"messages": [USER], "answer": "4"})
+    assert prompt == Prompt(ASKED, None, {"answer": "4"})
 
 
 @pytest.mark.parametrize(
@@ -135,5 +136,5 @@ def test_faults_say_where_and_what(row: dict[str, Any], words: str) -> None:
 
 
 def test_a_row_is_read_as_its_own_kind() -> None:
-    assert to_row(1, PROMPT) == Prompt(ASKED, None, PROMPT)
+    assert to_row(1, PROMPT) == Prompt(ASKED, None, {"answer": "4", "level": "easy"})
     assert isinstance(to_row(1, {"messages": [USER, ANSWER, USER]}), Chat)
