@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 
-from core.rows.chat import Chat
+from core.rows.chat import Chat, Message
+from core.rows.prompt import Prompt
 from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs.training import Samples
+from trainers.prompts import Prompts
 from trainers.rows import Rows
 
 BATCH = 16  # prompts that are decoded together
@@ -35,7 +37,7 @@ def write_samples(
     cuts = [cut_answer(chat) for chat in first]
     texts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
     prompts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    ends = _ends(model, tokenizer, chats, first[0])
+    ends = turn_ends(model, tokenizer, chats, first[0])
     after = complete(model, tokenizer, prompts, ends=ends, max_tokens=options.max_tokens)
     with as_before:
         before = complete(model, tokenizer, prompts, ends=ends, max_tokens=options.max_tokens)
@@ -49,6 +51,32 @@ def write_samples(
                 "after": after[i],
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def write_answers(
+    path: Path,
+    model: Any,
+    tokenizer: Any,
+    chats: ChatTokenizer,
+    prompts: Prompts,
+    *,
+    options: Samples,
+    as_before: AbstractContextManager[None],
+) -> None:
+    """Likewise of prompts, which expect nothing in words: `{row, prompt, before, after}`."""
+    ends = turn_ends(model, tokenizer, chats, answered(prompts.content[0]))
+    after = complete(model, tokenizer, prompts.tokens, ends=ends, max_tokens=options.max_tokens)
+    with as_before:
+        before = complete(model, tokenizer, prompts.tokens, ends=ends, max_tokens=options.max_tokens)
+    with path.open("w", encoding="utf-8") as file:
+        for i, prompt in enumerate(prompts.content):
+            line = {"row": i, "prompt": as_dicts(prompt.messages), "before": before[i], "after": after[i]}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def answered(prompt: Prompt) -> Chat:
+    """The prompt with some answer, behind which the template ends the turn."""
+    return Chat([*prompt.messages, Message("assistant", "a", trained=True)], prompt.tools)
 
 
 def cut_answer(row: Chat) -> tuple[Chat, str]:
@@ -88,7 +116,7 @@ def complete(model: Any, tokenizer: Any, prompts: list[list[int]], *, ends: list
     return texts
 
 
-def _ends(model: Any, tokenizer: Any, chats: ChatTokenizer, row: Chat) -> list[int]:
+def turn_ends(model: Any, tokenizer: Any, chats: ChatTokenizer, row: Chat) -> list[int]:
     """Whatever ends a turn, by the tokenizer, by the model's generation config, and by what was trained."""
     configured = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])}
