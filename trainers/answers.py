@@ -13,6 +13,7 @@ from graders.sample import Sample
 from graders.score import Scorer
 from trainers.grading import error_of, graded
 from trainers.prompts import Prompts
+from trainers.samples import as_text
 
 OPENING = 8  # tokens at the end of a prompt that may hold THINKING[0]
 
@@ -49,7 +50,7 @@ class Judge:
     def __init__(self, scorer: Scorer, options: Reinforcement, tokenizer: Any, *, ends: list[int]) -> None:
         self.latest: list[Answer] = []
         self.options = options
-        self._scorer, self._tokenizer, self._ends = scorer, tokenizer, frozenset(ends)
+        self._scorer, self._tokenizer, self._ends = scorer, tokenizer, ends
 
     def grade(self, prompts: Prompts, places: list[int], said: list[list[int]]) -> list[Answer]:
         """Grade what was said, in tokens, to the prompts at those places.
@@ -77,8 +78,7 @@ class Judge:
 
     def _text(self, prompt: list[int], ids: list[int]) -> str:
         """As a reader sees it: without the end of the turn, and with the think block that the prompt has opened."""
-        end = next((k for k, token in enumerate(ids) if token in self._ends), len(ids))
-        text = self._tokenizer.decode(ids[:end], skip_special_tokens=True).strip()
+        text = as_text(self._tokenizer, ids, self._ends)
         opened = self._tokenizer.decode(prompt[-OPENING:]).rstrip().endswith(THINKING[0])
         return f"{THINKING[0]}\n{text}" if opened else text
 

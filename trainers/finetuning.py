@@ -13,7 +13,7 @@ from core.rows import packing
 from core.rows.tokens import ChatTokenizer
 from core.specs import choices
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
-from trainers import checkpoints, products, weights
+from trainers import checkpoints, products, rollouts, weights
 from trainers.arguments import arguments
 from trainers.errors import SpecError
 from trainers.loading import load_config, load_tokenizer
@@ -244,11 +244,13 @@ def write_artifacts(
     history: list[dict[str, Any]],
     samples: Callable[..., None],
 ) -> None:
-    """Weights and tokenizer, samples, and the merged model where it was asked for."""
+    """Weights and tokenizer, samples, rollouts where there are any, and the merged model where it was asked for."""
     options = spec.training
     weights.write(model, run_dir.artifacts)
     tokenizer.save_pretrained(run_dir.artifacts)
     weights.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
+    if (run_dir.working / rollouts.FILE).exists():
+        shutil.copyfile(run_dir.working / rollouts.FILE, run_dir.artifacts / rollouts.FILE)
     if options.tensorboard:
         write_tensorboard(run_dir.artifacts / "tensorboard", history)
     shown = MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows

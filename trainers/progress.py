@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from core.specs.run import CheckpointEvent, MetricsEvent, RunResult, RunSpec
 from core.specs.training import EarlyStopping, ValidationMetric
-from trainers import checkpoints, usage, weights
+from trainers import checkpoints, rollouts, usage, weights
 from trainers.best import best, gone_stale
 from trainers.checkpoints import Counters
 from trainers.errors import Diverged, OutOfTime
@@ -23,7 +23,9 @@ from trainers.stopping import Stopped, StopRequest
 NOT_METRICS = ("step", "seconds")
 # Of a step's figures these have no train_ in the contract.
 UNPREFIXED = ("completion_tokens_mean", "reasoning_tokens_mean")
-BEST = "best.safetensors"  # of a checkpoint: the weights of the validation that was best so far
+BEST = "best.safetensors"  # the weights of the validation that was best so far
+# Of the working folder: what goes along with each checkpoint, and is there again where a run goes on from one.
+TAKEN_ALONG = (BEST, rollouts.FILE)
 
 
 class Progress(TrainerCallback):
@@ -63,9 +65,9 @@ class Progress(TrainerCallback):
         self._early_stopping = early_stopping
         self._keep_best: ValidationMetric | None = keep_best
         self._best = run_dir.working / BEST
-        if spec.resume_from and (Path(spec.resume_from) / BEST).exists():
-            run_dir.working.mkdir(exist_ok=True)
-            shutil.copyfile(Path(spec.resume_from) / BEST, self._best)
+        run_dir.working.mkdir(exist_ok=True)
+        if spec.resume_from:
+            _copy_along(Path(spec.resume_from), run_dir.working)
         self._device: usage.Device | None = None
         self._highest_loss = highest_loss
         self._clock = time.monotonic()
@@ -101,7 +103,24 @@ class Progress(TrainerCallback):
         if not math.isfinite(score.loss_sum):
             raise self._diverged("the loss is not finite", step=self.counters.step + 1, ruined_by=self.counters.step)
 
-    def _diverged(self, what: str, *, step: int, ruined_by: int) -> Diverged:
+    def gone_too_far(self, what: str, *, key: str, advice: str) -> Diverged:
+        """What to raise in a step whose weights, which the step before has made, turn out to be past a limit.
+
+        Args:
+            key: of the limit, among the method's options.
+        """
+        step = self.counters.step
+        return self._diverged(what, step=step + 1, ruined_by=step, key=key, advice=advice)
+
+    def _diverged(
+        self,
+        what: str,
+        *,
+        step: int,
+        ruined_by: int,
+        key: str = "optimization.learning_rate",
+        advice: str = "Try a smaller learning rate",
+    ) -> Diverged:
         """What to raise where a step has failed.
 
         Args:
@@ -109,8 +128,7 @@ class Progress(TrainerCallback):
                 update, so that it is of the weights, and of the checkpoint, of the step before.
         """
         good = max((kept for kept in self.counters.checkpoints if kept < ruined_by), default=None)
-        param = f"method.{self._spec.method.type}.optimization.learning_rate"
-        return Diverged(what, step=step, good=good, param=param)
+        return Diverged(what, step=step, good=good, param=f"method.{self._spec.method.type}.{key}", advice=advice)
 
     def _begin_step(self) -> None:
         self._scores: list[Score] = []
@@ -224,8 +242,7 @@ class Progress(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         written = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
         weights.tidy(written, base_model_name=self._spec.base_model_name)
-        if self._best.exists():
-            shutil.copyfile(self._best, written / BEST)
+        _copy_along(self._run_dir.working, written)
         self._add_checkpoint(state.global_step)
         final = checkpoints.publish(written, self.counters, self._run_dir)
         self._run_dir.emit(
@@ -241,6 +258,12 @@ class Progress(TrainerCallback):
         """Count one as there, and those as gone that make room for it."""
         keep = self._spec.training.keep_checkpoints
         self.counters.checkpoints = [*self.counters.checkpoints, step][-keep if keep else 0 :]
+
+
+def _copy_along(source: Path, target: Path) -> None:
+    for name in TAKEN_ALONG:
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
 
 
 def _metrics(row: dict[str, Any]) -> dict[str, float | int | None]:

@@ -36,7 +36,7 @@ from trainers.progress import Progress
 from trainers.prompts import Prompts, read_prompts
 from trainers.rollouts import Rollouts
 from trainers.rundir import RunDir
-from trainers.samples import answered, turn_ends, write_answers
+from trainers.samples import answered, ends_of_turn, write_answers
 from trainers.scoring import Score
 from trainers.stopping import StopRequest
 
@@ -77,7 +77,7 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     parts, answers = weights_of_parts(options), plan.batch_size * options.answers
     longest = plan.longest + options.completion_tokens(context=run.model.config.max_position_embeddings)
     batch = together(answers, longest=longest, on_gpu=bool(spec.devices))
-    ends = turn_ends(run.model, run.tokenizer, run.tokens, answered(run.rows.content[0]))
+    ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(run.rows.content[0]))
     run.model.generation_config.eos_token_id = ends
     judge = Judge(scorer, options, run.tokenizer, ends=ends)
     cycles = math.ceil(plan.total_steps / options.cycle)
@@ -235,7 +235,7 @@ class Trainer(GRPOTrainer):
         return loss
 
     def _score(self, loss: torch.Tensor) -> Score:
-        """Of the part that was learnt from last. A step's losses and seconds add up; all else is the mean of its parts."""
+        """Of the part that was learnt from last. Losses and seconds of a step add up; all else is a mean."""
         answered, latest = self._masks[1], self._metrics["train"]
         rows = len(answered)
         of_step = rows * self.args.gradient_accumulation_steps
