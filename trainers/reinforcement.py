@@ -30,7 +30,7 @@ from trainers import weights
 from trainers.adapters import still_reference
 from trainers.answers import Judge, figures, weights_of_parts
 from trainers.asking import Supervisor
-from trainers.finetuning import Method, Run, finetune
+from trainers.finetuning import Method, Run, finetune, longest_row
 from trainers.grading import error_of
 from trainers.progress import Progress
 from trainers.prompts import Prompts, read_prompts
@@ -75,7 +75,9 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
 def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     spec, options, plan = run.spec, options_of(run.spec), run.plan
     parts, answers = weights_of_parts(options), plan.batch_size * options.answers
-    longest = plan.longest + options.completion_tokens(context=run.model.config.max_position_embeddings)
+    context = run.model.config.max_position_embeddings
+    completion = options.completion_tokens(context=context)
+    longest = plan.longest + completion
     batch = together(answers, longest=longest, on_gpu=bool(spec.devices))
     ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(run.rows.content[0]))
     run.model.generation_config.eos_token_id = ends
@@ -87,9 +89,13 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
             reward_funcs=[partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)],
             args=GRPOConfig(
                 **run.arguments(batch=batch) | {"gradient_accumulation_steps": answers // batch},
-                **settings(options, on_gpu=bool(spec.devices), longest=longest),
-                max_completion_length=longest - plan.longest,
+                **settings(options),
+                max_completion_length=completion,
                 reward_weights=list(parts.values()) or None,
+                use_vllm=bool(spec.devices) and importlib.util.find_spec("vllm") is not None,
+                vllm_mode="colocate",
+                vllm_enable_sleep_mode=True,
+                vllm_max_model_length=min(context, longest_row(spec) + completion),
             ),
             train_dataset=dataset(len(run.rows), batch=plan.batch_size, batches=cycles, seed=spec.seed),
             processing_class=run.tokenizer,
@@ -106,12 +112,8 @@ def options_of(spec: RunSpec) -> Reinforcement:
     return spec.method.reinforcement
 
 
-def settings(options: Reinforcement, *, on_gpu: bool, longest: int) -> dict[str, Any]:
-    """TRL's names for the method's options.
-
-    Args:
-        longest: tokens of a prompt and its answer.
-    """
+def settings(options: Reinforcement) -> dict[str, Any]:
+    """The method's options under TRL's names."""
     # Of cispo TRL wants the highest ratio itself.
     highest = 1 + options.clip_high if options.loss == "cispo" else options.clip_high
     return {
@@ -128,10 +130,6 @@ def settings(options: Reinforcement, *, on_gpu: bool, longest: int) -> dict[str,
         "multi_objective_aggregation": options.aggregation,
         "mask_truncated_completions": options.mask_truncated,
         "disable_dropout": not (options.lora and options.lora.dropout),
-        "use_vllm": on_gpu and importlib.util.find_spec("vllm") is not None,
-        "vllm_mode": "colocate",
-        "vllm_enable_sleep_mode": True,
-        "vllm_max_model_length": longest,
     }
 
 
