@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from core.specs import choices
 from core.specs.graders import Grader
 from core.specs.rollouts import RolloutTraining
-from core.specs.strict import Strict
+from core.specs.strict import Strict, WrongKey
 
 RewardModelId = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -84,6 +85,13 @@ class Ppo(RolloutTraining):
         le=256,
         description="Parts that a step's answers are updated in, in each pass; has to divide batch_size.",
     )
+
+    @model_validator(mode="after")
+    def minibatches_are_even(self) -> "Ppo":
+        batch_size = choices.batch_size(self)
+        if batch_size % self.minibatches:
+            raise WrongKey("minibatches", f"{self.minibatches} does not divide the {batch_size} answers of a step")
+        return self
 
 
 class PpoMethod(Strict):
