@@ -109,6 +109,7 @@ def plain(folder: Path, tmp_path: Path, **settings: Any) -> dict[str, torch.Tens
                 max_completion_length=12,
                 shuffle_dataset=False,
                 learning_rate=3e-3,
+                optim="adamw_torch",
                 adam_beta2=0.95,
                 seed=spec.seed,
                 data_seed=spec.seed,
