@@ -1,9 +1,7 @@
 """Keeping some of the answers that a run has learnt from: rollouts.jsonl, of a checkpoint and of the artifacts."""
 
 import math
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 from core.specs.rollouts import Rollout
 from trainers.rundir import RunDir
@@ -14,18 +12,15 @@ FILE = "rollouts.jsonl"
 class Rollouts:
     """As many answers of each step as make about `kept` of the run; with more steps than that, those of some steps.
 
+    They are a file of the working folder, which Progress takes along with each checkpoint.
+
     Args:
-        resume_from: a checkpoint's folder, whose rollouts come before these.
         steps: of the run.
         each: answers of a step.
     """
 
-    def __init__(self, run_dir: RunDir, *, resume_from: str | None, kept: int, steps: int, each: int) -> None:
-        run_dir.working.mkdir(parents=True, exist_ok=True)
+    def __init__(self, run_dir: RunDir, *, kept: int, steps: int, each: int) -> None:
         self.path = run_dir.working / FILE
-        self.path.unlink(missing_ok=True)
-        if resume_from and (Path(resume_from) / FILE).exists():
-            shutil.copyfile(Path(resume_from) / FILE, self.path)
         self._every = max(1, steps // kept)
         self._each = min(each, math.ceil(kept / len(range(self._every, steps + 1, self._every))))
 
@@ -41,7 +36,3 @@ class Rollouts:
         with self.path.open("a", encoding="utf-8") as file:
             for k in range(some):
                 file.write(make(k * count // some).model_dump_json() + "\n")
-
-    def copy_to(self, folder: Path) -> None:
-        if self.path.exists():
-            shutil.copyfile(self.path, folder / FILE)

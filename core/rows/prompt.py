@@ -18,7 +18,7 @@ ASKING = ("user", "tool")  # roles that an answer follows
 
 @dataclass(frozen=True)
 class Prompt:
-    """Messages that wait for an answer, none of which is trained. item: the row's other keys, which graders' templates name."""
+    """Messages that wait for an answer, none trained. item: the row's other keys, which graders' templates name."""
 
     sides: ClassVar[tuple[str | None, ...]] = (None,)
 

@@ -189,6 +189,16 @@ class Training(Strict):
         return False
 
     @property
+    def cycle(self) -> int:
+        """Optimiser steps on the same rows, one after the other; a run can go on from the ends of such cycles only."""
+        return 1
+
+    @property
+    def validation_interval(self) -> Auto | int:
+        """`eval_interval`, whichever key it came by."""
+        return self.eval_interval
+
+    @property
     def holds_reference(self) -> bool:
         """Whether a second model stands beside the trained one."""
         return False
