@@ -21,7 +21,7 @@ def check(session: Session, *, owner: Owner, catalogue: Catalogue, options: Ppo,
         InvalidRequest: a model is no reward model, is named twice, or was made for other tokens.
     """
     for i, name in enumerate(options.reward_models):
-        param = f"method.ppo.reward_models.{i}"
+        param = f"method.ppo.reward_models[{i}]"
         if name in options.reward_models[:i]:
             raise InvalidRequest(f"{param}: {name!r} is named twice", param=param)
         found = starting_model(

@@ -174,8 +174,8 @@ def test_the_contracts_client_creates_a_reinforcement_job(served: Served, projec
             "method.ppo.minibatches",
             "does not divide the 12 answers",
         ),
-        (ppo("ft:gone"), "method.ppo.reward_models.0", "no model 'ft:gone'"),
-        (ppo(MODEL), "method.ppo.reward_models.0", "is a policy, which writes answers; a reward model"),
+        (ppo("ft:gone"), "method.ppo.reward_models[0]", "no model 'ft:gone'"),
+        (ppo(MODEL), "method.ppo.reward_models[0]", "is a policy, which writes answers; a reward model"),
     ],
 )
 def test_what_can_be_known_is_refused_at_once(
@@ -275,10 +275,10 @@ def test_reward_models_have_the_tokenizer_of_the_policy(
         (MODEL, (of_catalogue, of_ours)),
     ):
         param, message = error(create(http, file_id, ppo(*scorers), model=model))
-        assert param == "method.ppo.reward_models.1"
+        assert param == "method.ppo.reward_models[1]"
         assert f"{scorers[1]!r} has another tokenizer than the model that is trained" in message
     param, message = error(create(http, file_id, ppo(of_ours, of_ours), model=ours))
-    assert (param, "is named twice" in message) == ("method.ppo.reward_models.1", True)
+    assert (param, "is named twice" in message) == ("method.ppo.reward_models[1]", True)
     param, _ = error(create(http, file_id, ppo(of_ours), model=of_ours))
     assert param == "model"
 
@@ -290,8 +290,8 @@ def test_another_projects_reward_model_does_not_exist(
         theirs = make_model(session, make_project("other").owner, model=MODEL, method=REWARD_MODEL)
     param, message = error(create(http, file_id, ppo(theirs)))
     assert (param, message) == (
-        "method.ppo.reward_models.0",
-        f"method.ppo.reward_models.0: no model {theirs!r} that this project may use",
+        "method.ppo.reward_models[0]",
+        f"method.ppo.reward_models[0]: no model {theirs!r} that this project may use",
     )
 
 
