@@ -150,7 +150,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         rank=question.rank,
         four_bits=options.quantization is not None,
         writes=options.YIELDS == "policy",
-        reference=options.holds_reference,
+        beside=options.holds_reference + len(getattr(options, "reward_models", ())),
         on_gpu=on_gpu,
         workers=question.workers,
     )

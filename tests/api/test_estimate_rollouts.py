@@ -7,7 +7,11 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from core.db import session_scope
 from tests.api.test_estimate import MODEL, codes, estimate, processed
+from tests.cards import FACTS
+from tests.conftest import ProjectKey
+from tests.core.factories import make_model
 
 CHECK = {
     "type": "string_check",
@@ -51,6 +55,22 @@ def test_without_a_method_that_samples_nothing_is_said_of_answers(
     found = estimate(http, processed(http, engine, [{"prompt": "a", "completion": "b"}] * 120))
     assert found.json()["max_completion_tokens"] is None
     assert "answers_at_their_longest" not in codes(found)
+
+
+def test_reward_models_take_memory(
+    http: httpx.Client, engine: Engine, publish_card: Callable[..., None], project: ProjectKey
+) -> None:
+    publish_card()
+    with session_scope(engine) as session:
+        method = {"type": "reward_model", "reward_model": {}}
+        scorers = [make_model(session, project.owner, model=MODEL, method=method) for _ in range(2)]
+    file_id = processed(http, engine, [prompt(10)] * 100)
+    taken = [
+        estimate(http, file_id, method={"type": "ppo", "ppo": {"reward_models": scorers[:count]}}).json()["memory"]
+        for count in (1, 2)
+    ]
+    assert taken[0]["frozen_bytes"] == 2 * FACTS["parameters"] * 4
+    assert taken[1]["frozen_bytes"] - taken[0]["frozen_bytes"] == FACTS["parameters"] * 4
 
 
 @pytest.mark.parametrize(
