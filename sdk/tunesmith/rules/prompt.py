@@ -20,7 +20,7 @@ ASKING = ("user", "tool")  # roles that an answer follows
 
 @dataclass(frozen=True)
 class Prompt:
-    """Messages that wait for an answer, none of which is trained. item: the whole row, as graders' templates see it."""
+    """Messages that wait for an answer, none trained. item: the row's other keys, which graders' templates name."""
 
     sides: ClassVar[tuple[str | None, ...]] = (None,)
 
@@ -73,4 +73,5 @@ def to_prompt_row(number: int, row: dict[str, Any]) -> Prompt:
             number, at, f"the last message is to be a user's, which the model answers, not {messages[-1].role}"
         )
     match_calls(number, messages, offered)
-    return Prompt([replace(message, trained=False) for message in messages], offered, row)
+    item = {key: row[key] for key in row if key not in ("messages", "tools")}
+    return Prompt([replace(message, trained=False) for message in messages], offered, item)

@@ -13,7 +13,7 @@ from tunesmith.rules.features import Features, row_features
 from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.jsonl import Lines
 from tunesmith.rules.kinds import Kind, row_kind, to_row
-from tunesmith.rules.prompt import Prompt
+from tunesmith.rules.prompt import PROMPTS, Prompt
 from tunesmith.rules.read import Block, Raw, decoded, raw_blocks
 from tunesmith.rules.text import pieces
 
@@ -39,7 +39,7 @@ class Report:
     rows: int = 0
     faults: list[RowError] = field(default_factory=list)
     fault_count: int = 0
-    keys: set[str] | None = field(default_factory=set)
+    keys: set[str] | None = field(default_factory=set[str])
     survey: "Survey | None" = None
 
     def add(self, fault: RowError) -> None:
@@ -62,7 +62,7 @@ class Report:
             "format": self.format,
             "kind": self.kind,
             "rows": self.rows,
-            "keys": sorted(self.keys) if self.keys else None,
+            "keys": sorted(self.keys) if self.keys is not None and self.kind in PROMPTS else None,
             "faults": faults,
             "fault_count": self.fault_count,
             **self.survey.figures(),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tunesmith.specs.choices import batch_size
+from tunesmith.specs import choices
 from tunesmith.specs.graders import Grader
 from tunesmith.specs.rollouts import RolloutTraining
 from tunesmith.specs.strict import Strict, WrongKey
@@ -89,11 +89,10 @@ class Ppo(RolloutTraining):
     )
 
     @model_validator(mode="after")
-    def minibatches_are_alike(self) -> "Ppo":
-        prompts = batch_size(self)
-        if prompts % self.minibatches:
-            words = f"given {self.minibatches}, which does not divide hyperparameters.batch_size, {prompts}"
-            raise WrongKey("minibatches", words)
+    def minibatches_are_even(self) -> "Ppo":
+        batch_size = choices.batch_size(self)
+        if batch_size % self.minibatches:
+            raise WrongKey("minibatches", f"{self.minibatches} does not divide the {batch_size} answers of a step")
         return self
 
 
