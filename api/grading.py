@@ -11,7 +11,7 @@ from api.deps import OwnerDep, SettingsDep
 from core.asking import Servers
 from core.errors import InvalidRequest, Unavailable
 from core.settings import Settings
-from core.specs.graders import AnyGrader, Grader, PythonGrader, parts
+from core.specs.graders import Grader, PythonGrader, parts
 from core.specs.job import JobSpec
 from core.specs.method import graders
 from graders import process
@@ -59,7 +59,7 @@ def _check_all(spec: JobSpec, settings: Settings) -> None:
         check(grader, settings, param=param)
 
 
-def check(grader: AnyGrader, settings: Settings, *, param: str = "grader") -> None:
+def check(grader: Grader, settings: Settings, *, param: str = "grader") -> None:
     """Raises BadGrader, or Busy where too many run already.
 
     Args:
@@ -77,7 +77,7 @@ def run(grader: Grader, sample: Sample, settings: Settings) -> Outcome:
     return outcome
 
 
-def _run(grader: AnyGrader, sample: Sample | None, settings: Settings, *, param: str) -> Outcome | None:
+def _run(grader: Grader, sample: Sample | None, settings: Settings, *, param: str) -> Outcome | None:
     models, embeddings = settings.grader_model_url is not None, settings.grader_embeddings_url is not None
     problem = lacking(grader, models=models, embeddings=embeddings)
     if problem is None:

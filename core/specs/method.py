@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from core.specs.dpo import DpoMethod
-from core.specs.graders import AnyGrader
+from core.specs.graders import Grader
 from core.specs.initialization import InitializationMethod
 from core.specs.kto import KtoMethod
 from core.specs.ppo import PpoMethod
@@ -41,7 +41,7 @@ Method = Annotated[
 ]
 
 
-def graders(method: Method) -> Iterator[tuple[str, AnyGrader]]:
+def graders(method: Method) -> Iterator[tuple[str, Grader]]:
     """(its key in the job, grader) of each grader that the method has."""
     for key in ("grader", "watch"):
         grader = getattr(method.options, key, None)

@@ -211,8 +211,8 @@ def test_a_template_that_names_an_unknown_key_fails_the_job_before_it_is_queued(
 
 def test_a_validation_file_needs_the_keys_too(http: httpx.Client, rows: Upload) -> None:
     held_out = rows({"problem": "2+2?", "answer": "4"})
-    judge = {"type": "text_similarity", "name": "t", "evaluation_metric": "bleu", "input": "{{ item.level.0 }}"}
-    method = reinforcement(watch={**judge, "reference": "{{ item.answer }}"})
+    alike = {"type": "text_similarity", "name": "t", "evaluation_metric": "bleu", "input": "{{ item.level.0 }}"}
+    method = reinforcement(watch={**alike, "reference": "{{ item.answer }}"})
     job = create(http, rows({**PROMPT, "level": ["a"]}), method, validation_file=held_out).json()
     assert (job["status"], job["error"]["param"]) == ("failed", "method.reinforcement.watch.input")
 

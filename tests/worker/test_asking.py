@@ -121,11 +121,12 @@ def test_what_is_no_line_of_questions_is_hung_up_on(
 def said(path: str, line: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
-        connection.sendall(line)
-        connection.shutdown(socket.SHUT_WR)
         try:
-            return connection.makefile("rb").read()
-        except ConnectionResetError:  # it did not read to the end
+            connection.sendall(line)
+            connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as answer:
+                return answer.read()
+        except OSError:  # it did not read to the end
             return b""
 
 

@@ -10,11 +10,10 @@ from core.jobs.publishing import Folder
 from core.models import Job, Model
 from tests.conftest import ProjectKey
 from tests.core.factories import make_job, make_model
-from tests.worker.test_training import base_model, never, store
+from tests.worker.test_training import never, store
 from worker.context import Context
 from worker.inputs import fetch, read_assignment
 
-assert base_model  # a fixture
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "samples.jsonl")
 WHOLE = ("config.json", "facts.json", "model.safetensors", "tokenizer.json")
 REWARD_MODEL = {"type": "reward_model", "reward_model": {}}

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tunesmith.specs.dpo import DpoMethod
-from tunesmith.specs.graders import AnyGrader
+from tunesmith.specs.graders import Grader
 from tunesmith.specs.initialization import InitializationMethod
 from tunesmith.specs.kto import KtoMethod
 from tunesmith.specs.ppo import PpoMethod
@@ -43,7 +43,7 @@ Method = Annotated[
 ]
 
 
-def graders(method: Method) -> Iterator[tuple[str, AnyGrader]]:
+def graders(method: Method) -> Iterator[tuple[str, Grader]]:
     """(its key in the job, grader) of each grader that the method has."""
     for key in ("grader", "watch"):
         grader = getattr(method.options, key, None)
