@@ -89,7 +89,7 @@ def ours(updates: int, model: Path, judge: Path, rows: Path, folder: Path) -> fl
     _child("trainers", run_dir)
     (counters,) = (run_dir / "checkpoints").glob("step-*/progress.json")
     history = json.loads(counters.read_text())["history"]
-    return _seconds([step["seconds"] for step in history], [step["train_completion_tokens_mean"] for step in history])
+    return _seconds([step["seconds"] for step in history], [step["completion_tokens_mean"] for step in history])
 
 
 def plain(updates: int, model: Path, judge: Path, rows: Path, folder: Path) -> float:

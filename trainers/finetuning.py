@@ -131,8 +131,8 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         figures=method.figures,
         validate=method.validation(trainer, valid) if valid else None,
         eval_interval=(tenth if given == "auto" else given)
-        if options.eval_interval == "auto"
-        else options.eval_interval,
+        if options.validation_interval == "auto"
+        else options.validation_interval,
         checkpoint_interval=max(LEAST_AUTO_INTERVAL, tenth) if given == "auto" else given,
         early_stopping=options.early_stopping,
         keep_best=options.keep_best,

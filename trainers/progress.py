@@ -21,6 +21,8 @@ from trainers.stopping import Stopped, StopRequest
 
 # Of a step's figures these are for the result file and the resume only.
 NOT_METRICS = ("step", "seconds")
+# Of a step's figures these have no train_ in the contract.
+UNPREFIXED = ("completion_tokens_mean", "reasoning_tokens_mean")
 BEST = "best.safetensors"  # the weights of the validation that was best so far
 # Of the working folder: what goes along with each checkpoint, and is there again where a run goes on from one.
 TAKEN_ALONG = (BEST, rollouts.FILE)
@@ -59,6 +61,7 @@ class Progress(TrainerCallback):
         self._validate = validate
         self._eval_interval = eval_interval
         self._checkpoint_interval = checkpoint_interval
+        self._cycle = spec.training.cycle
         self._early_stopping = early_stopping
         self._keep_best: ValidationMetric | None = keep_best
         self._best = run_dir.working / BEST
@@ -164,10 +167,12 @@ class Progress(TrainerCallback):
         # After validations only: looking through the history at every step would be quadratic in the steps.
         stale = not last and validated and self._is_stale()
         self.counters.done = last or stale
-        if stale or self._stop.requested:
+        edge = step % self._cycle == 0
+        if stale or (edge and self._stop.requested):
             control.should_training_stop = True
-        leaving = self.counters.done or self._stop.requested or self._is_out_of_time()
-        control.should_save = leaving or step % self._checkpoint_interval == 0
+        leaving = self._stop.requested or self._is_out_of_time()
+        due = step % self._checkpoint_interval < self._cycle
+        control.should_save = self.counters.done or (edge and (leaving or due))
 
     def _figures(self, step: int) -> dict[str, Any]:
         assert self._device is not None
@@ -175,7 +180,10 @@ class Progress(TrainerCallback):
         speed = self._tokens / seconds
         return {
             "step": step,
-            **{f"train_{name}": value for name, value in self._figures_of(self._scores).items()},
+            **{
+                name if name in UNPREFIXED else f"train_{name}": value
+                for name, value in self._figures_of(self._scores).items()
+            },
             "tokens_per_second": speed,
             "padding_share": self._padding / (self._tokens + self._padding),
             "peak_memory_bytes": usage.peak_memory(),

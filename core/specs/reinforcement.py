@@ -10,6 +10,7 @@ from core.specs.strict import Auto, Strict, WrongKey
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"]
 Effort = Literal["default", "low", "medium", "high"]
+WATCHED = "watch"  # among the scores of an answer
 # Longest answers that auto stands for, in tokens.
 EFFORTS: dict[Effort, int] = {"low": 256, "default": 512, "medium": 1024, "high": 4096}
 
@@ -90,6 +91,27 @@ class Reinforcement(RolloutTraining):
         if self.hyperparameters.eval_interval != "auto" and self.eval_interval != "auto":
             raise ValueError("give eval_interval, or hyperparameters.eval_interval, not both")
         return self
+
+    @model_validator(mode="after")
+    def names_are_apart(self) -> "Reinforcement":
+        if self.watch and isinstance(self.grader, MultiGrader) and WATCHED in self.grader.graders:
+            raise WrongKey(f"grader.graders.{WATCHED}", "is what the scores of `watch` are called: choose another name")
+        return self
+
+    @property
+    def cycle(self) -> int:
+        return self.updates
+
+    @property
+    def validation_interval(self) -> Auto | int:
+        given = self.hyperparameters.eval_interval
+        return self.eval_interval if given == "auto" else given
+
+    @property
+    def eval_samples(self) -> int:
+        """To each validation prompt."""
+        given = self.hyperparameters.eval_samples
+        return 1 if given == "auto" else given
 
     @property
     def answers(self) -> int:
