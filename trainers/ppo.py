@@ -50,6 +50,7 @@ COLUMNS = {
     "valid_score_mean": "valid_score_mean",
     "valid_kl": "valid_kl",
 }
+HEAD_RATE = 10  # times the policy's learning rate: the head is fresh, and linear
 UPDATED = ("policy_loss", "value_loss", "approximate_kl", "clip_fraction")  # figures of an update, by token
 
 
@@ -292,7 +293,8 @@ class Trainer(transformers.Trainer):
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         optimizer = super().create_optimizer(model)
-        optimizer.add_param_group({"params": list(self.head.parameters()), "weight_decay": 0.0})
+        rate = HEAD_RATE * self.args.learning_rate
+        optimizer.add_param_group({"params": list(self.head.parameters()), "lr": rate, "weight_decay": 0.0})
         return optimizer
 
     def _clip_grad_norm(self, model: Any) -> Any:
