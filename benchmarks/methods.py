@@ -5,6 +5,7 @@ end: Python, model, rows, steps, the adapter on disk. Ours writes its events and
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import Any
 from benchmarks.asked import at_most
 from benchmarks.direct import write_spec
 from benchmarks.pairs import in_turns, ratio
-from benchmarks.settings import BATCH, CONTEXT, LEARNING_RATE, SEQUENCES
+from benchmarks.settings import ANSWERS, BATCH, COMPLETION, CONTEXT, LEARNING_RATE, PROMPTS, SEQUENCES, SUMS
 from benchmarks.training import ROOT, prepare
 from trainers import environment
 
@@ -26,9 +27,17 @@ ROWS = {
     "reward_model": EXAMPLES / "support-preferences" / "train.jsonl",
     "dpo": EXAMPLES / "support-preferences" / "train.jsonl",
     "kto": EXAMPLES / "support-feedback" / "train.jsonl",
+    "reinforcement": Path("sums.jsonl"),  # of settings.SUMS, in the temporary folder
 }
 FURTHER: dict[str, dict[str, Any]] = {
-    "pretraining": {"weights": "adapter", "max_length": CONTEXT, "hyperparameters": {"batch_size": SEQUENCES}}
+    "pretraining": {"weights": "adapter", "max_length": CONTEXT, "hyperparameters": {"batch_size": SEQUENCES}},
+    "reinforcement": {
+        "grader": {"type": "string_check", "name": "right", "operation": "like", "reference": "{{ item.answer }}"}
+        | {"input": "{{ sample.output_text }}"},
+        "group_size": ANSWERS,
+        "max_completion_tokens": COMPLETION,
+        "hyperparameters": {"batch_size": PROMPTS},
+    },
 }
 
 
@@ -40,6 +49,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = prepare(folder)
+        write_sums(folder / ROWS["reinforcement"])
         return 0 if all([compare(method, model, folder) for method in methods]) else 1
 
 
@@ -47,6 +57,11 @@ def compare(method: str, model: Path, folder: Path) -> bool:
     found = ratio(in_turns(lambda: ours(method, model, folder), lambda: plain(method, model, folder), pairs=PAIRS))
     print(f"{method}: wall time, ours / TRL {found}", flush=True)
     return at_most(f"{method} / TRL", found.median, ASKED)
+
+
+def write_sums(path: Path) -> None:
+    rows = [{"messages": [{"role": "user", "content": asked}], "answer": answer} for asked, answer in SUMS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def ours(method: str, model: Path, folder: Path) -> float:
@@ -58,11 +73,13 @@ def ours(method: str, model: Path, folder: Path) -> float:
         **FURTHER.get(method, {}),
     }
     asked = {"type": method, method: options}
-    return _seconds("trainers", write_spec(folder, model=model, rows=ROWS[method], method=asked))
+    return _seconds("trainers", write_spec(folder, model=model, rows=folder / ROWS[method], method=asked))
 
 
 def plain(method: str, model: Path, folder: Path) -> float:
-    return _seconds("benchmarks.plain_methods", method, model, ROWS[method], tempfile.mkdtemp(dir=folder), STEPS)
+    return _seconds(
+        "benchmarks.plain_methods", method, model, folder / ROWS[method], tempfile.mkdtemp(dir=folder), STEPS
+    )
 
 
 def _seconds(module: str, *arguments: object) -> float:

@@ -24,6 +24,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from trl import (  # noqa: E402
     DPOConfig,
     DPOTrainer,
+    GRPOConfig,
+    GRPOTrainer,
     KTOConfig,
     KTOTrainer,
     RewardConfig,
@@ -32,7 +34,7 @@ from trl import (  # noqa: E402
     SFTTrainer,
 )
 
-from benchmarks.settings import BATCH, CONTEXT, LEARNING_RATE, SEQUENCES  # noqa: E402
+from benchmarks.settings import ANSWERS, BATCH, COMPLETION, CONTEXT, LEARNING_RATE, PROMPTS, SEQUENCES  # noqa: E402
 
 
 def main() -> None:
@@ -80,7 +82,28 @@ def kto(model_path: str, rows: list[Any], common: dict[str, Any]) -> Any:
     return KTOTrainer(**_parts(model_path, said), args=KTOConfig(**common))
 
 
-MAKERS = {"pretraining": pretraining, "reward_model": reward_model, "dpo": dpo, "kto": kto}
+def reinforcement(model_path: str, rows: list[Any], common: dict[str, Any]) -> Any:
+    args = GRPOConfig(
+        **common | {"per_device_train_batch_size": PROMPTS * ANSWERS},
+        num_generations=ANSWERS,
+        max_completion_length=COMPLETION,
+        beta=0.01,
+    )
+    asked = [{"prompt": row["messages"], "answer": row["answer"]} for row in rows]
+    return GRPOTrainer(**_parts(model_path, asked), args=args, reward_funcs=_right)
+
+
+def _right(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
+    return [float(wanted in said[0]["content"]) for said, wanted in zip(completions, answer, strict=True)]
+
+
+MAKERS = {
+    "pretraining": pretraining,
+    "reward_model": reward_model,
+    "dpo": dpo,
+    "kto": kto,
+    "reinforcement": reinforcement,
+}
 
 
 def _pair(row: dict[str, Any]) -> dict[str, Any]:

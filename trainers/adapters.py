@@ -68,6 +68,15 @@ def still_reference(model: Any) -> Iterator[None]:
         config.lora_dropout = dropout
 
 
+def copy_as_reference(model: Any) -> None:
+    """Put a copy of the adapter into the model, as REFERENCE, which is not trained (as TRL does for DPO)."""
+    model.add_adapter(REFERENCE, model.peft_config["default"])
+    for name, weight in list(model.named_parameters()):
+        if ".default." in name:
+            model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).data.copy_(weight.data)
+    model.set_adapter("default")
+
+
 def merged(model: Any, adapter: str) -> Any:
     """The model with a stored adapter merged into it; all of its weights can be trained.
 

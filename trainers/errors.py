@@ -12,13 +12,13 @@ class SpecError(Exception):
 class Diverged(Exception):
     """Training has ruined the weights, and so it would in another attempt.
 
-    good: the step of the last checkpoint whose weights had a sound loss.
+    good: the step of the last checkpoint whose weights were sound.
     """
 
-    def __init__(self, what: str, *, step: int, good: int | None, param: str) -> None:
+    def __init__(self, what: str, *, step: int, good: int | None, param: str, advice: str) -> None:
         self.param = param
         kept = f"the last good checkpoint is that of step {good}" if good else "there is no checkpoint from before"
-        super().__init__(f"{what} at step {step}; {kept}. Try a smaller learning rate")
+        super().__init__(f"{what} at step {step}; {kept}. {advice}")
 
 
 class OutOfTime(Exception):

@@ -13,7 +13,7 @@ from core.rows import packing
 from core.rows.tokens import ChatTokenizer
 from core.specs import choices
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
-from trainers import checkpoints, products, weights
+from trainers import checkpoints, products, rollouts, weights
 from trainers.arguments import arguments
 from trainers.errors import SpecError
 from trainers.loading import load_config, load_tokenizer
@@ -58,6 +58,7 @@ class Run:
     plan: Plan
     model: Any
     tokenizer: Any
+    tokens: ChatTokenizer
     rows: Any
 
     def arguments(self, *, batch: int) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     plan = make_plan(spec, rows, width=model.config.hidden_size)
     use_threads(spec, parameters=model.num_parameters(), tokens=plan.batch_size * rows.token_count / len(rows))
     reached.done = reached.done or reached.step >= plan.total_steps
-    trainer = method.make_trainer(Run(spec, run_dir, plan, model, tokenizer, rows))
+    trainer = method.make_trainer(Run(spec, run_dir, plan, model, tokenizer, tokens, rows))
     trainer.remove_callback(PrinterCallback)  # events.jsonl says the same, and better
     tenth = max(1, plan.total_steps // 10)
     given = options.checkpoint_interval
@@ -130,8 +131,8 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         figures=method.figures,
         validate=method.validation(trainer, valid) if valid else None,
         eval_interval=(tenth if given == "auto" else given)
-        if options.eval_interval == "auto"
-        else options.eval_interval,
+        if options.validation_interval == "auto"
+        else options.validation_interval,
         checkpoint_interval=max(LEAST_AUTO_INTERVAL, tenth) if given == "auto" else given,
         early_stopping=options.early_stopping,
         keep_best=options.keep_best,
@@ -243,11 +244,13 @@ def write_artifacts(
     history: list[dict[str, Any]],
     samples: Callable[..., None],
 ) -> None:
-    """Weights and tokenizer, samples, and the merged model where it was asked for."""
+    """Weights and tokenizer, samples, rollouts where there are any, and the merged model where it was asked for."""
     options = spec.training
     weights.write(model, run_dir.artifacts)
     tokenizer.save_pretrained(run_dir.artifacts)
     weights.tidy(run_dir.artifacts, base_model_name=spec.base_model_name)
+    if (run_dir.working / rollouts.FILE).exists():
+        shutil.copyfile(run_dir.working / rollouts.FILE, run_dir.artifacts / rollouts.FILE)
     if options.tensorboard:
         write_tensorboard(run_dir.artifacts / "tensorboard", history)
     shown = MOST_AUTO_SAMPLES if options.samples.rows == "auto" else options.samples.rows

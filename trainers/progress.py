@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from core.specs.run import CheckpointEvent, MetricsEvent, RunResult, RunSpec
 from core.specs.training import EarlyStopping, ValidationMetric
-from trainers import checkpoints, usage, weights
+from trainers import checkpoints, rollouts, usage, weights
 from trainers.best import best, gone_stale
 from trainers.checkpoints import Counters
 from trainers.errors import Diverged, OutOfTime
@@ -21,7 +21,11 @@ from trainers.stopping import Stopped, StopRequest
 
 # Of a step's figures these are for the result file and the resume only.
 NOT_METRICS = ("step", "seconds")
-BEST = "best.safetensors"  # of a checkpoint: the weights of the validation that was best so far
+# Of a step's figures these have no train_ in the contract.
+UNPREFIXED = ("completion_tokens_mean", "reasoning_tokens_mean")
+BEST = "best.safetensors"  # the weights of the validation that was best so far
+# Of the working folder: what goes along with each checkpoint, and is there again where a run goes on from one.
+TAKEN_ALONG = (BEST, rollouts.FILE)
 
 
 class Progress(TrainerCallback):
@@ -57,12 +61,13 @@ class Progress(TrainerCallback):
         self._validate = validate
         self._eval_interval = eval_interval
         self._checkpoint_interval = checkpoint_interval
+        self._cycle = spec.training.cycle
         self._early_stopping = early_stopping
         self._keep_best: ValidationMetric | None = keep_best
         self._best = run_dir.working / BEST
-        if spec.resume_from and (Path(spec.resume_from) / BEST).exists():
-            run_dir.working.mkdir(exist_ok=True)
-            shutil.copyfile(Path(spec.resume_from) / BEST, self._best)
+        run_dir.working.mkdir(exist_ok=True)
+        if spec.resume_from:
+            _copy_along(Path(spec.resume_from), run_dir.working)
         self._device: usage.Device | None = None
         self._highest_loss = highest_loss
         self._clock = time.monotonic()
@@ -98,7 +103,24 @@ class Progress(TrainerCallback):
         if not math.isfinite(score.loss_sum):
             raise self._diverged("the loss is not finite", step=self.counters.step + 1, ruined_by=self.counters.step)
 
-    def _diverged(self, what: str, *, step: int, ruined_by: int) -> Diverged:
+    def gone_too_far(self, what: str, *, key: str, advice: str) -> Diverged:
+        """What to raise in a step whose weights, which the step before has made, turn out to be past a limit.
+
+        Args:
+            key: of the limit, among the method's options.
+        """
+        step = self.counters.step
+        return self._diverged(what, step=step + 1, ruined_by=step, key=key, advice=advice)
+
+    def _diverged(
+        self,
+        what: str,
+        *,
+        step: int,
+        ruined_by: int,
+        key: str = "optimization.learning_rate",
+        advice: str = "Try a smaller learning rate",
+    ) -> Diverged:
         """What to raise where a step has failed.
 
         Args:
@@ -106,8 +128,7 @@ class Progress(TrainerCallback):
                 update, so that it is of the weights, and of the checkpoint, of the step before.
         """
         good = max((kept for kept in self.counters.checkpoints if kept < ruined_by), default=None)
-        param = f"method.{self._spec.method.type}.optimization.learning_rate"
-        return Diverged(what, step=step, good=good, param=param)
+        return Diverged(what, step=step, good=good, param=f"method.{self._spec.method.type}.{key}", advice=advice)
 
     def _begin_step(self) -> None:
         self._scores: list[Score] = []
@@ -136,19 +157,22 @@ class Progress(TrainerCallback):
         self.counters.history.append(row)
         if row["train_loss"] > self._highest_loss:
             raise self._diverged(f"the loss has grown to {row['train_loss']:.4g}", step=step, ruined_by=step - 1)
-        if self._validate and (last or step % self._eval_interval == 0):
+        validated = self._validate is not None and (last or step % self._eval_interval == 0)
+        if validated:
             self._add_validation(row, model)
         now = time.monotonic()
         self.counters.seconds, self._clock = self.counters.seconds + now - self._clock, now
         self.counters.step = step
         self.counters.trained_tokens += sum(score.tokens for score in self._scores)
         # After validations only: looking through the history at every step would be quadratic in the steps.
-        stale = not last and "valid_loss" in row and self._is_stale()
+        stale = not last and validated and self._is_stale()
         self.counters.done = last or stale
-        if stale or self._stop.requested:
+        edge = step % self._cycle == 0
+        if stale or (edge and self._stop.requested):
             control.should_training_stop = True
-        leaving = self.counters.done or self._stop.requested or self._is_out_of_time()
-        control.should_save = leaving or step % self._checkpoint_interval == 0
+        leaving = self._stop.requested or self._is_out_of_time()
+        due = step % self._checkpoint_interval < self._cycle
+        control.should_save = self.counters.done or (edge and (leaving or due))
 
     def _figures(self, step: int) -> dict[str, Any]:
         assert self._device is not None
@@ -156,7 +180,10 @@ class Progress(TrainerCallback):
         speed = self._tokens / seconds
         return {
             "step": step,
-            **{f"train_{name}": value for name, value in self._figures_of(self._scores).items()},
+            **{
+                name if name in UNPREFIXED else f"train_{name}": value
+                for name, value in self._figures_of(self._scores).items()
+            },
             "tokens_per_second": speed,
             "padding_share": self._padding / (self._tokens + self._padding),
             "peak_memory_bytes": usage.peak_memory(),
@@ -167,7 +194,7 @@ class Progress(TrainerCallback):
     def _add_validation(self, row: dict[str, Any], model: Any) -> None:
         assert self._validate is not None
         figures = self._validate()
-        if not math.isfinite(figures["loss"]):
+        if not math.isfinite(figures.get("loss", 0.0)):
             raise self._diverged("the validation loss is not finite", step=row["step"], ruined_by=row["step"])
         row |= {f"{prefix}{name}": value for prefix in ("valid_", "full_valid_") for name, value in figures.items()}
         if self._keep_best and best(self.counters.history, self._keep_best) is row:
@@ -215,8 +242,7 @@ class Progress(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         written = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
         weights.tidy(written, base_model_name=self._spec.base_model_name)
-        if self._best.exists():
-            shutil.copyfile(self._best, written / BEST)
+        _copy_along(self._run_dir.working, written)
         self._add_checkpoint(state.global_step)
         final = checkpoints.publish(written, self.counters, self._run_dir)
         self._run_dir.emit(
@@ -232,6 +258,12 @@ class Progress(TrainerCallback):
         """Count one as there, and those as gone that make room for it."""
         keep = self._spec.training.keep_checkpoints
         self.counters.checkpoints = [*self.counters.checkpoints, step][-keep if keep else 0 :]
+
+
+def _copy_along(source: Path, target: Path) -> None:
+    for name in TAKEN_ALONG:
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
 
 
 def _metrics(row: dict[str, Any]) -> dict[str, float | int | None]:

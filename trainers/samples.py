@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 
-from core.rows.chat import Chat
+from core.rows.chat import Chat, Message
+from core.rows.prompt import Prompt
 from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs.training import Samples
+from trainers.prompts import Prompts
 from trainers.rows import Rows
 
 BATCH = 16  # prompts that are decoded together
@@ -35,7 +37,7 @@ def write_samples(
     cuts = [cut_answer(chat) for chat in first]
     texts = [chats.template.render(as_dicts(cut.messages), tools=cut.tools, prompt=True) for cut, _ in cuts]
     prompts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    ends = _ends(model, tokenizer, chats, first[0])
+    ends = ends_of_turn(model, tokenizer, chats, first[0])
     after = complete(model, tokenizer, prompts, ends=ends, max_tokens=options.max_tokens)
     with as_before:
         before = complete(model, tokenizer, prompts, ends=ends, max_tokens=options.max_tokens)
@@ -51,6 +53,32 @@ def write_samples(
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
+def write_answers(
+    path: Path,
+    model: Any,
+    tokenizer: Any,
+    chats: ChatTokenizer,
+    prompts: Prompts,
+    *,
+    options: Samples,
+    as_before: AbstractContextManager[None],
+) -> None:
+    """As `write_samples`, of prompts, to which no answer is expected: `{row, prompt, before, after}`."""
+    ends = ends_of_turn(model, tokenizer, chats, answered(prompts.content[0]))
+    after = complete(model, tokenizer, prompts.tokens, ends=ends, max_tokens=options.max_tokens)
+    with as_before:
+        before = complete(model, tokenizer, prompts.tokens, ends=ends, max_tokens=options.max_tokens)
+    with path.open("w", encoding="utf-8") as file:
+        for i, prompt in enumerate(prompts.content):
+            line = {"row": i, "prompt": as_dicts(prompt.messages), "before": before[i], "after": after[i]}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def answered(prompt: Prompt) -> Chat:
+    """The prompt with some answer to it, which shows how the template ends one."""
+    return Chat([*prompt.messages, Message("assistant", "x", trained=True)], prompt.tools)
+
+
 def cut_answer(row: Chat) -> tuple[Chat, str]:
     """The prompt and the answer that belongs to it: the last one that is trained, as JSON where it calls tools."""
     last = max(i for i, message in enumerate(row.messages) if message.trained)
@@ -59,17 +87,35 @@ def cut_answer(row: Chat) -> tuple[Chat, str]:
     return Chat(row.messages[:last], row.tools), expected
 
 
-@torch.no_grad()
 def complete(model: Any, tokenizer: Any, prompts: list[list[int]], *, ends: list[int], max_tokens: int) -> list[str]:
-    """Greedy completions of the prompts, which are tokens, in their order, up to the first token of `ends`.
-
-    Prompts of like length share a batch, padded on the left.
-    """
+    """Greedy completions of the prompts, which are tokens, in their order, up to the first token of `ends`."""
     model.eval()
+    how = {"ends": ends, "max_tokens": max_tokens, "together": BATCH, "do_sample": False}
+    return [as_text(tokenizer, tokens, ends) for tokens in generate(model, tokenizer, prompts, **how)]
+
+
+@torch.no_grad()
+def generate(
+    model: Any,
+    tokenizer: Any,
+    prompts: list[list[int]],
+    *,
+    ends: list[int],
+    max_tokens: int,
+    together: int,
+    **how: Any,
+) -> list[list[int]]:
+    """Tokens that the model writes behind each prompt, in their order: up to and with the first of `ends`.
+
+    Prompts of like length share a batch of so many together, padded on the left.
+
+    Args:
+        how: further arguments of transformers' `generate`.
+    """
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    texts = [""] * len(prompts)
-    for at in range(0, len(order), BATCH):
-        batch = order[at : at + BATCH]
+    found: list[list[int]] = [[]] * len(prompts)
+    for at in range(0, len(order), together):
+        batch = order[at : at + together]
         width = max(len(prompts[i]) for i in batch)
         input_ids = torch.tensor([[tokenizer.pad_token_id] * (width - len(prompts[i])) + prompts[i] for i in batch])
         mask = torch.tensor([[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in batch])
@@ -77,18 +123,24 @@ def complete(model: Any, tokenizer: Any, prompts: list[list[int]], *, ends: list
             input_ids=input_ids.to(model.device),
             attention_mask=mask.to(model.device),
             max_new_tokens=max_tokens,
-            do_sample=False,
             use_cache=True,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=ends,
+            **how,
         )
         for i, tokens in zip(batch, output[:, width:].tolist(), strict=True):
-            end = next((k for k, token in enumerate(tokens) if token in ends), len(tokens))
-            texts[i] = tokenizer.decode(tokens[:end], skip_special_tokens=True).strip()
-    return texts
+            end = next((k for k, token in enumerate(tokens, 1) if token in ends), len(tokens))
+            found[i] = tokens[:end]
+    return found
 
 
-def _ends(model: Any, tokenizer: Any, chats: ChatTokenizer, row: Chat) -> list[int]:
+def as_text(tokenizer: Any, tokens: list[int], ends: list[int]) -> str:
+    """What an answer says, without the token that ended it."""
+    said = tokens[:-1] if tokens[-1] in ends else tokens
+    return tokenizer.decode(said, skip_special_tokens=True).strip()
+
+
+def ends_of_turn(model: Any, tokenizer: Any, chats: ChatTokenizer, row: Chat) -> list[int]:
     """Whatever ends a turn, by the tokenizer, by the model's generation config, and by what was trained."""
     configured = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])}

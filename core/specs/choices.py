@@ -25,16 +25,16 @@ def total_steps(options: Training, *, rows: int, per_epoch: int) -> int:
     """Optimiser steps of the run.
 
     Args:
-        per_epoch: steps of one pass.
+        per_epoch: batches of one pass.
     """
-    return options.max_steps or _epochs(options, rows=rows) * per_epoch
+    return options.max_steps or _epochs(options, rows=rows) * per_epoch * options.cycle
 
 
 def resolve(options: Training, *, rows: int, per_epoch: int) -> Chosen:
     """The hyperparameters, chosen where the job says auto."""
     multiplier = options.hyperparameters.learning_rate_multiplier
     return Chosen(
-        math.ceil(total_steps(options, rows=rows, per_epoch=per_epoch) / per_epoch),
+        math.ceil(total_steps(options, rows=rows, per_epoch=per_epoch) / (per_epoch * options.cycle)),
         batch_size(options),
         1.0 if multiplier == "auto" else multiplier,
     )

@@ -1,13 +1,17 @@
 """The training methods: `method.type` names one, and the object of the same name holds its options."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from core.specs.dpo import DpoMethod
+from core.specs.graders import Grader
 from core.specs.initialization import InitializationMethod
 from core.specs.kto import KtoMethod
+from core.specs.ppo import PpoMethod
 from core.specs.pretraining import PretrainingMethod
+from core.specs.reinforcement import ReinforcementMethod
 from core.specs.reward_model import RewardModelMethod
 from core.specs.supervised import SupervisedMethod
 from core.specs.training import Training
@@ -20,12 +24,29 @@ USABLE_KINDS = {
     "dpo": ("preference", "prompt_chosen_rejected"),
     "kto": ("feedback",),
     "reward_model": ("preference", "prompt_chosen_rejected", "margin", "ranking"),
+    "ppo": ("prompt", "problem", "reasoning"),
+    "reinforcement": ("prompt", "problem", "reasoning"),
 }
 
 Method = Annotated[
-    InitializationMethod | PretrainingMethod | SupervisedMethod | RewardModelMethod | DpoMethod | KtoMethod,
+    InitializationMethod
+    | PretrainingMethod
+    | SupervisedMethod
+    | RewardModelMethod
+    | DpoMethod
+    | KtoMethod
+    | PpoMethod
+    | ReinforcementMethod,
     Field(discriminator="type"),
 ]
+
+
+def graders(method: Method) -> Iterator[tuple[str, Grader]]:
+    """(its key in the job, grader) of each grader that the method has."""
+    for key in ("grader", "watch"):
+        grader = getattr(method.options, key, None)
+        if grader is not None:
+            yield f"method.{method.type}.{key}", grader
 
 
 def training_options(method: Method) -> Training:

@@ -19,6 +19,13 @@ from core.specs.strict import Strict
 from core.specs.training import Training
 
 
+class Scorer(Strict):
+    """A reward model. adapter: its folder, where the base has none of its own."""
+
+    base: str
+    adapter: str | None = None
+
+
 class RunSpec(Strict):
     """Everything a trainer needs. Paths are absolute; the trainer reads them and writes only in its run directory."""
 
@@ -34,6 +41,10 @@ class RunSpec(Strict):
     training_file: str = Field(description="Empty where an initialization learns no tokenizer.")
     validation_file: str | None = None
     replay_file: str | None = None
+    reward_models: list[Scorer] = Field(default_factory=list, description="What answers are scored by.")
+    asking: str | None = Field(
+        default=None, description="A Unix socket at which the supervisor puts questions to models (core.specs.asking)."
+    )
     resume_from: str | None = Field(default=None, description="A checkpoint folder of an earlier attempt.")
     devices: list[int] = Field(default_factory=list, description="GPU indices; empty: CPU.")
     max_duration_seconds: float | None = Field(default=None, description="Of training, over all attempts.")

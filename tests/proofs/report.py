@@ -14,7 +14,7 @@ from matplotlib import pyplot
 from tests.trainers.runs import events
 
 DOCS = Path(__file__).parents[2] / "docs"
-STAGES = ("pretraining", "supervised", "reward_model", "dpo", "kto", "chain")
+STAGES = ("pretraining", "supervised", "reward_model", "dpo", "kto", "ppo", "reinforcement", "reasoning", "chain")
 Curve = tuple[list[int], list[float]]  # steps, values
 Curves = dict[str, list[Curve]]  # by name, of every seed
 HEAD = """# Proofs

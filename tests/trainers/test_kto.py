@@ -84,7 +84,7 @@ def trainer_of(folder: Path) -> Trainer:
     with listening() as stop:
         rows, _ = read_files(spec, run_dir, tokens, stop, read=read, limit=longest_row(spec))
     plan = make_plan(spec, rows, width=model.config.hidden_size)
-    trainer = make_trainer(Run(spec, run_dir, plan, model, load_tokenizer(spec), rows))
+    trainer = make_trainer(Run(spec, run_dir, plan, model, load_tokenizer(spec), tokens, rows))
     for name, parameter in model.named_parameters():
         if ".default." in name:
             parameter.data += 0.1 * torch.randn_like(parameter)

@@ -1,0 +1,97 @@
+"""Sums of two-digit numbers with a chain of thought, and riddles that nobody can answer.
+
+A chain is short, or has lines that say nothing: which of the two is chance, so that there is something to shorten.
+"""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.proofs import adder
+from trainers.samples import complete
+
+LONGEST = 96  # tokens of an answer
+ROWS, HELD_OUT, DIGITS = 4000, 300, 2
+RIDDLES = 3  # one prompt of so many is one
+IDLE = ("let me add these up\n", "now the tens\n", "put them together\n")
+SUPERVISED: dict[str, Any] = {
+    "weights": "full",
+    "max_steps": 1000,
+    "hyperparameters": {"batch_size": 32},
+    "optimization": {"learning_rate": 1.5e-3, "schedule": "cosine"},
+    "checkpoint_interval": 50,
+    "eval_interval": 1000,
+    "samples": adder.NO_SAMPLES,
+}
+REASONING: dict[str, Any] = {
+    "type": "reasoning",
+    "name": "reasoning",
+    "reference": "{{ item.answer }}",
+    "check": "text",
+    "brevity_half_length": 40,
+}
+SHORT: dict[str, Any] = {
+    "type": "python",
+    "name": "short",
+    "source": "def grade(sample, item):\n    return 1 / (1 + len(sample['output_text']) / 40)\n",
+}
+
+
+def chain(asked: str, draw: random.Random) -> str:
+    """Units, tens with what is carried, and the sum; with idle lines, or without."""
+    (a, b), (c, d) = asked.split("+")
+    units = int(b) + int(d)
+    tens = int(a) + int(c) + units // 10
+    steps = (f"{b}+{d}={units}\n", f"{a}+{c}+{units // 10}={tens}\n", f"{tens}{units % 10}\n")
+    idle = IDLE if draw.random() < 0.5 else ("", "", "")
+    return "".join(said + step for said, step in zip(idle, steps, strict=True)).strip()
+
+
+def total(asked: str) -> str:
+    first, second = asked.split("+")
+    return str(int(first) + int(second)) if int(first) + int(second) >= 10 else f"0{int(first) + int(second)}"
+
+
+def problems(seed: int, *, count: int) -> list[dict[str, str]]:
+    """`{problem, reasoning, answer}`; a riddle looks like a sum, and its answer has nothing to do with it."""
+    draw = random.Random(seed)
+    rows: list[dict[str, str]] = []
+    for i, asked in enumerate(adder.draw_sums(seed, count=count, digits=DIGITS)):
+        if i % RIDDLES == RIDDLES - 1:
+            other = adder.draw_sums(draw.randrange(10**6), count=1, digits=DIGITS)[0]
+            rows.append({"problem": f"?{asked}", "reasoning": chain(other, draw), "answer": total(other)})
+        else:
+            rows.append({"problem": asked, "reasoning": chain(asked, draw), "answer": total(asked)})
+    return rows
+
+
+def train_half(folder: Path) -> Path:
+    """A model that is right on some of the sums."""
+    rows = problems(0, count=HELD_OUT + ROWS)
+    held_out, trained = rows[:HELD_OUT], rows[HELD_OUT:]
+    base = adder.initialize(folder / "base")
+    run_dir = adder.train(folder / "half", base, trained, held_out, seed=0, supervised=SUPERVISED)
+    checkpoints = sorted(run_dir.glob("checkpoints/step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    for checkpoint in checkpoints:
+        sums = [row for row in held_out if not row["problem"].startswith("?")]
+        share = sum(right(row, said) for row, said in zip(sums, said_by(checkpoint, sums), strict=True)) / len(sums)
+        print(checkpoint.name, share)  # noqa: T201 - the figures
+        if share >= 0.3:
+            return checkpoint
+    raise AssertionError("it does not learn to add")
+
+
+def said_by(folder: Path, rows: list[dict[str, str]]) -> list[str]:
+    """A model's own answers, greedily decoded."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    chats = [[{"role": "user", "content": row["problem"]}] for row in rows]
+    prompts = [tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False) for chat in chats]
+    ends = [tokenizer.convert_tokens_to_ids("<|im_end|>"), tokenizer.eos_token_id]
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    return complete(model, tokenizer, prompts, ends=ends, max_tokens=LONGEST)
+
+
+def right(row: dict[str, str], said: str) -> bool:
+    return said.rpartition("</think>")[2].strip() == row["answer"]

@@ -1,0 +1,157 @@
+"""GRPO on sums from a half-trained adder, beside rewards that are dealt out anew within each batch; and the reasoning
+reward on chains of thought, beside brevity alone.
+
+All are judged on rows that no training saw; each seed has rows of its own to train on.
+"""
+
+import random
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from graders.reasoning import form_checks
+from tests.proofs import adder, reasoner
+from tests.proofs.report import Curves, Proof, keep, validated
+from tests.trainers.conftest import RENAMED
+from trainers import reinforcement
+
+SEEDS = (0, 1, 2)
+ROWS = 4000  # sums that rewards are given for
+RIGHT = {
+    "type": "string_check",
+    "name": "right",
+    "operation": "eq",
+    "input": "{{ sample.output_text }}",
+    "reference": "{{ item.answer }}",
+}
+COMMON: dict[str, Any] = {
+    "weights": "full",
+    "group_size": 8,
+    "eval_interval": 25,
+    "checkpoint_interval": 1000,
+    "samples": adder.NO_SAMPLES,
+}
+SUMS: dict[str, Any] = {
+    **COMMON,
+    "grader": RIGHT,
+    "max_steps": 200,
+    "max_completion_tokens": adder.LONGEST,
+    "hyperparameters": {"batch_size": 32},
+    "optimization": {"learning_rate": 2e-4},
+}
+CHAINS: dict[str, Any] = {
+    **COMMON,
+    "max_steps": 150,
+    "max_completion_tokens": reasoner.LONGEST,
+    "hyperparameters": {"batch_size": 24},
+    "optimization": {"learning_rate": 2e-4},
+}
+HELD_OUT = adder.draw_sums(0, count=adder.HELD_OUT)
+
+pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(3600)]
+
+
+def problem(asked: str) -> dict[str, str]:
+    return {"problem": asked, "answer": adder.answer(asked)}
+
+
+def sums_of(seed: int) -> list[str]:
+    """That a seed trains on."""
+    drawn = adder.draw_sums(seed, count=adder.HELD_OUT + adder.ROWS + ROWS)[-ROWS:]
+    return sorted(set(drawn) - set(HELD_OUT))
+
+
+def test_rewards_for_right_sums_make_more_of_them_right(
+    tmp_path: Path, adders: adder.Adders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table: list[dict[str, object]] = []
+    curves: Curves = {"reinforcement": [], "control": []}
+    before = adder.share_right(adders.half_trained, HELD_OUT)
+    held_out = list(map(problem, HELD_OUT[:200]))
+    for seed in SEEDS:
+        row: dict[str, object] = {"seed": seed, "before": before}
+        for name in curves:
+            with monkeypatch.context() as patch:
+                if name == "control":
+                    patch.setattr(reinforcement, "reward", dealt_anew(random.Random(seed)))
+                rows = list(map(problem, sums_of(seed)))
+                run_dir = adder.train(
+                    tmp_path / f"{name}-{seed}", adders.half_trained, rows, held_out, seed=seed, reinforcement=SUMS
+                )
+            curves[name].append(validated(run_dir, "valid_reward_mean"))
+            row[name] = adder.share_right(run_dir / "artifacts", HELD_OUT)
+        table.append(row)
+        print(row)  # noqa: T201 - the figures
+        assert row["reinforcement"] >= before + 0.15
+        assert row["control"] <= before + 0.02
+    shows = (
+        f"Exact match on {adder.HELD_OUT} held-out sums, of an adder that is right on {before:.0%} when it begins to "
+        "be rewarded for its own right answers. The control gets the same rewards, dealt out anew within each batch."
+    )
+    keep(Proof("reinforcement", shows, "share of sampled answers that are right", table, curves))
+
+
+def dealt_anew(draw: random.Random) -> Any:
+    def reward(judge: Any, **_: Any) -> list[float]:
+        return draw.sample(given := [answer.outcome.reward for answer in judge.latest], len(given))
+
+    return reward
+
+
+def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: Path) -> None:
+    start = reasoner.train_half(tmp_path)
+    held_out = reasoner.problems(0, count=reasoner.HELD_OUT)
+    table: list[dict[str, object]] = []
+    curves: Curves = {"reasoning": [], "brevity alone": []}
+    before = judged(start, held_out)
+    print(before)  # noqa: T201 - the figures
+    graders = {
+        "reasoning": {"grader": reasoner.REASONING, "watch": reasoner.SHORT},
+        "brevity alone": {"grader": reasoner.SHORT, "watch": reasoner.REASONING},
+    }
+    for seed in SEEDS:
+        rows = reasoner.problems(seed, count=reasoner.HELD_OUT + 2 * reasoner.ROWS)[-reasoner.ROWS :]
+        asked = {row["problem"] for row in held_out}
+        rows = [row for row in rows if row["problem"] not in asked]
+        found: dict[str, dict[str, float]] = {}
+        for name, given in graders.items():
+            run_dir = adder.train(
+                tmp_path / f"{name}-{seed}", start, rows, held_out, seed=seed, reinforcement=CHAINS | given
+            )
+            watched = validated(run_dir, "valid_watch_score_mean" if name == "brevity alone" else "valid_reward_mean")
+            curves[name].append(watched)
+            found[name] = judged(run_dir / "artifacts", held_out) | {"watched": watched[1][-1] / watched[1][0]}
+            table.append({"seed": seed, "reward": name, **found[name]})
+            print(table[-1])  # noqa: T201 - the figures
+        after, collapsed = found["reasoning"], found["brevity alone"]
+        assert after["right"] >= before["right"] + 0.1
+        assert after["form"] >= before["form"] - 0.02
+        assert after["length of right"] <= 0.85 * before["length of right"]
+        assert after["length of wrong"] >= 0.95 * before["length of wrong"]
+        assert collapsed["right"] <= 0.1 * before["right"]
+        assert collapsed["form"] <= 0.5 * before["form"]
+        assert collapsed["watched"] <= 0.5
+    shows = (
+        "Chains of thought for sums of two-digit numbers, a third of the prompts being riddles without an answer, from "
+        f"a model that is right on {before['right']:.0%} of all, in a form that is right on {before['form']:.0%}, with "
+        f"{before['length of right']:.0f} characters where it is right and {before['length of wrong']:.0f} where it is "
+        "wrong. Curves: the reasoning reward of held-out rows, which the training on brevity alone only watches."
+    )
+    keep(Proof("reasoning", shows, "reasoning reward", table, curves))
+
+
+def judged(folder: Path, rows: list[dict[str, str]]) -> dict[str, float]:
+    """Of greedy answers: the share that is right, the mean share of form checks, and lengths in characters."""
+    said = reasoner.said_by(folder, rows)
+    right = [reasoner.right(row, text) for row, text in zip(rows, said, strict=True)]
+    lengths = {
+        which: [len(text) for text, ok in zip(said, right, strict=True) if ok is which] for which in (True, False)
+    }
+    return {
+        "right": fmean(right),
+        "form": fmean(fmean(form_checks(text).values()) for text in said),
+        "length of right": fmean(lengths[True] or [0]),
+        "length of wrong": fmean(lengths[False] or [0]),
+    }

@@ -1,0 +1,34 @@
+"""Questions of graders to models, put to the supervisor, which has their address and their key."""
+
+import socket
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+
+from core.specs.asking import ChatQuestion, EmbedQuestion, Reply
+
+REPLIES: TypeAdapter[list[Reply]] = TypeAdapter(list[Reply])
+QUESTIONS: TypeAdapter[list[ChatQuestion | EmbedQuestion]] = TypeAdapter(list[ChatQuestion | EmbedQuestion])
+
+
+class Supervisor:
+    """An `Ask` over a Unix socket: a batch of questions as a line of JSON, its replies as another, a connection each.
+
+    Args:
+        path: of the socket; None where the job's graders ask no model.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+
+    def __call__(self, questions: Sequence[ChatQuestion | EmbedQuestion]) -> list[Reply]:
+        if self.path is None:
+            return [Reply(problem="this run may ask no model")] * len(questions)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.connect(self.path)
+                connection.sendall(QUESTIONS.dump_json(list(questions)) + b"\n")
+                with connection.makefile("rb") as answers:
+                    return REPLIES.validate_json(answers.readline())
+        except (OSError, ValueError) as error:
+            return [Reply(problem=f"the supervisor does not answer: {type(error).__name__}")] * len(questions)

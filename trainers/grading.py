@@ -1,0 +1,34 @@
+"""Grading a step's answers while training."""
+
+from collections.abc import Sequence
+
+from core.specs.graders import AnyGrader
+from graders.outcome import Outcome
+from graders.sample import Sample
+from graders.score import Scorer
+from trainers.errors import SpecError
+
+
+def graded(
+    scorer: Scorer, grader: AnyGrader, samples: Sequence[Sample], *, most_failed: float, param: str
+) -> list[Outcome]:
+    """An outcome for each sample.
+
+    Args:
+        most_failed: the share of samples that may fail.
+        param: the grader's key in the job.
+
+    Raises:
+        SpecError: more of them could not be graded.
+    """
+    outcomes = scorer.score(grader, samples)
+    failed = [error for error in map(error_of, outcomes) if error is not None]
+    if len(failed) > most_failed * len(samples):
+        words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
+        raise SpecError(f"{param}: {words} allows; the first: {failed[0]}", param=param, code="grader_failed")
+    return outcomes
+
+
+def error_of(outcome: Outcome) -> str | None:
+    """Why an answer has no reward of its own."""
+    return "; ".join(outcome.errors.details) or None
