@@ -125,9 +125,13 @@ class Played:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a step learns from what was played; both [answers, tokens]."""
+    """What a step learns from what was played; [answers, tokens].
+
+    gained: advantages as estimated. advantages: as they are learnt from. returns: what the values should have been.
+    """
 
     played: Played
+    gained: torch.Tensor
     advantages: torch.Tensor
     returns: torch.Tensor
 
@@ -161,26 +165,16 @@ class Trainer(transformers.Trainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """One iteration; answers the mean loss of its updates, and leaves the gradients of the last one."""
-        options, coefficient = self.options, self.controller.coefficient
+        coefficient = self.controller.coefficient
         played = self.play(model, self.prompts.chosen(inputs["places"].tolist()))
         figures = played.figures(kl_coefficient=coefficient)
-        if options.kl_limit is not None and figures["kl"] > options.kl_limit:
-            raise self.progress.gone_too_far(
-                f"answers have come to be {figures['kl']:.4g} nats from those of the model that the job started from, "
-                f"more than kl_limit ({options.kl_limit:.15g})",
-                key="kl_limit",
-                advice="Try a higher kl_coefficient, a lower kl_target or a smaller learning rate",
-            )
-        values = played.words.values
-        rewards = ppo_math.token_rewards(played.scores, played.log_ratios, played.mask, kl_coefficient=coefficient)
-        gained = ppo_math.advantages(rewards, values, played.mask, gamma=options.gamma, gae_lambda=options.gae_lambda)
-        returns = gained + values
-        explained = ppo_math.explained_variance(values[played.mask], returns[played.mask])
-        whitened = ppo_math.whitened(gained, played.mask) if options.whiten_advantages else gained
-        updated = self.update(model, Lesson(played, whitened, returns))
-        loss = updated["policy_loss"] + options.value_coefficient * updated["value_loss"]
-        self.report(played, loss, figures | updated | {"kl_coefficient": coefficient, "explained_variance": explained})
-        self.keep(played, gained)
+        self.refuse_far_away(figures["kl"])
+        lesson = self.lesson(played, kl_coefficient=coefficient)
+        explained = ppo_math.explained_variance(played.words.values[played.mask], lesson.returns[played.mask])
+        figures |= {"kl_coefficient": coefficient, "explained_variance": explained, **self.update(model, lesson)}
+        loss = figures["policy_loss"] + self.options.value_coefficient * figures["value_loss"]
+        self.report(played, loss, figures)
+        self.keep(lesson, kl_coefficient=coefficient)
         self.controller.update(figures["kl"], answers=len(played.answers))
         return torch.tensor(loss, device=self.args.device)
 
@@ -197,6 +191,24 @@ class Trainer(transformers.Trainer):
             with self.reference.beside(model) as reference:
                 by_reference = all_words(reference, self.head, answers, mask, **how)
         return Played(answers, judged, mask, by_policy, by_policy.log_probabilities - by_reference.log_probabilities)
+
+    def refuse_far_away(self, kl: float) -> None:
+        """Raises Diverged where answers are further from the reference's than they may be."""
+        limit = self.options.kl_limit
+        if limit is not None and kl > limit:
+            raise self.progress.gone_too_far(
+                f"answers have come to be {kl:.4g} nats from those of the model that the job started from, more than "
+                f"kl_limit ({limit:.15g})",
+                key="kl_limit",
+                advice="Try a higher kl_coefficient, a lower kl_target or a smaller learning rate",
+            )
+
+    def lesson(self, played: Played, *, kl_coefficient: float) -> Lesson:
+        options, mask, values = self.options, played.mask, played.words.values
+        rewards = ppo_math.token_rewards(played.scores, played.log_ratios, mask, kl_coefficient=kl_coefficient)
+        gained = ppo_math.advantages(rewards, values, mask, gamma=options.gamma, gae_lambda=options.gae_lambda)
+        whitened = ppo_math.whitened(gained, mask) if options.whiten_advantages else gained
+        return Lesson(played, gained, whitened, gained + values)
 
     def update(self, model: Any, lesson: Lesson) -> dict[str, float]:
         """All updates of a step but the last one's, whose gradients stay; means over them."""
@@ -255,9 +267,10 @@ class Trainer(transformers.Trainer):
         score = Score(loss * count, count, tokens, {name: value * count for name, value in figures.items()})
         self.progress.add(score, tokens=through * self.options.ppo_epochs)
 
-    def keep(self, played: Played, gained: torch.Tensor) -> None:
+    def keep(self, lesson: Lesson, *, kl_coefficient: float) -> None:
         """Write some of the answers down."""
-        worth = gained.sum(-1) / played.mask.sum(-1)
+        played = lesson.played
+        worth = lesson.gained.sum(-1) / played.mask.sum(-1)
 
         def rollout(i: int) -> Rollout:
             answer, judged, kl = played.answers[i], played.judged[i], float(played.kl[i])
@@ -268,7 +281,7 @@ class Trainer(transformers.Trainer):
                 completion=answer.text,
                 completion_tokens=len(answer),
                 truncated=not answer.ended,
-                reward=judged.score - self.controller.coefficient * kl,
+                reward=judged.score - kl_coefficient * kl,
                 rewards={"score": judged.score, "score_spread": judged.spread, "kl": kl, **judged.parts},
                 advantage=float(worth[i]),
                 error=judged.error,

@@ -180,7 +180,7 @@ def test_the_first_update_finds_the_policy_where_it_sampled(write: Any) -> None:
     model: Any = trainer.model
     played = trainer.play(model, trainer.prompts)
     gained = torch.randn(played.mask.shape) * played.mask
-    found = trainer.gradients(model.train(), Lesson(played, gained, gained), list(range(len(played.answers))))
+    found = trainer.gradients(model.train(), Lesson(played, gained, gained, gained), list(range(len(played.answers))))
     assert float(found[2]) == pytest.approx(0, abs=1e-6)
     assert float(found[3]) == 0
     ours = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
