@@ -171,6 +171,7 @@ class Trainer(GRPOTrainer):
     _of_answers: dict[str, float]  # figures of those that are learnt from
     _seconds: dict[str, float]  # that have gone into the part in the making
     _masks: tuple[torch.Tensor, torch.Tensor]  # of that part: where there are tokens of prompts, and of answers
+    _tokens: torch.Tensor  # of all answers of the step that are learnt from
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         return [self.rows.tokens[place] for place in prompts], None, {}
@@ -220,7 +221,7 @@ class Trainer(GRPOTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        self._masks = inputs["prompt_mask"], inputs["completion_mask"]
+        self._masks, self._tokens = (inputs["prompt_mask"], inputs["completion_mask"]), inputs["num_items_in_batch"]
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -233,14 +234,16 @@ class Trainer(GRPOTrainer):
         return loss
 
     def _score(self, loss: torch.Tensor) -> Score:
-        """Of the part that was learnt from last. Losses and seconds of a step add up; all else is a mean."""
+        """Of the part that was learnt from last; its figures are shares of the step's, and add up."""
         answered, latest = self._masks[1], self._metrics["train"]
-        rows = len(answered)
+        rows, tokens = len(answered), int(answered.sum())
         of_step = rows * self.args.gradient_accumulation_steps
-        of_part = {ours: latest[theirs][-1] for theirs, ours in FIGURES.items() if theirs in latest}
-        sums = {name: value * rows for name, value in (self._of_answers | of_part).items()}
-        seconds = {f"{what}_seconds": value * of_step for what, value in self._seconds.items()}
-        return Score(float(loss) * of_step, rows, int(answered.sum()), sums | seconds)
+        share = tokens / max(1, int(self._tokens))
+        shares = {ours: latest[theirs][-1] * share for theirs, ours in FIGURES.items() if theirs in latest}
+        shares |= {f"{what}_seconds": value for what, value in self._seconds.items()}
+        sums = {name: value * rows for name, value in self._of_answers.items()}
+        sums |= {name: value * of_step for name, value in shares.items()}
+        return Score(float(loss) * of_step, rows, tokens, sums)
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
