@@ -82,11 +82,12 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(run.rows.content[0]))
     run.model.generation_config.eos_token_id = ends
     judge = Judge(scorer, options, run.tokenizer, ends=ends)
+    rewards: list[Any] = [partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)]
     cycles = math.ceil(plan.total_steps / options.cycle)
     with still_reference(run.model):
         trainer = Trainer(
             model=run.model,
-            reward_funcs=[partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)],
+            reward_funcs=rewards,
             args=GRPOConfig(
                 **run.arguments(batch=batch) | {"gradient_accumulation_steps": answers // batch},
                 **settings(options),
@@ -100,8 +101,9 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
             train_dataset=dataset(len(run.rows), batch=plan.batch_size, batches=cycles, seed=spec.seed),
             processing_class=run.tokenizer,
         )
-    if trainer.ref_model is not None and spec.start_adapter:  # TRL's is the base alone
-        trainer.ref_model.load_state_dict(weights.start(spec).state_dict())
+    reference: Any = trainer.ref_model
+    if reference is not None and spec.start_adapter:  # TRL's is the base alone
+        reference.load_state_dict(weights.start(spec).state_dict())
     trainer.rows, trainer.judge, trainer.longest = run.rows, judge, longest
     trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept, steps=cycles, each=answers)
     return trainer
@@ -195,7 +197,7 @@ class Trainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         batch = super()._generate_and_score_completions(inputs)
         answers, advantages = self.judge.latest, batch["advantages"].tolist()
-        size, step = self.num_generations, self.state.global_step + 1
+        size, step = self.judge.options.answers, self.state.global_step + 1
         groups = [advantages[at : at + size] for at in range(0, len(advantages), size)]
         alike = sum(max(group) - min(group) == 0 for group in groups) / len(groups)
         self._of_answers = figures(answers) | {"zero_variance_share": alike}
@@ -215,7 +217,7 @@ class Trainer(GRPOTrainer):
                 error=error_of(answer.outcome),
             )
 
-        self.rollouts.add(math.ceil(step / self.num_iterations), len(answers), rollout)
+        self.rollouts.add(math.ceil(step / self.judge.options.cycle), len(answers), rollout)
         return batch
 
     def compute_loss(

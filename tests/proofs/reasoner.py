@@ -18,11 +18,11 @@ RIDDLES = 3  # one prompt of so many is one
 IDLE = ("so add\n", "and tens\n", "so all\n")
 SUPERVISED: dict[str, Any] = {
     "weights": "full",
-    "max_steps": 1000,
+    "max_steps": 400,
     "hyperparameters": {"batch_size": 32},
     "optimization": {"learning_rate": 1.5e-3, "schedule": "cosine"},
-    "checkpoint_interval": 50,
-    "eval_interval": 1000,
+    "checkpoint_interval": 20,
+    "eval_interval": 400,
     "samples": adder.NO_SAMPLES,
 }
 REASONING: dict[str, Any] = {
