@@ -64,8 +64,8 @@ def read_prompts(
     A prompt may have `limit` tokens, and no more than the longest answer leaves of the model's context.
 
     Raises:
-        SpecError: no room, or no prompt is left, or one can't be parsed, does not suit the chat template, or is longer where
-            `long_rows` calls that an error.
+        SpecError: no room, or no prompt is left, or one can't be parsed, does not suit the chat template, or is longer
+            where `long_rows` calls that an error.
     """
     options = options_of(spec)
     context = load_config(spec.base_model).max_position_embeddings
