@@ -57,7 +57,7 @@ proofs: setup  ## train for real, over several seeds, beside controls that must 
 	touch $@
 
 bench: setup .venv/llama-factory/ready  ## measure things side by side and print ratios; fails where one is not what was asked for
-	for name in api event_streams upload_memory validation estimate graders cli_help training methods jobs; do \
+	for name in api event_streams upload_memory validation estimate graders cli_help training methods ppo jobs; do \
 	  $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $${missed:-0}
 
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)

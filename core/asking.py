@@ -27,7 +27,8 @@ class Servers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(wait=True, cancel_futures=True)
+        """Waits for no server: what is still being asked is nobody's any more."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
         self.http.close()
 
     def __call__(self, questions: Sequence[ChatQuestion | EmbedQuestion]) -> list[Reply]:

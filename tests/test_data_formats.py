@@ -22,7 +22,18 @@ def test_examples_are_valid(repository_root: Path, tmp_path: Path) -> None:
         kinds.append(report.kind)
     pairs = ["prompt_completion", "instruction_response", "instruction_response"]
     compared = ["preference", "prompt_chosen_rejected", "margin", "ranking"]
-    assert kinds == ["messages", "messages", *pairs, "reasoning", *compared, "feedback", "feedback", "text"]
+    assert kinds == [
+        "messages",
+        "messages",
+        *pairs,
+        "reasoning",
+        "prompt",
+        "problem",
+        *compared,
+        "feedback",
+        "feedback",
+        "text",
+    ]
 
 
 def test_limits_and_lists_are_those_of_the_code(repository_root: Path) -> None:

@@ -213,6 +213,7 @@ class Trainer(transformers.Trainer):
     def update(self, model: Any, lesson: Lesson) -> dict[str, float]:
         """All updates of a step but the last one's, whose gradients stay; means over them."""
         options, count = self.options, len(lesson.played.answers)
+        optimizer: Any = self.optimizer
         model.train()
         batches = [
             batch.tolist()
@@ -221,12 +222,12 @@ class Trainer(transformers.Trainer):
         ]
         found: list[torch.Tensor] = []
         for i, batch in enumerate(batches, 1):
-            self.optimizer.zero_grad()
+            optimizer.zero_grad()
             found.append(self.gradients(model, lesson, batch))
             if i < len(batches):
                 if self.args.max_grad_norm:
                     self._clip_grad_norm(model)
-                self.optimizer.step()
+                optimizer.step()
         return dict(zip(UPDATED, torch.stack(found).mean(0).tolist(), strict=True))
 
     def gradients(self, model: Any, lesson: Lesson, batch: list[int]) -> torch.Tensor:

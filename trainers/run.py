@@ -79,7 +79,9 @@ def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()  # torch's errors on a CPU and on a GPU have no class in common
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+    # The last is oneDNN's, which says no more where it can't have the memory for a product's code or scratch space.
+    told = ("out of memory", "can't allocate memory", "could not create a primitive")
+    return isinstance(error, MemoryError) or any(words in text for words in told)
 
 
 def _is_disk_full(error: BaseException) -> bool:

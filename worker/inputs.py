@@ -18,11 +18,12 @@ from core.files.report import suffix
 from core.jobs import publishing
 from core.models import File, Job, Model
 from core.registry.catalogue import CatalogueEntry, load_catalogue
-from core.registry.repository import full_base
+from core.registry.repository import full_base, models_named
 from core.specs.base_model import BaseModelSource
 from core.specs.initialization import InitializationMethod
 from core.specs.job import JobSpec
-from core.specs.run import PrepareSpec, RunSpec
+from core.specs.ppo import Ppo
+from core.specs.run import PrepareSpec, RunSpec, Scorer
 from core.storage import Entry
 from worker import forkserver
 from worker.context import Context
@@ -84,6 +85,16 @@ class Assignment:
     full_base: tuple[str, publishing.Folder] | None  # (name, folder) of a job-made model in the place of base_model
     parent: publishing.Folder | None  # the adapter that the job starts from
     checkpoint: publishing.Folder | None
+    reward_models: tuple["RewardModel", ...]
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """What scores answers: an adapter and the base under it, or a model by itself, which is the base then."""
+
+    base_model: str  # the catalogue's id
+    full_base: tuple[str, publishing.Folder] | None
+    adapter: publishing.Folder | None
 
 
 def read_assignment(session: Session, job: Job, *, token: int, organization_id: str) -> Assignment:
@@ -107,6 +118,20 @@ def read_assignment(session: Session, job: Job, *, token: int, organization_id: 
         full_base=(base.name, _folder_of(base)) if base else None,
         parent=_folder_of(parent) if parent and parent.weights == "adapter" else None,
         checkpoint=publishing.starting_point(session, job_id=job.id),
+        reward_models=tuple(_reward_model(session, model) for model in _named(session, spec.method.options)),
+    )
+
+
+def _named(session: Session, options: object) -> list[Model]:
+    return models_named(session, names=options.reward_models) if isinstance(options, Ppo) else []
+
+
+def _reward_model(session: Session, model: Model) -> RewardModel:
+    base = full_base(session, parent_model_id=model.id)
+    return RewardModel(
+        base_model=model.base_model,
+        full_base=(base.name, _folder_of(base)) if base else None,
+        adapter=_folder_of(model) if model.weights == "adapter" else None,
     )
 
 
@@ -135,6 +160,10 @@ def fetch(
     shutil.rmtree(inputs, ignore_errors=True)
     base_model = inputs / "base_model"
     name = _base(context, assignment, base_model, run_dir, given_up=given_up)
+    scorers = [
+        _scorer(context, model, inputs / f"reward_model-{i}", run_dir, given_up=given_up)
+        for i, model in enumerate(assignment.reward_models)
+    ]
     return RunSpec(
         job_id=assignment.job_id,
         method=assignment.spec.method,
@@ -145,6 +174,7 @@ def fetch(
         training_file=_rows(context, assignment.training_file, inputs / "training") or "",
         validation_file=_rows(context, assignment.validation_file, inputs / "validation"),
         replay_file=_rows(context, assignment.replay_file, inputs / "replay"),
+        reward_models=scorers,
         resume_from=_folder(context, assignment.checkpoint, inputs / "checkpoint"),
         devices=devices,
         max_duration_seconds=assignment.spec.max_duration_seconds,
@@ -165,10 +195,30 @@ def _base(
         return name
     if assignment.base_model is None:
         return None
-    entry = load_catalogue(context.settings.catalogue).find(assignment.base_model)
-    if entry is None:
-        raise UnpreparedModel(f"base model {assignment.base_model!r} is no longer in the catalogue")
     weights = not isinstance(assignment.spec.method, InitializationMethod)
+    return _prepared(context, assignment.base_model, target, run_dir, given_up=given_up, weights=weights)
+
+
+def _scorer(
+    context: Context, model: RewardModel, target: Path, run_dir: Path, *, given_up: Callable[[], bool]
+) -> Scorer:
+    """Put a reward model below `target`, with its tokenizer, which the trainer compares with the policy's."""
+    base = target / "base"
+    if model.full_base is not None:
+        _folder(context, model.full_base[1], base, needed=_is_of_base)
+    else:
+        _prepared(context, model.base_model, base, run_dir, given_up=given_up, weights=True)
+    adapter = _folder(context, model.adapter, target / "adapter", needed=_is_of_scorer)
+    return Scorer(base=str(base), adapter=adapter)
+
+
+def _prepared(
+    context: Context, id: str, target: Path, run_dir: Path, *, given_up: Callable[[], bool], weights: bool
+) -> str:
+    """Put a model of the catalogue at `target`; answers its public name."""
+    entry = load_catalogue(context.settings.catalogue).find(id)
+    if entry is None:
+        raise UnpreparedModel(f"base model {id!r} is no longer in the catalogue")
     context.cache.link_model(
         entry.source.key if weights else f"{entry.source.key}-card",
         target,
@@ -179,6 +229,10 @@ def _base(
 
 def _is_of_base(name: str) -> bool:
     return name in BASE_FILES or BASE_WEIGHTS.fullmatch(name) is not None
+
+
+def _is_of_scorer(name: str) -> bool:
+    return name in ADAPTER_FILES or name in BASE_FILES
 
 
 def _rows(context: Context, input: Input | None, target: Path) -> str | None:

@@ -22,6 +22,7 @@ from core.leases import Replaced
 from core.ops import tallies
 from core.specs.run import RUN_EVENT, CheckpointEvent, RunError, RunEvent, RunResult, RunSpec
 from worker import forkserver, watch
+from worker.asking import asking
 from worker.context import Context
 from worker.cost import CostMeter
 from worker.faults import DISK_FULL
@@ -84,7 +85,8 @@ class Attempt:
                 if self.context.draining.is_set() or self._pausing.is_set():
                     self._write(publishing.stopped)
                     return
-                self._train(spec)
+                with asking(self.context.settings, spec.method) as path:
+                    self._train(spec.model_copy(update={"asking": path}))
                 self._finish()
             except (Replaced, GivenUp) as error:
                 log.info("attempt %s leaves: %s", self.assignment.token, error)

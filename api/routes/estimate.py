@@ -1,9 +1,8 @@
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Depends
-
-from api.body import described_by, json_body
+from api.body import described_by
 from api.deps import CardsDep, CatalogueDep, EngineDep, OwnerDep, SettingsDep, StorageDep
+from api.grading import CheckedJobDep
 from api.schemas.estimate import EstimateObject
 from core.db import session_scope
 from core.estimate import service
@@ -14,7 +13,7 @@ router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 
 @router.post("/estimate", openapi_extra=described_by(JobSpec))
 def estimate_job(
-    spec: Annotated[JobSpec, Depends(json_body(JobSpec))],
+    spec: CheckedJobDep,
     owner: OwnerDep,
     engine: EngineDep,
     catalogue: CatalogueDep,

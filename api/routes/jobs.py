@@ -1,10 +1,11 @@
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.answer import as_json
-from api.body import described_by, json_body
+from api.body import described_by
 from api.deps import After, CatalogueDep, OwnerDep, SessionDep, SettingsDep
+from api.grading import CheckedJobDep
 from api.once import OnceDep
 from api.query import metadata_filter
 from api.schemas.job import CheckpointObject, JobObject
@@ -21,7 +22,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 
 @router.post("", response_model=JobObject, openapi_extra=described_by(JobSpec))
 def create_job(
-    spec: Annotated[JobSpec, Depends(json_body(JobSpec))],
+    spec: CheckedJobDep,
     owner: OwnerDep,
     session: SessionDep,
     catalogue: CatalogueDep,

@@ -18,7 +18,10 @@ class Interval(BaseModel):
 
 
 class Tokens(BaseModel):
-    """Of one pass over the rows, as far as trained; `padding_saved` is what padding every batch would have added."""
+    """Of one pass over the rows, as far as trained; `padding_saved` is what padding every batch would have added.
+
+    Of a method that samples answers: of prompts and answers, each of these as long as it may be.
+    """
 
     total: int
     trained: int
@@ -70,6 +73,7 @@ class EstimateObject(BaseModel):
     epochs: int
     batch_size: int
     max_length: int
+    max_completion_tokens: int | None
     sequence_length: int | None
     memory: Memory
     time: Time
@@ -96,6 +100,7 @@ class EstimateObject(BaseModel):
             epochs=plan.epochs,
             batch_size=plan.batch_size,
             max_length=plan.max_length,
+            max_completion_tokens=estimate.measured.completion_tokens,
             sequence_length=plan.sequence_length,
             memory=estimate.memory,
             time=estimate.time,

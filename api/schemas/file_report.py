@@ -59,7 +59,10 @@ class Overlap(BaseModel):
 
 
 class FileReport(BaseModel):
-    """What validation found out about a file; null where it has not ended, or where nothing can be said."""
+    """What validation found out about a file; null where it has not ended, or where nothing can be said.
+
+    keys: those that any prompt has, which templates of graders may name.
+    """
 
     object: Literal["file.report"] = "file.report"
     file_id: str
@@ -69,6 +72,7 @@ class FileReport(BaseModel):
     sha256: str
     format: Format | None = None
     kind: str | None = None
+    keys: list[str] | None = None
     faults: list[Fault] = []
     fault_count: int | None = None
     characters: Characters | None = None

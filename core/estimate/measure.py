@@ -20,10 +20,29 @@ from core.rows.long import fitted
 from core.rows.template import ignores_system, ignores_tools
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs import choices
+from core.specs.rollouts import RolloutTraining
 from core.specs.training import LongRows, Training
 
 MOST_EXAMPLES = 20
 MOST_COMPARED = 1_000_000  # rows whose digests are kept, of either file
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What will be sampled to each prompt. tokens: of an answer, at the most."""
+
+    count: int
+    tokens: int
+
+    def behind(self, prompts: list[int]) -> list[int]:
+        """Tokens of each prompt and of all answers to it, the prompt before each of them."""
+        return [self.count * (prompt + self.tokens) for prompt in prompts]
+
+    def added(self, figures: TokenFigures, *, prompts: int) -> TokenFigures:
+        """Of so many prompts that were counted without answers."""
+        sampled = prompts * self.count * self.tokens
+        total, interval = self.count * figures.total + sampled, self.count * figures.total_interval
+        return figures.model_copy(update={"total": total, "total_interval": interval, "trained": sampled})
 
 
 @dataclass(frozen=True)
@@ -89,23 +108,34 @@ def measure(task: MeasureTask) -> Measured:
         ValueError: the model's card or a row can't be read.
     """
     tokenizer = ChatTokenizer.load(Path(task.card))
-    length = choices.max_length(task.options, context=task.context)
+    length, answers = choices.max_length(task.options, context=task.context), _answers(task)
+    if answers:
+        length = min(length, task.context - answers.tokens)
     limit = sys.maxsize if task.options.fills_sequences else length  # there, no row is too long
     survey, validation = Survey(), None
     if task.validation_file:
         validation = _read(task.validation_file, task, tokenizer, limit, look=survey.look_at_validation).rows()
     lengths = _read(task.training_file, task, tokenizer, limit, look=survey.look)
     replay = _read(task.replay_file, task, tokenizer, limit, look=lambda *_: None) if task.replay_file else None
-    known = lengths.known
+    known = answers.behind(lengths.known) if answers else lengths.known
+    tokens = lengths.tokens(padded=_padded(known, choices.batch_size(task.options)))
     return Measured(
         exact=lengths.sample.is_whole,
-        tokens=lengths.tokens(padded=_padded(known, choices.batch_size(task.options))),
+        tokens=answers.added(tokens, prompts=len(known)) if answers else tokens,
         rows=lengths.rows(),
         validation_rows=validation,
         replay_rows=replay and replay.rows(),
+        completion_tokens=answers and answers.tokens,
         plan=_plan(known, replay.known if replay else [], task.options, length=length, on_gpu=task.on_gpu),
         notes=survey.notes(tokenizer),
     )
+
+
+def _answers(task: MeasureTask) -> Answers | None:
+    options = task.options
+    if not isinstance(options, RolloutTraining):
+        return None
+    return Answers(options.answers, options.completion_tokens(context=task.context))
 
 
 def _read(
@@ -113,7 +143,8 @@ def _read(
 ) -> "Lengths":
     sample, rows = Sample(limit), 0
     long_rows = task.options.long_rows
-    for rows, (number, row) in enumerate(read.rows(path), 1):
+    content = read.prompts(path) if isinstance(task.options, RolloutTraining) else read.rows(path)
+    for rows, (number, row) in enumerate(content, 1):
         look(number, row)
         characters, size = _sizes(row)
         sample.add(rows - 1, number, row, characters=characters, bytes=size)

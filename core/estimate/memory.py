@@ -43,7 +43,7 @@ def memory(
     rank: int | None,
     four_bits: bool,
     writes: bool,
-    reference: bool,
+    beside: int,
     on_gpu: bool,
     workers: list[Worker],
 ) -> Memory:
@@ -53,14 +53,14 @@ def memory(
         rank: of the adapter; None where all weights are trained.
         four_bits: so many bits the frozen weights have.
         writes: the model is a policy, which has logits; a reward model has a score a response.
-        reference: a second model stands beside the trained one, as precise and never trained.
+        beside: models that stand beside the trained one, never trained: a reference, reward models. Each is taken for
+            as large, and is in fp32.
     """
     number = 2 if on_gpu else 4
     plan = measured.plan
     length = plan.sequence_length or 0
     frozen = 0 if rank is None else facts.parameters // 2 if four_bits else facts.parameters * number
-    if reference:
-        frozen += facts.parameters * FULL_BYTES
+    frozen += beside * facts.parameters * FULL_BYTES
     trained = (facts.parameters if rank is None else facts.adapter_parameters * rank) * ADAM_BYTES
     activations = facts.layers * length * facts.hidden_size * BLOCK_BYTES * number // 2
     # fp32, and their gradient takes their place; on a GPU the fused head never has them all.

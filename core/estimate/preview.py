@@ -6,6 +6,7 @@ from pathlib import Path
 from core.estimate.task import Previewed, PreviewRow, PreviewTask, PreviewToken
 from core.rows import read
 from core.rows.kinds import Row
+from core.rows.prompt import Prompt
 from core.rows.text import Text
 from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 
@@ -19,13 +20,18 @@ def preview(task: PreviewTask) -> Previewed:
         ValueError: the model's card or a row can't be read.
     """
     tokenizer = ChatTokenizer.load(Path(task.card))
-    rows = list(islice(read.rows(task.file), task.offset, task.offset + task.limit + 1))
+    content = read.prompts(task.file) if task.prompts else read.rows(task.file)
+    rows = list(islice(content, task.offset, task.offset + task.limit + 1))
     shown = [
         _row(tokenizer, number, part, side=side, max_length=task.max_length)
         for number, row in rows[: task.limit]
-        for side, part in zip(row.sides, row.chats or (row,), strict=True)
+        for side, part in zip(row.sides, _parts(row), strict=True)
     ]
     return Previewed(rows=shown, has_more=len(rows) > task.limit)
+
+
+def _parts(row: Row) -> tuple[Row, ...]:
+    return (row,) if isinstance(row, Text | Prompt) else row.chats
 
 
 def _row(tokenizer: ChatTokenizer, number: int, part: Row, *, side: str | None, max_length: int) -> PreviewRow:

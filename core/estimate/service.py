@@ -27,6 +27,7 @@ from core.models import File, Job, Worker
 from core.registry.cards import Card, Cards
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model
+from core.rows.prompt import PROMPTS
 from core.scratch import scratch
 from core.settings import Settings
 from core.specs.choices import max_length
@@ -149,7 +150,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
         rank=question.rank,
         four_bits=options.quantization is not None,
         writes=options.YIELDS == "policy",
-        reference=options.holds_reference,
+        beside=options.holds_reference + len(getattr(options, "reward_models", ())),
         on_gpu=on_gpu,
         workers=question.workers,
     )
@@ -218,7 +219,14 @@ def preview(
     longest = _max_length(options, context=cards.facts(card).context, param="max_length")
     with process.turn(), _fetched(storage, source) as (folder, (file,)):
         assert file is not None
-        task = PreviewTask(card=str(cards.folder(card)), file=file, offset=offset, limit=limit, max_length=longest)
+        task = PreviewTask(
+            card=str(cards.folder(card)),
+            file=file,
+            offset=offset,
+            limit=limit,
+            max_length=longest,
+            prompts=(source.report or {}).get("kind") in PROMPTS,
+        )
         return process.preview(task, folder)
 
 

@@ -35,6 +35,7 @@ class PreviewTask(Strict):
     offset: int
     limit: int
     max_length: int
+    prompts: bool = Field(default=False, description="The rows wait for an answer: there is nothing to learn in them.")
 
 
 Task = Annotated[MeasureTask | PreviewTask, Field(discriminator="type")]
@@ -66,14 +67,14 @@ class RowFigures(Strict):
     too_long_is_exact: bool
     unusable: int
     examples: list[Example]
-    median: int = Field(description="Tokens of the middle row that fits; 0 where none does.")
+    median: int = Field(description="Tokens of the middle row that fits, of prompts without answers; 0: none does.")
     longest: int
 
 
 class Plan(Strict):
     """How the trainer would go about it."""
 
-    max_length: int
+    max_length: int = Field(description="Of rows; of prompts also what the longest answer leaves them of the context.")
     epochs: int
     batch_size: int
     sequence_length: int | None = Field(description="Tokens that go through the model together; null without rows.")
@@ -100,6 +101,9 @@ class Measured(Strict):
     rows: RowFigures
     validation_rows: RowFigures | None = Field(description="Null without a validation file.")
     replay_rows: RowFigures | None = Field(default=None, description="Null without a replay file.")
+    completion_tokens: int | None = Field(
+        default=None, description="What each sampled answer is counted at, the most it may have; null: none is sampled."
+    )
     plan: Plan
     notes: Notes
 

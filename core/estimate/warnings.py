@@ -48,6 +48,7 @@ def warnings(
     options = training_options(method)
     return [
         *_fatal(measured, memory, method=method, gpus=gpus),
+        *_answers(measured, method),
         *_template(measured),
         *(_amount_of_text(measured, compute, method) if options.fills_sequences else _amount(measured, method)),
         *_quality(measured, report or {}),
@@ -100,6 +101,15 @@ def _unusable(rows: RowFigures, *, param: str) -> Iterator[Warning]:
 
 def _lines(examples: Iterable[Example]) -> str:
     return ", ".join(str(example.row) for example in islice(examples, 5))
+
+
+def _answers(measured: Measured, method: Method) -> Iterator[Warning]:
+    if measured.completion_tokens is not None:
+        message = (
+            f"each answer is counted at {measured.completion_tokens} tokens, the most that it may have: tokens, time "
+            "and cost are upper bounds"
+        )
+        yield Warning("answers_at_their_longest", message, f"method.{method.type}.max_completion_tokens")
 
 
 def _template(measured: Measured) -> Iterator[Warning]:

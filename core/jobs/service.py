@@ -12,7 +12,7 @@ from core.errors import InvalidRequest, InvalidState
 from core.exports import claims as exports
 from core.files import repository as files
 from core.ids import new_id
-from core.jobs import repository, usable
+from core.jobs import repository, reward_models, usable
 from core.jobs.claims import end_attempt
 from core.jobs.lifecycle import append_event, transition
 from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING, TERMINAL, VALIDATING_FILES
@@ -24,6 +24,8 @@ from core.specs.choices import max_length
 from core.specs.initialization import Initialization, InitializationMethod
 from core.specs.integrations import Integration
 from core.specs.job import JobSpec
+from core.specs.ppo import Ppo
+from core.specs.rollouts import RolloutTraining
 
 
 def create(
@@ -105,8 +107,8 @@ def inputs(
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
         InvalidRequest: the model is of a kind that the method can't start from, or its context is known to be shorter
-            than max_length; a file has another purpose, is named twice, or there is nothing, or twice something, to
-            validate on.
+            than max_length or an answer; a reward model can't score the model's answers; a file has another purpose,
+            is named twice, or there is nothing, or twice something, to validate on.
     """
     _check_validation(spec)
     options, path = spec.method.options, f"method.{spec.method.type}"
@@ -129,22 +131,29 @@ def inputs(
         for other, key in ((training, "training_file"), (validation, "validation_file")):
             if other and replay.id == other.id:
                 raise InvalidRequest(f"{param}: is the {key}; give rows of earlier training", param=param)
+    if start and isinstance(options, Ppo):
+        reward_models.check(session, owner=owner, catalogue=catalogue, options=options, policy=start)
     _check_length(session, spec, start)
     return start, training, validation, replay
 
 
 def _check_length(session: Session, spec: JobSpec, start: StartingModel | None) -> None:
-    """Raises InvalidRequest where rows are to be longer than the context of a model that was initialised here."""
+    """Raises InvalidRequest where rows or answers are to be longer than the context of a model initialised here."""
     options = spec.method.options
     if start is None or start.parent is None or isinstance(options, Initialization):
         return
     context = usable.context(session, job=session.get_one(Job, start.parent.job_id))
-    if context is not None:
-        try:
-            max_length(options, context=context)
-        except ValueError as error:
-            path = f"method.{spec.method.type}"
-            raise InvalidRequest(f"{path}.{error}", param=f"{path}.max_length") from None
+    if context is None:
+        return
+    path = f"method.{spec.method.type}"
+    try:
+        max_length(options, context=context)
+    except ValueError as error:
+        raise InvalidRequest(f"{path}.{error}", param=f"{path}.max_length") from None
+    if isinstance(options, RolloutTraining) and (tokens := options.completion_tokens(context=context)) >= context:
+        param = f"{path}.max_completion_tokens"
+        words = f"{tokens} were asked for, but the model's context is {context}, and prompts need a part of it"
+        raise InvalidRequest(f"{param}: {words}", param=param)
 
 
 def architecture(spec: JobSpec) -> str:

@@ -6,8 +6,12 @@ from sqlalchemy.orm import Session
 
 from core.jobs import repository
 from core.models import File, Job
+from core.rows.chat import REASONING
+from core.specs.grader_template import item_keys
+from core.specs.graders import templates
 from core.specs.initialization import FEWEST_BPE_TOKENS, FEWEST_CHARACTER_TOKENS, Initialization
-from core.specs.method import USABLE_KINDS
+from core.specs.job import JobSpec
+from core.specs.method import USABLE_KINDS, graders
 from core.specs.pretraining import Pretraining
 
 UNCOMPRESSED = ("jsonl", "csv", "txt")  # formats whose bytes are no fewer than those of the texts in them
@@ -25,8 +29,24 @@ def fault(session: Session, job: Job, file: File, *, param: str) -> tuple[str, s
     unusable = _unusable(session, job, file)
     if unusable:
         return param, f"{param}: file {file.id} can't be used: {unusable}"
-    if job.spec["method"]["type"] == "initialization" and file.report:
+    if not file.report:
+        return None
+    if job.spec["method"]["type"] == "initialization":
         return _too_few_tokens(file, file.report, job.spec["method"]["initialization"]["tokenizer"])
+    return _unknown_key(job, file, file.report)
+
+
+def _unknown_key(job: Job, file: File, report: dict[str, Any]) -> tuple[str, str] | None:
+    """Where a grader's template names a key that no row of the file has; what some rows lack shows in training."""
+    keys = REASONING if report.get("kind") == "reasoning" else report.get("keys")
+    if keys is None:
+        return None
+    for param, grader in graders(JobSpec.model_validate(job.spec).method):
+        for path, template in templates(grader):
+            for reference, key in item_keys(template):
+                if key not in keys:
+                    words = f"{reference}: no row of file {file.id} has {key!r}; they have {', '.join(keys) or 'none'}"
+                    return f"{param}.{path}", f"{param}.{path}: {words}"
     return None
 
 

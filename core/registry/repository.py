@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
@@ -44,6 +45,12 @@ def models(session: Session, *, owner: Owner) -> list[Model]:
 
 def model_of_job(session: Session, *, job_id: str) -> Model | None:
     return session.scalar(select(Model).where(Model.job_id == job_id, Model.checkpoint_step.is_(None)))
+
+
+def models_named(session: Session, *, names: Sequence[str]) -> list[Model]:
+    """Those models in that order, deleted ones too: who asks was allowed to use them once, and is so to its end."""
+    found = {model.name: model for model in session.scalars(select(Model).where(Model.name.in_(names)))}
+    return [found[name] for name in names]
 
 
 def full_base(session: Session, *, parent_model_id: str | None) -> Model | None:
@@ -97,10 +104,13 @@ def forgotten(session: Session, *, limit: int) -> list[Model]:
 
 
 def needed() -> ColumnElement[bool]:
-    """Whether an unfinished job starts from a model, or an adapter sits on it: also one that was deleted."""
-    started = exists().where(Job.parent_model_id == Model.id, Job.status.not_in(TERMINAL))
+    """Whether an unfinished job starts from a model or is scored by it, or an adapter sits on it, deleted ones too."""
+    unfinished = Job.status.not_in(TERMINAL)
+    started = exists().where(Job.parent_model_id == Model.id, unfinished)
+    # By name: no other model ever has it.
+    scored = exists().where(Job.spec["method"]["ppo"]["reward_models"].contains(func.to_jsonb(Model.name)), unfinished)
     adapter = aliased(Model)
-    return or_(started, exists().where(adapter.full_base_id == Model.id))
+    return or_(started, scored, exists().where(adapter.full_base_id == Model.id))
 
 
 def empty(session: Session, *, ids: list[str]) -> None:

@@ -42,34 +42,43 @@ class StartingModel:
 
 
 def starting_model(
-    session: Session, *, owner: Owner, catalogue: Catalogue, name: str, kinds: Collection[ModelKind] = tuple(WHAT)
+    session: Session,
+    *,
+    owner: Owner,
+    catalogue: Catalogue,
+    name: str,
+    kinds: Collection[ModelKind] = tuple(WHAT),
+    param: str = "model",
 ) -> StartingModel:
-    """Resolve the `model` of a job.
+    """Resolve the `model` of a job, or another that it names.
 
     Args:
-        kinds: that the job can start from.
+        kinds: that it may be of.
+        param: the job's key that names it.
 
     Raises:
         UnknownModel: neither the catalogue nor this owner has a model of that name.
         InvalidRequest: it is of another kind.
     """
     if entry := catalogue.find(name):
-        _check_kind(name, OF_CATALOGUE, kinds)
+        _check_kind(name, OF_CATALOGUE, kinds, param=param)
         return StartingModel(entry.id, entry.public_id, None, of_base(entry))
     parent = repository.model_by_name(session, owner=owner, name=name)
     full = repository.full_base(session, parent_model_id=parent.id) if parent else None
     entry = catalogue.find(parent.base_model) if parent else None
     card = (of_model(full) if full else None) or (of_base(entry) if entry else None)
     if parent is None or card is None:
-        raise unknown_model(catalogue, name)
-    _check_kind(name, parent.kind, kinds)
+        if OF_CATALOGUE in kinds:
+            raise unknown_model(catalogue, name)
+        raise UnknownModel(f"{param}: no model {name!r} that this project may use", param=param)
+    _check_kind(name, parent.kind, kinds, param=param)
     return StartingModel(parent.base_model, entry.public_id if entry else parent.base_model, parent, card)
 
 
-def _check_kind(name: str, kind: ModelKind, kinds: Collection[ModelKind]) -> None:
+def _check_kind(name: str, kind: ModelKind, kinds: Collection[ModelKind], *, param: str) -> None:
     if kind not in kinds:
         wanted = " or ".join(WHAT[kind] for kind in kinds)
-        raise InvalidRequest(f"model: {name!r} is {WHAT[kind]}; {wanted}, is needed here", param="model")
+        raise InvalidRequest(f"{param}: {name!r} is {WHAT[kind]}; {wanted}, is needed here", param=param)
 
 
 def unknown_model(catalogue: Catalogue, name: str) -> UnknownModel:

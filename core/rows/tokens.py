@@ -14,6 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from core.rows.chat import THINKING, Chat
 from core.rows.kinds import Row
+from core.rows.prompt import Prompt
 from core.rows.template import ChatTemplate, Rendered, as_dicts
 from core.rows.text import END_OF_DOCUMENT, Text
 
@@ -100,13 +101,15 @@ class ChatTokenizer:
         return self._tokenizer.id_to_token(token_id)
 
     def tokenize_row(self, row: Row, *, offsets: bool = False) -> list[Tokenized]:
-        """Tokens of what a row is read as: of each of its chats, or of its text.
+        """Tokens of what a row is read as: of each of its chats, of its text, or of what asks for an answer.
 
         Raises:
             ValueError: as `tokenize`.
         """
         if isinstance(row, Text):
             return [self._tokenize_text(row, offsets=offsets)]
+        if isinstance(row, Prompt):
+            return [self.tokenize_prompt(row, offsets=offsets)]
         return [self.tokenize(chat, offsets=offsets) for chat in row.chats]
 
     def _tokenize_text(self, text: Text, *, offsets: bool) -> Tokenized:
@@ -120,6 +123,16 @@ class ChatTokenizer:
             ids.append(self.end_of_document)
             places.append((len(text.text), len(text.text)))
         return Tokenized(text.text, ids, ids, places if offsets else [])
+
+    def tokenize_prompt(self, prompt: Prompt, *, offsets: bool = False) -> Tokenized:
+        """Tokens up to where the model begins to answer, as it is served.
+
+        Raises:
+            ValueError: the template refuses the messages.
+        """
+        text = self.template.render(as_dicts(prompt.messages), tools=prompt.tools, prompt=True)
+        encoded = self._tokenizer.encode(text, add_special_tokens=False)
+        return Tokenized(text, encoded.ids, [IGNORED] * len(encoded.ids), encoded.offsets if offsets else [])
 
     def tokenize(self, chat: Chat, *, offsets: bool = False) -> Tokenized:
         """Tokens of a whole chat.

@@ -5,7 +5,7 @@ A template is text with references in it; there are no expressions, so that noth
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 REFERENCE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
@@ -36,6 +36,15 @@ def check(template: str) -> str:
     if "{{" in rest:
         raise ValueError("a '{{' has no '}}' behind it")
     return template
+
+
+def item_keys(template: str) -> Iterator[tuple[str, str]]:
+    """(reference, key) of every reference to a key of the row; the keys below it are only the row's to know."""
+    for found in REFERENCE.finditer(template):
+        path = PATH.fullmatch(found[1])
+        assert path is not None, "checked when the grader was"
+        if path[1] == "item":
+            yield found[0], path[2].split(".")[1]
 
 
 def render(template: str, *, item: Mapping[str, Any], sample: Mapping[str, Any]) -> str:

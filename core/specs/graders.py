@@ -252,3 +252,16 @@ def parts(grader: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         inner = {"quality": grader.quality}
     for key, part in inner.items():
         yield from parts(part, f"{path}.{key}" if path else key)
+
+
+def templates(grader: Any) -> Iterator[tuple[str, str]]:
+    """(path, template) of the grader and of every grader in it; the paths are those of its keys."""
+    for path, part in parts(grader):
+        for key in ("input", "reference"):
+            given = getattr(part, key, None)
+            if isinstance(given, str):
+                texts = [(key, given)]
+            else:
+                texts = [(f"{key}.{i}.content", text) for i, said in enumerate(given or []) for text in said.templates]
+            for below, text in texts:
+                yield f"{path}.{below}" if path else below, text

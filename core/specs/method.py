@@ -1,10 +1,12 @@
 """The training methods: `method.type` names one, and the object of the same name holds its options."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from core.specs.dpo import DpoMethod
+from core.specs.graders import Grader
 from core.specs.initialization import InitializationMethod
 from core.specs.kto import KtoMethod
 from core.specs.ppo import PpoMethod
@@ -37,6 +39,14 @@ Method = Annotated[
     | ReinforcementMethod,
     Field(discriminator="type"),
 ]
+
+
+def graders(method: Method) -> Iterator[tuple[str, Grader]]:
+    """(its key in the job, grader) of each grader that the method has."""
+    for key in ("grader", "watch"):
+        grader = getattr(method.options, key, None)
+        if grader is not None:
+            yield f"method.{method.type}.{key}", grader
 
 
 def training_options(method: Method) -> Training:

@@ -23,7 +23,7 @@ class Optimization(Strict):
         default="auto",
         description="The highest, times learning_rate_multiplier. auto: 5e-4 · (2000 / width)^0.781, at most 2e-3, the "
         "fit of 'LoRA Without Regret' (Schulman et al., 2025), whose cap is ours; a tenth of that for full weights; "
-        "and of either, by factors of ours, 0.1 for dpo and kto, 0.3 for reward_model.",
+        "and of either, by factors of ours, 0.1 for dpo, kto, ppo and reinforcement, 0.3 for reward_model.",
     )
     schedule: Schedule = Field(
         default="linear",

@@ -73,6 +73,11 @@ class RolloutTraining(Training):
         return min(context // 2, LONGEST_AUTO_COMPLETION) if given == "auto" else given
 
     @property
+    def answers(self) -> int:
+        """To each prompt of a step."""
+        return 1
+
+    @property
     def holds_reference(self) -> bool:
         return self.weights == "full"  # under an adapter lies the reference's base, too
 

@@ -30,7 +30,7 @@ class Hyperparameters(Strict):
     n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = Field(
         default="auto",
         description="Passes over the training rows. auto, by thresholds of ours: 3 up to 10,000 rows, 2 up to 50,000, "
-        "else 1; dpo, kto and reward_model: 3 up to 1,000, else 1; pretraining: 1.",
+        "else 1; dpo, kto, reward_model, ppo and reinforcement: 3 up to 1,000, else 1; pretraining: 1.",
     )
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = Field(
         default="auto", description="Rows per optimiser step; the last one of a pass may hold fewer. auto: 8."

@@ -22,6 +22,7 @@ def journey(draw: random.Random) -> dict[str, str]:
         "question": f"{mover} does {speed} km/h for {hours} hours. How far does it go?",
         "reasoning": f"Distance is speed times time: {speed} · {hours} = {speed * hours}.",
         "answer": f"It goes {length}.",
+        "length": length,
         "wordy": f"That is a good question! All in all, I would say that it goes {length}.",
         "wrong": f"It goes {speed + hours} km.",
     }
@@ -34,6 +35,9 @@ def forms(draw: random.Random, of: dict[str, str]) -> dict[str, dict[str, object
     return {
         "prompt_completion": {"prompt": question, "completion": answer},
         "instruction_response": {"instruction": question, "response": answer},
+        # What no one shows the model, and a grader compares its answer with.
+        "prompt": {"messages": [{"role": "user", "content": question}], "length": of["length"]},
+        "problem": {"problem": question, "answer": of["length"]},
         "reasoning": {"problem": question, "reasoning": of["reasoning"], "answer": answer},
         "prompt_chosen_rejected": pair,
         # A wrong answer is worse by more than a long one.

@@ -178,7 +178,10 @@ class Fault(Answer):
 
 
 class FileReport(Answer):
-    """What the validation found: faults, lengths in characters, duplicates, personal data, overlap."""
+    """What the validation found: faults, lengths in characters, duplicates, personal data, overlap.
+
+    keys: of prompts, those that templates of graders may name.
+    """
 
     file_id: str
     status: str
@@ -187,6 +190,7 @@ class FileReport(Answer):
     sha256: str | None = None
     format: str | None = None
     kind: str | None = None
+    keys: list[str] | None = None
     faults: list[Fault] = []
     fault_count: int | None = None
     characters: dict[str, float] | None = None
@@ -225,13 +229,17 @@ class Pitfall(Answer):
 
 
 class Estimate(Answer):
-    """What a job would take. Figures that this deployment has not measured yet are null."""
+    """What a job would take. Figures that this deployment has not measured yet are null.
+
+    max_completion_tokens: what each answer is counted at, of a method that samples them.
+    """
 
     tokens: dict[str, Any]
     rows: dict[str, Any]
     validation_rows: dict[str, Any] | None = None
     steps: int | None = None
     epochs: float | None = None
+    max_completion_tokens: int | None = None
     memory: dict[str, Any] | None = None
     time: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
@@ -251,6 +259,25 @@ class MetricSeries(Answer):
 
     job_id: str
     series: dict[str, Series]
+
+
+class Rollout(Answer):
+    """An answer that a job has learnt from; `rewards` has what its `reward` is made of, `error` why there is none.
+
+    row: which row of the training file was asked, from 0. advantage: by how much it was better than expected.
+    """
+
+    id: str
+    step: int
+    row: int
+    prompt: list[dict[str, Any]]
+    completion: str
+    completion_tokens: int
+    truncated: bool
+    reward: float
+    rewards: dict[str, float] = {}
+    advantage: float = 0.0
+    error: str | None = None
 
 
 class LogLine(Answer):

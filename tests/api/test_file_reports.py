@@ -81,6 +81,7 @@ def test_a_report_says_what_validation_found(http: httpx.Client, validate: Calla
         "bytes": len(content),
         "format": "jsonl.gz",
         "kind": "messages",
+        "keys": None,
         "faults": [],
         "fault_count": 0,
         "characters": {"min": 3, "p50": 3, "p90": 18, "p99": 18, "max": 18, "mean": 8.0, "total": 24},

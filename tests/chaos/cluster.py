@@ -37,7 +37,7 @@ CELERY = ["-A", "worker.app", "worker", "--pool", "threads", "-c", "1", "-l", "i
 # The steps of this attempt: jobs.step is still that of the attempt before while a new one starts.
 RUNNING = """
     SELECT j.id AS job, j.token, split_part(j.worker_id, '@', 1) AS worker, j.spec->'metadata'->>'method' AS method,
-           coalesce((SELECT max(step) FROM metrics m WHERE m.job_id = j.id AND m.token = j.token), 0) AS step
+           coalesce((SELECT max(step) FROM metrics m WHERE m.job_id = j.id AND m.token = j.token), 0) AS step, j.faults
     FROM jobs j WHERE j.token IS NOT NULL ORDER BY j.token
 """
 SEEN = "SELECT 1 FROM workers WHERE starts_with(id, %s) AND last_seen > to_timestamp(%s)"
@@ -49,7 +49,7 @@ Value = TypeVar("Value")
 class Running:
     """An attempt that holds its job now and whose trainer is alive, and the worker that runs it.
 
-    method: one of METHODS; None of a job that none of our users has made.
+    method: one of METHODS; None of a job that none of our users has made. faults: how many the job has had.
     """
 
     job: str
@@ -57,6 +57,7 @@ class Running:
     worker: str
     method: str | None
     step: int
+    faults: int
 
 
 @dataclass

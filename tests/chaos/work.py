@@ -16,7 +16,7 @@ from tunesmith import Tunesmith
 from tunesmith.errors import APIConnectionError, DigestMismatch, InternalServerError, TunesmithError
 
 from tests.chaos.history import History
-from tests.e2e.rows import upper_case, upper_case_liked, upper_case_preferred, upper_case_texts
+from tests.e2e.rows import upper_case, upper_case_asked, upper_case_liked, upper_case_preferred, upper_case_texts
 
 CHECKPOINT_INTERVAL = 40
 OPTIONS: dict[str, Any] = {
@@ -35,11 +35,22 @@ METHODS = {
     "kto": upper_case_liked(120, seed=1),
     "pretraining": upper_case_texts(600, seed=1),
     "reward_model": upper_case_preferred(120, seed=1),
+    "ppo": upper_case_asked(120, seed=1),
+    "reinforcement": upper_case_asked(120, seed=1),
     "supervised.full": upper_case(120, seed=1),
 }
+ALIKE = {
+    "type": "text_similarity",
+    "name": "alike",
+    "input": "{{ sample.output_text }}",
+    "reference": "{{ item.answer }}",
+    "evaluation_metric": "fuzzy_match",
+}
 # What a method needs besides, or does without: pre-training fills its sequences, and with the model's whole context
-# would take minutes.
+# would take minutes, as would longer answers.
 FURTHER: dict[str, dict[str, Any]] = {
+    "ppo": {"max_completion_tokens": 8, "ppo_epochs": 1},
+    "reinforcement": {"max_completion_tokens": 8, "group_size": 2, "grader": ALIKE},
     "pretraining": {"max_length": 64},
     "supervised.full": {"weights": "full", "lora": None},
 }
@@ -79,6 +90,8 @@ class User:
         self.history.add("attempted", key=key, fault=self.fault)
         with Tunesmith(base_url=self.url, api_key=self.key, timeout=20, max_retries=RETRIES) as client:
             try:
+                if method == "ppo":
+                    options["reward_models"] = [_insist(lambda: a_reward_model(client))]
                 file = client.files.create(file=path)
                 self.history.add("stored", key=key, file=file.id, sha256=hashlib.sha256(METHODS[method]).hexdigest())
                 job = client.fine_tuning.jobs.create(
@@ -135,6 +148,15 @@ class User:
             self.history.add("fetched", job=job_id, sha256=hashlib.sha256((folder / weights).read_bytes()).hexdigest())
         self.history.add("ended", job=job_id, status=job.status)
         return job.status
+
+
+def a_reward_model(client: Tunesmith) -> str:
+    """Any that a user has made: all have the same bytes. The first one is waited for."""
+    while True:
+        for model in client.models.list():
+            if model.kind == "reward_model":
+                return model.id
+        time.sleep(1)
 
 
 def _insist(call: Callable[[], Answer]) -> Answer:

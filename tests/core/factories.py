@@ -12,7 +12,7 @@ from core.models import File, Job, Model
 from core.registry.catalogue import load_catalogue
 from core.settings import PACKAGED_CATALOGUE
 from core.specs.job import JobSpec
-from core.specs.run import CheckpointEvent
+from core.specs.run import CheckpointEvent, RunResult
 from core.storage import Entry
 
 
@@ -53,3 +53,24 @@ def make_checkpoint(session: Session, owner: Owner) -> str:
     )
     session.flush()
     return session.scalars(select(Model.name).where(Model.job_id == job.id)).one()
+
+
+def make_model(session: Session, owner: Owner, *, folder: publishing.Folder | None = None, **spec: object) -> str:
+    """What a job of this spec yielded; answers the model's name. No other job may be claimable."""
+    body = JobSpec.model_validate({"training_file": make_file(session, owner).id, **spec})
+    jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body)
+    job = claims.claim(session, worker_id="w", devices=0, lease=3600)
+    assert job is not None
+    assert job.token is not None
+    entries = [Entry(name, 1, "0" * 64) for name in ("adapter_model.safetensors", "tokenizer.json", "facts.json")]
+    publishing.succeed(
+        session,
+        token=job.token,
+        lease=3600,
+        result=RunResult(outcome="succeeded", step=1, trained_tokens=1),
+        folder=folder or publishing.Folder(f"orgs/test/jobs/{job.id}/artifacts/", entries),
+        results_name="results.csv",
+    )
+    session.flush()
+    assert job.fine_tuned_model is not None
+    return job.fine_tuned_model

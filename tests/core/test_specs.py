@@ -6,12 +6,15 @@ from core.specs.choices import resolve
 from core.specs.dpo import Dpo
 from core.specs.kto import Kto
 from core.specs.optimization import Optimization
+from core.specs.ppo import Ppo
 from core.specs.pretraining import Pretraining
+from core.specs.reinforcement import Reinforcement
 from core.specs.reward_model import RewardModel
 from core.specs.supervised import Supervised
 from core.specs.training import MEASURED, EarlyStopping, Hyperparameters, Training
 
-BY_PREFERENCE: tuple[type[Training], ...] = (Dpo, Kto, RewardModel)
+BY_ANSWERS = (Ppo, Reinforcement)
+BY_PREFERENCE: tuple[type[Training], ...] = (Dpo, Kto, RewardModel, *BY_ANSWERS)
 
 
 def said(of: type[BaseModel], field: str) -> str:
@@ -19,7 +22,8 @@ def said(of: type[BaseModel], field: str) -> str:
 
 
 def epochs(method: type[Training], rows: int) -> int:
-    return resolve(method(), rows=rows, per_epoch=rows).n_epochs
+    options = method.model_construct(hyperparameters=Hyperparameters(), max_steps=None)
+    return resolve(options, rows=rows, per_epoch=rows).n_epochs
 
 
 def test_automatic_passes() -> None:
@@ -27,23 +31,27 @@ def test_automatic_passes() -> None:
         Hyperparameters, "n_epochs"
     )
     assert [epochs(Supervised, rows) for rows in (10_000, 10_001, 50_000, 50_001)] == [3, 2, 2, 1]
-    assert "dpo, kto and reward_model: 3 up to 1,000, else 1; pretraining: 1." in said(Hyperparameters, "n_epochs")
-    assert [[epochs(method, rows) for rows in (1000, 1001)] for method in BY_PREFERENCE] == [[3, 1]] * 3
+    assert "dpo, kto, reward_model, ppo and reinforcement: 3 up to 1,000, else 1; pretraining: 1." in said(
+        Hyperparameters, "n_epochs"
+    )
+    assert [[epochs(method, rows) for rows in (1000, 1001)] for method in BY_PREFERENCE] == [[3, 1]] * 5
     assert epochs(Pretraining, 1) == 1
 
 
 def test_automatic_learning_rates() -> None:
-    assert "0.1 for dpo and kto, 0.3 for reward_model." in said(Optimization, "learning_rate")
-    assert [method.AUTO_LEARNING_RATE_SHARE for method in BY_PREFERENCE] == [0.1, 0.1, 0.3]
+    assert "0.1 for dpo, kto, ppo and reinforcement, 0.3 for reward_model." in said(Optimization, "learning_rate")
+    assert [method.AUTO_LEARNING_RATE_SHARE for method in BY_PREFERENCE] == [0.1, 0.1, 0.3, 0.1, 0.1]
     assert Supervised.AUTO_LEARNING_RATE_SHARE == Pretraining.AUTO_LEARNING_RATE_SHARE == 1
 
 
 def test_metrics_of_each_method() -> None:
     assert MEASURED in said(Training, "keep_best")
     assert MEASURED in said(EarlyStopping, "metric")
-    assert "has valid_loss; supervised and pretraining valid_mean_token_accuracy too" in MEASURED
+    assert "valid_loss, supervised and pretraining valid_mean_token_accuracy too" in MEASURED
     for method in (Supervised, Pretraining):
         assert method.VALIDATION_METRICS == ("valid_loss", "valid_mean_token_accuracy")
     assert "dpo and kto valid_reward_accuracy, reward_model valid_accuracy" in MEASURED
     assert Dpo.VALIDATION_METRICS == Kto.VALIDATION_METRICS == ("valid_loss", "valid_reward_accuracy")
     assert RewardModel.VALIDATION_METRICS == ("valid_loss", "valid_accuracy")
+    assert MEASURED.startswith("ppo and reinforcement have valid_reward_mean; each other method valid_loss")
+    assert all(method.VALIDATION_METRICS == ("valid_reward_mean",) for method in BY_ANSWERS)

@@ -29,6 +29,11 @@ def upper_case_liked(count: int, *, seed: int) -> bytes:
     )
 
 
+def upper_case_asked(count: int, *, seed: int) -> bytes:
+    """Words that wait for an answer, and what it should be."""
+    return _lines({"messages": [_user(word)], "answer": word.upper()} for word in _words(count, seed=seed))
+
+
 def upper_case_texts(count: int, *, seed: int) -> bytes:
     """Documents of a word and its capitals."""
     return _lines({"text": f"{word} {word.upper()}"} for word in _words(count, seed=seed))

@@ -15,7 +15,8 @@ from tests.trainers.runs import events
 
 DOCS = Path(__file__).parents[2] / "docs"
 STAGES = ("pretraining", "supervised", "reward_model", "dpo", "kto", "ppo", "reinforcement", "reasoning", "chain")
-Curves = dict[str, list[tuple[list[int], list[float]]]]  # by name, of every seed: (steps, values)
+Curve = tuple[list[int], list[float]]  # steps, values
+Curves = dict[str, list[Curve]]  # by name, of every seed
 HEAD = """# Proofs
 
 Written by `make proofs`, which trains for real on a processor, over several seeds, beside controls that must not
@@ -35,7 +36,7 @@ class Proof:
     curves: Curves
 
 
-def validated(run_dir: Path, name: str) -> tuple[list[int], list[float]]:
+def validated(run_dir: Path, name: str) -> Curve:
     """(steps, values) of a figure of the held-out rows."""
     found = [event for event in events(run_dir, "metrics") if name in event["data"]]
     return [event["step"] for event in found], [event["data"][name] for event in found]

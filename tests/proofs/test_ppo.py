@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.proofs import adder
+from tests.proofs.preferences import misread, pairs
 from tests.proofs.report import Curves, Proof, keep, validated
-from tests.proofs.test_preferences import HELD_OUT, REWARD_MODEL, SEEDS, misread, pairs, sums_of
+from tests.proofs.test_preferences import HELD_OUT, REWARD_MODEL, SEEDS, sums_of
 from tests.trainers.conftest import RENAMED
 from tests.trainers.runs import events
 

@@ -6,7 +6,6 @@ Each seed has sums of its own; all are judged on the same ones, which no trainin
 """
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,14 +14,15 @@ import pytest
 
 from core.rows.chat import Chat, Message
 from core.rows.tokens import ChatTokenizer
-from tests.proofs import adder
+from tests.proofs import adder, preferences
+from tests.proofs.preferences import misread, pairs, thumbs
 from tests.proofs.report import Curves, Proof, keep, validated
 from tests.trainers.conftest import RENAMED
 from tests.trainers.runs import outcome
 from trainers import scores
 
 SEEDS = (0, 1, 2)
-ROWS, DRAWN = 4000, 8  # sums of preferences, and answers drawn to each
+ROWS = 4000  # sums of preferences
 COMMON: dict[str, Any] = {
     "weights": "full",
     "eval_interval": 50,
@@ -51,49 +51,7 @@ KTO: dict[str, Any] = {
     "undesirable_weight": 0.2,
 }
 HELD_OUT = adder.draw_sums(0, count=adder.HELD_OUT)
-Answers = list[tuple[str, str]]  # a sum, and a wrong answer to it
-MakeRows = Callable[[Answers, random.Random | None], list[dict[str, Any]]]
-
 pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(3600)]
-
-
-@pytest.fixture(scope="module")
-def held_out(adders: adder.Adders) -> Answers:
-    return wrong_answers(adders.half_trained, HELD_OUT, seed=0)
-
-
-def wrong_answers(folder: Path, sums: list[str], *, seed: int) -> Answers:
-    """One of the model's own of each sum, where it gives one."""
-    drawn = adder.sampled(folder, sums, count=DRAWN, seed=seed)
-    wrong = [[said for said in each if said != adder.answer(asked)] for asked, each in zip(sums, drawn, strict=True)]
-    return [(asked, each[0]) for asked, each in zip(sums, wrong, strict=True) if each]
-
-
-def pairs(answers: Answers, swapped: random.Random | None) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for asked, wrong in answers:
-        both = [adder.answer(asked), wrong]
-        if swapped and swapped.random() < 0.5:
-            both.reverse()
-        rows.append({"prompt": asked, "chosen": both[0], "rejected": both[1]})
-    return rows
-
-
-def thumbs(answers: Answers, swapped: random.Random | None) -> list[dict[str, Any]]:
-    """Every second answer is the right one; swapped: labels that have nothing to do with it."""
-    return [
-        {
-            "prompt": asked,
-            "completion": wrong if i % 2 else adder.answer(asked),
-            "label": swapped.random() < 0.5 if swapped else not i % 2,
-        }
-        for i, (asked, wrong) in enumerate(answers)
-    ]
-
-
-def misread(sums: list[str], *, seed: int) -> Answers:
-    draw = random.Random(seed)
-    return [(asked, adder.misread(asked, draw)) for asked in sums]
 
 
 def sums_of(seed: int) -> list[str]:
@@ -143,24 +101,24 @@ def chat(asked: str) -> Chat:
     return Chat([Message("user", asked), Message("assistant", adder.answer(asked), trained=True)])
 
 
-def test_dpo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders, held_out: Answers) -> None:
+def test_dpo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders) -> None:
     shows = (
         "Exact match on the held-out sums, and the mean reward margin of their pairs. The control's pairs are swapped "
         "at random."
     )
-    compare(tmp_path, adders.half_trained, held_out, pairs, shows, dpo=DPO)
+    compare_seeds(tmp_path, adders.half_trained, pairs, shows, dpo=DPO)
 
 
-def test_kto_makes_more_sums_right(tmp_path: Path, adders: adder.Adders, held_out: Answers) -> None:
+def test_kto_makes_more_sums_right(tmp_path: Path, adders: adder.Adders) -> None:
     shows = (
         "Exact match on the held-out sums, and the reward margin between their right and their wrong answers. The "
         "control's labels are drawn at random."
     )
-    compare(tmp_path, adders.half_trained, held_out, thumbs, shows, kto=KTO)
+    compare_seeds(tmp_path, adders.half_trained, thumbs, shows, kto=KTO)
 
 
-def compare(
-    tmp_path: Path, start: Path, held_out: Answers, make_rows: MakeRows, shows: str, **method: dict[str, Any]
+def compare_seeds(
+    tmp_path: Path, start: Path, make_rows: preferences.MakeRows, shows: str, **method: dict[str, Any]
 ) -> None:
     """Train from each seed, beside the control, and judge."""
     (type_,) = method
@@ -168,19 +126,26 @@ def compare(
     curves: Curves = {type_: [], "control": []}
     before = adder.share_right(start, HELD_OUT)
     for seed in SEEDS:
-        answers = wrong_answers(start, sums_of(seed), seed=seed)
-        row: dict[str, object] = {"seed": seed, "before": before}
-        for name, swapped in ((type_, None), ("control", random.Random(seed))):
-            folder, rows = tmp_path / f"{name}-{seed}", make_rows(answers, swapped)
-            run_dir = adder.train(folder, start, rows, make_rows(held_out, None), seed=seed, **method)
-            curves[name].append(validated(run_dir, "valid_reward_margin"))
-            row[name] = adder.share_right(run_dir / "artifacts", HELD_OUT)
-            row[f"margin, {name}"] = curves[name][-1][1][-1]
-        table.append(row)
-        print(row)  # noqa: T201 - the figures
-        assert row[type_] >= before + 0.05
-        assert row["control"] <= before
-        assert row[f"margin, {type_}"] > max(0, row["margin, control"])
+        found = preferences.compare(
+            tmp_path / str(seed), start, make_rows, trained=sums_of(seed), held_out=HELD_OUT, seed=seed, **method
+        )
+        curves[type_].append(found.margins)
+        curves["control"].append(found.control_margins)
+        margin, of_control = found.margins[1][-1], found.control_margins[1][-1]
+        table.append(
+            {
+                "seed": seed,
+                "before": before,
+                type_: found.learnt,
+                "control": found.control,
+                f"margin, {type_}": margin,
+                "margin, control": of_control,
+            }
+        )
+        print(table[-1])  # noqa: T201 - the figures
+        assert found.learnt >= before + 0.05
+        assert found.control <= before
+        assert margin > max(0, of_control)
     measure = "reward margin of held-out rows"
     keep(
         Proof(type_, f"{shows} All start from the same adder, which is right on {before:.0%}.", measure, table, curves)

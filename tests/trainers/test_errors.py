@@ -96,6 +96,7 @@ def wrapped(cause: Exception) -> Exception:
     [
         (MemoryError(), "out_of_memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out_of_memory"),
+        (RuntimeError("could not create a primitive"), "out_of_memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device", "/host/path"), "disk_full"),
         (wrapped(OSError(errno.ENOSPC, "No space left on device")), "disk_full"),

@@ -331,7 +331,7 @@ def test_what_a_reward_model_likes_is_said_more_often_and_by_one_of_chance_it_is
     training_file = write_rows(tmp_path / "t.jsonl", prompts(range(64)))
     options = {
         "weights": "full",
-        "max_steps": 40,
+        "max_steps": 30,
         "hyperparameters": {"batch_size": 32},
         "kl_target": None,
         "missing_eos_penalty": 0,
@@ -344,6 +344,6 @@ def test_what_a_reward_model_likes_is_said_more_often_and_by_one_of_chance_it_is
     for name, one in (("learnt", judge), ("control", chance)):
         folder = train(name, judges=(one,), ppo=options, training_file=training_file)
         said = rollouts(folder)
-        last = [line["completion"] for line in said if line["step"] > 30]
+        last = [line["completion"] for line in said if line["step"] > 20]
         shares[name] = sum(text.count(LETTER) for text in last) / max(1, sum(map(len, last)))
     assert shares["learnt"] > 5 * max(shares["control"], 0.01)

@@ -85,7 +85,7 @@ def test_the_policy_gains_by_moving_as_far_as_the_clip_only() -> None:
             old, gain = torch.tensor([math.log(0.1)], dtype=torch.float64), torch.tensor([advantage])
             loss = ppo_math.policy_losses(new, old, gain, clip_range=CLIP)
             clipped = min(max(ratio, 1 - CLIP), 1 + CLIP)
-            assert float(loss) == pytest.approx(-min(ratio * advantage, clipped * advantage))
+            assert float(loss.detach()) == pytest.approx(-min(ratio * advantage, clipped * advantage))
             loss.sum().backward()
             gains = (advantage > 0 and ratio > 1 + CLIP) or (advantage < 0 and ratio < 1 - CLIP)
             assert new.grad is not None

@@ -1,5 +1,6 @@
 """What tests let a forked child do; it says that it has begun by writing to its path."""
 
+import json
 import os
 import signal
 import time
@@ -38,3 +39,16 @@ def die(path: Path) -> None:
     """Without a word."""
     (path / "begun").touch()
     os._exit(1)
+
+
+def ask(path: Path) -> None:
+    """Put a question to the supervisor, and tell what came back and what there is to see."""
+    from core.specs.asking import ChatQuestion
+    from trainers.asking import Supervisor
+
+    question = ChatQuestion(model="judge", messages=[{"role": "user", "content": "x"}], answer_schema={})
+    replies = Supervisor((path / "asking").read_text())([question])
+    seen = {"replies": [reply.model_dump() for reply in replies], "environment": dict(os.environ)}
+    seen["of_process"] = Path("/proc/self/environ").read_text()
+    (path / "telling.json").write_text(json.dumps(seen))
+    (path / "telling.json").rename(path / "told.json")

@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 
 from core.db import session_scope
 from core.jobs import claims
-from core.settings import Settings
+from core.registry.catalogue import load_catalogue
+from core.settings import PACKAGED_CATALOGUE, Settings
 from core.storage import Storage
 from embedded.process import Child
 from embedded.services import Services
@@ -59,6 +60,16 @@ def context(settings: Settings, engine: Engine, storage: Storage, tmp_path: Path
         worker_id="train@test",
         draining=threading.Event(),
     )
+
+
+@pytest.fixture
+def base_model(context: Context) -> None:
+    """In the cache already."""
+    entry = load_catalogue(PACKAGED_CATALOGUE).find("tiny-random-llama")
+    assert entry is not None
+    folder = context.settings.work_dir / "cache" / "models" / entry.source.key
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
 
 
 @pytest.fixture

@@ -30,16 +30,6 @@ def never() -> bool:
     return False
 
 
-@pytest.fixture
-def base_model(context: Context) -> None:
-    """In the cache already."""
-    entry = load_catalogue(PACKAGED_CATALOGUE).find("tiny-random-llama")
-    assert entry is not None
-    folder = context.settings.work_dir / "cache" / "models" / entry.source.key
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-
-
 def store(context: Context, session: Session, file_id: str, tmp_path: Path) -> None:
     path = tmp_path / file_id
     path.write_text(file_id)

@@ -35,6 +35,7 @@ def jobs() -> None:
     $ tunesmith jobs logs $JOB
     $ tunesmith jobs metrics $JOB --name train_loss
     $ tunesmith jobs checkpoints $JOB
+    $ tunesmith jobs rollouts $JOB --order-by reward
     $ tunesmith jobs artifacts $JOB
     $ tunesmith jobs download $JOB adapter
     """
@@ -235,6 +236,30 @@ def checkpoints(state: State, job_id: str) -> None:
     """List a job's checkpoints, latest first."""
     found = state.client().fine_tuning.jobs.checkpoints.list(job_id)
     state.show_many(found, "step_number", "fine_tuned_model_checkpoint")
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("--step", type=click.IntRange(0), help="Of this step alone.")
+@click.option("--min-reward", type=float, help="Worth at least so much.")
+@click.option("--max-reward", type=float, help="Worth at most so much.")
+@click.option("--truncated/--not-truncated", default=None, help="Those that were cut off, or those that were not.")
+@click.option("--failed/--graded", default=None, help="Those that could not be graded, or those that could.")
+@click.option("--text", "q", help="Part of the prompt or the completion, in any case.")
+@click.option(
+    "--order-by",
+    type=click.Choice(["step", "reward", "advantage", "completion_tokens"]),
+    default="step",
+    show_default=True,
+)
+@click.option("--order", type=click.Choice(["asc", "desc"]), default="desc", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@pass_state
+def rollouts(state: State, job_id: str, limit: int, **wanted: Any) -> None:
+    """Show answers that a ppo or reinforcement job has learnt from, and what they were worth."""
+    found = state.client().fine_tuning.jobs.rollouts.list(job_id, limit=min(limit, 100), **wanted)
+    columns = ("step", "row", "reward", "advantage", "completion_tokens", "completion", "error")
+    state.show_many(found, *columns, limit=limit)
 
 
 @jobs.command()

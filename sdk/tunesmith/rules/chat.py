@@ -93,7 +93,8 @@ def chat_kind(number: int, row: dict[str, Any]) -> ChatKind:
     found = ", ".join(repr(key) for key in list(row)[:5]) or "no keys at all"
     wanted = (
         "'messages', 'prompt' and 'completion', 'instruction' and 'response', 'problem', 'reasoning' and 'answer', "
-        "'prompt', 'completion' and 'label', 'prompt', 'chosen' and 'rejected', 'prompt' and 'responses', 'input', "
+        "'problem' and 'answer', 'prompt', 'completion' and 'label', 'prompt', 'chosen' and 'rejected', 'prompt' and "
+        "'responses', 'input', "
         "'preferred_output' and 'non_preferred_output', or 'text'"
     )
     raise RowError(number, "", f"has {found}, where {wanted} are needed")

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
-from tunesmith.rules.chat import AnyMessage
+from tunesmith.rules.chat import AnyMessage, Message
 from tunesmith.rules.feedback import Feedback
 from tunesmith.rules.kinds import Row
+from tunesmith.rules.prompt import ASKED, Prompt
 from tunesmith.rules.ranking import Ranking
 from tunesmith.rules.text import Text
 from tunesmith.rules.tools import Call
@@ -87,6 +88,8 @@ def row_features(row: Row) -> Features:
     """
     if isinstance(row, Text):
         return text_features(row.text)
+    if isinstance(row, Prompt):
+        return _prompt_features(row)
     chat, *others = row.chats
     answers = [replace(other.messages[-1], trained=False) for other in others]
     found = features([*chat.messages, *answers], offer(chat.tools))
@@ -97,6 +100,15 @@ def row_features(row: Row) -> Features:
         compared = f"\x07{row.ranks}{row.margin}".encode()
         return msgspec.structs.replace(found, content=found.content + compared)
     return found
+
+
+def _prompt_features(prompt: Prompt) -> Features:
+    """What a row tells graders stands in the place of an answer: with other values it is another row."""
+    told = {key: value for key, value in prompt.item.items() if key not in ASKED}
+    text = msgspec.json.encode(told, order="deterministic").decode()
+    found = features([*prompt.messages, Message("assistant", text, trained=True)], offer(prompt.tools))
+    assert found is not None
+    return msgspec.structs.replace(found, characters=found.characters - len(text))
 
 
 def text_features(text: str) -> Features:

@@ -12,6 +12,7 @@ from tunesmith.rules.error import RowError
 from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.jsonl import Lines, blocks, decode
 from tunesmith.rules.kinds import Row, to_row
+from tunesmith.rules.prompt import Prompt, to_prompt_row
 from tunesmith.rules.text import pieces
 
 # A line of JSONL, the cells of a table's row, or what is wrong with that.
@@ -33,6 +34,17 @@ def rows(path: str | PathLike[str]) -> Iterator[tuple[int, Row]]:
     for block in raw_blocks(path, format):
         for number, raw in block:
             yield number, to_row(number, decoded(number, raw))
+
+
+def prompts(path: str | PathLike[str]) -> Iterator[tuple[int, Prompt]]:
+    """(number, prompt) of every row, likewise.
+
+    Raises:
+        RowError: a row asks nothing.
+    """
+    for block in raw_blocks(path, detect(path)):
+        for number, raw in block:
+            yield number, to_prompt_row(number, decoded(number, raw))
 
 
 def raw_blocks(path: str | PathLike[str], format: Format) -> Iterator[Block]:

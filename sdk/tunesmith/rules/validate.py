@@ -13,6 +13,7 @@ from tunesmith.rules.features import Features, row_features
 from tunesmith.rules.formats import Format, detect
 from tunesmith.rules.jsonl import Lines
 from tunesmith.rules.kinds import Kind, row_kind, to_row
+from tunesmith.rules.prompt import PROMPTS, Prompt
 from tunesmith.rules.read import Block, Raw, decoded, raw_blocks
 from tunesmith.rules.text import pieces
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_FAULTS = 20
 LONGEST_WORDS = 300  # characters of a fault
+MOST_KEYS = 100  # of prompts, that are told
+LONGEST_KEY = 64  # characters
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Report:
     """rows: how many were read. faults: the first of them. fault_count: all of them.
 
     format, kind: None where the file shows none. kind is that of the first row, and of all in a file without faults.
+    keys: those that any prompt has; None where they are too many or too odd to be told.
     """
 
     format: Format | None = None
@@ -35,12 +39,20 @@ class Report:
     rows: int = 0
     faults: list[RowError] = field(default_factory=list)
     fault_count: int = 0
+    keys: set[str] | None = field(default_factory=set[str])
     survey: "Survey | None" = None
 
     def add(self, fault: RowError) -> None:
         self.fault_count += 1
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(RowError(fault.line, _shown(fault.field), _shown(fault.message)))
+
+    def add_keys(self, prompt: Prompt) -> None:
+        if self.keys is None or prompt.item.keys() <= self.keys:
+            return
+        self.keys |= prompt.item.keys()
+        if len(self.keys) > MOST_KEYS or not all(key.isprintable() and len(key) <= LONGEST_KEY for key in self.keys):
+            self.keys = None
 
     def figures(self) -> dict[str, Any]:
         """The report as it is kept with the file; call it once, and of a validation with a survey."""
@@ -50,6 +62,7 @@ class Report:
             "format": self.format,
             "kind": self.kind,
             "rows": self.rows,
+            "keys": sorted(self.keys) if self.keys is not None and self.kind in PROMPTS else None,
             "faults": faults,
             "fault_count": self.fault_count,
             **self.survey.figures(),
@@ -117,11 +130,15 @@ def _features(report: Report, number: int, raw: Raw) -> Features:
     row = decoded(number, raw)
     kind = row_kind(number, row)
     report.kind = report.kind or kind
-    if kind != report.kind:
+    if kind != report.kind and {kind, report.kind} != {"messages", "prompt"}:
         raise RowError(
             number, "", f"is of the form {kind}, but the first row is {report.kind}: a file has rows of one form"
         )
-    return row_features(to_row(number, row))
+    # Chats that end with a user's message are prompts among prompts; of what is neither, the fault says more.
+    read = to_row(number, row, kind=report.kind)
+    if isinstance(read, Prompt):
+        report.add_keys(read)
+    return row_features(read)
 
 
 def _shown(text: str) -> str:

@@ -7,6 +7,20 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from tunesmith.specs.dpo import Dpo, DpoMethod
+from tunesmith.specs.graders import (
+    ContentPart,
+    EvalMessage,
+    LabelModel,
+    MathGrader,
+    MultiGrader,
+    PythonGrader,
+    ReasoningGrader,
+    ReasoningWeights,
+    SamplingParams,
+    ScoreModel,
+    StringCheck,
+    TextSimilarity,
+)
 from tunesmith.specs.initialization import (
     BpeTokenizer,
     CharacterTokenizer,
@@ -21,18 +35,23 @@ from tunesmith.specs.kto import Kto, KtoHyperparameters, KtoMethod
 from tunesmith.specs.lora import Lora
 from tunesmith.specs.method import Method
 from tunesmith.specs.optimization import Optimization
+from tunesmith.specs.ppo import Ppo, PpoMethod
 from tunesmith.specs.pretraining import Pretraining, PretrainingMethod
 from tunesmith.specs.reference import ReferenceHyperparameters
+from tunesmith.specs.reinforcement import Reinforcement, ReinforcementHyperparameters, ReinforcementMethod
 from tunesmith.specs.reward_model import RewardModel, RewardModelMethod
+from tunesmith.specs.rollouts import RolloutHyperparameters
 from tunesmith.specs.supervised import Supervised, SupervisedMethod
 from tunesmith.specs.training import EarlyStopping, Hyperparameters, Replay, Samples, ScoredSamples
 
 __all__ = [
     "BpeTokenizer",
     "CharacterTokenizer",
+    "ContentPart",
     "Dpo",
     "DpoMethod",
     "EarlyStopping",
+    "EvalMessage",
     "Hyperparameters",
     "Initialization",
     "InitializationMethod",
@@ -42,24 +61,40 @@ __all__ = [
     "Kto",
     "KtoHyperparameters",
     "KtoMethod",
+    "LabelModel",
     "Lora",
+    "MathGrader",
     "Method",
     "Mlflow",
     "MlflowIntegration",
     "ModelTokenizer",
+    "MultiGrader",
     "Optimization",
+    "Ppo",
+    "PpoMethod",
     "Pretraining",
     "PretrainingMethod",
+    "PythonGrader",
+    "ReasoningGrader",
+    "ReasoningWeights",
     "ReferenceHyperparameters",
+    "Reinforcement",
+    "ReinforcementHyperparameters",
+    "ReinforcementMethod",
     "Replay",
     "Resources",
     "RewardModel",
     "RewardModelMethod",
+    "RolloutHyperparameters",
     "Samples",
+    "SamplingParams",
+    "ScoreModel",
     "ScoredSamples",
     "Sizes",
+    "StringCheck",
     "Supervised",
     "SupervisedMethod",
+    "TextSimilarity",
     "Wandb",
     "WandbIntegration",
 ]

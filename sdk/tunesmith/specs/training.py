@@ -11,7 +11,9 @@ from tunesmith.specs.optimization import Optimization
 from tunesmith.specs.strict import Auto, Strict
 
 Weights = Literal["adapter", "full"]
-ValidationMetric = Literal["valid_loss", "valid_mean_token_accuracy", "valid_reward_accuracy", "valid_accuracy"]
+ValidationMetric = Literal[
+    "valid_loss", "valid_mean_token_accuracy", "valid_reward_accuracy", "valid_accuracy", "valid_reward_mean"
+]
 # policy: writes answers. reward_model: scores them.
 ModelKind = Literal["policy", "reward_model"]
 LongRows = Literal["truncate", "drop", "error"]
@@ -19,8 +21,8 @@ LongRows = Literal["truncate", "drop", "error"]
 
 # What each method's `VALIDATION_METRICS` are, for those who read the schema.
 MEASURED = (
-    "Each method has valid_loss; supervised and pretraining valid_mean_token_accuracy too, dpo and kto "
-    "valid_reward_accuracy, reward_model valid_accuracy; another's is refused."
+    "ppo and reinforcement have valid_reward_mean; each other method valid_loss, supervised and pretraining "
+    "valid_mean_token_accuracy too, dpo and kto valid_reward_accuracy, reward_model valid_accuracy. Another is refused."
 )
 
 
@@ -30,7 +32,7 @@ class Hyperparameters(Strict):
     n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = Field(
         default="auto",
         description="Passes over the training rows. auto, by thresholds of ours: 3 up to 10,000 rows, 2 up to 50,000, "
-        "else 1; dpo, kto and reward_model: 3 up to 1,000, else 1; pretraining: 1.",
+        "else 1; dpo, kto, reward_model, ppo and reinforcement: 3 up to 1,000, else 1; pretraining: 1.",
     )
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = Field(
         default="auto", description="Rows per optimiser step; the last one of a pass may hold fewer. auto: 8."
@@ -187,6 +189,16 @@ class Training(Strict):
     def fills_sequences(self) -> bool:
         """Whether rows fill sequences of max_length, wherever in a row one ends."""
         return False
+
+    @property
+    def cycle(self) -> int:
+        """Optimiser steps on the same rows, one after the other; a run can go on from the ends of such cycles only."""
+        return 1
+
+    @property
+    def validation_interval(self) -> Auto | int:
+        """`eval_interval`, whichever key it came by."""
+        return self.eval_interval
 
     @property
     def holds_reference(self) -> bool:

@@ -17,6 +17,7 @@ from tunesmith._async.resources.events import AsyncEvents
 from tunesmith._async.resources.files import AsyncFiles
 from tunesmith._async.resources.logs import AsyncLogs
 from tunesmith._async.resources.metrics import AsyncMetrics
+from tunesmith._async.resources.rollouts import AsyncRollouts
 from tunesmith._async.transport import AsyncTransport
 from tunesmith.answers import given, parse, segment
 from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
@@ -74,6 +75,7 @@ class AsyncJobs(AsyncResource):
         self.artifacts = AsyncArtifacts(transport)
         self.metrics = AsyncMetrics(transport)
         self.logs = AsyncLogs(transport)
+        self.rollouts = AsyncRollouts(transport)
 
     async def create(
         self, spec: Spec | None = None, /, *, idempotency_key: str | None = None, **fields: Unpack[JobFields]

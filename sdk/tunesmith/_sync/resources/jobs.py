@@ -18,6 +18,7 @@ from tunesmith._sync.resources.events import Events
 from tunesmith._sync.resources.files import Files
 from tunesmith._sync.resources.logs import Logs
 from tunesmith._sync.resources.metrics import Metrics
+from tunesmith._sync.resources.rollouts import Rollouts
 from tunesmith._sync.transport import Transport
 from tunesmith.answers import given, parse, segment
 from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
@@ -75,6 +76,7 @@ class Jobs(Resource):
         self.artifacts = Artifacts(transport)
         self.metrics = Metrics(transport)
         self.logs = Logs(transport)
+        self.rollouts = Rollouts(transport)
 
     def create(
         self, spec: Spec | None = None, /, *, idempotency_key: str | None = None, **fields: Unpack[JobFields]

@@ -1,0 +1,106 @@
+"""The answers that a job has learnt from, as far as it kept them: one file, looked through line by line."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from core.jobs import repository
+from core.models import Job
+from core.paging import Page, unknown_cursor
+from core.storage import Entry
+
+FILE = "rollouts.jsonl"  # its lines are core.specs.rollouts.Rollout
+Key = Literal["step", "reward", "advantage", "completion_tokens"]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where the file lies."""
+
+    key: str
+    entry: Entry
+
+
+def kept(session: Session, *, job: Job) -> Kept | None:
+    """What the job yielded, or, before that, what its latest checkpoint holds; None where there is neither."""
+    artifact = next((found for found in repository.artifacts(session, job=job) if found.name == FILE), None)
+    if artifact is not None:
+        return Kept(artifact.object_key, Entry(FILE, artifact.bytes, artifact.sha256))
+    checkpoint = repository.latest_checkpoint(session, job_id=job.id)
+    entries = Entry.many(checkpoint.manifest) if checkpoint else []
+    return next((Kept(f"{checkpoint.prefix}{FILE}", entry) for entry in entries if entry.name == FILE), None)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a list of rollouts is narrowed down to; None leaves a bound open.
+
+    failed: whether they could not be graded. text: part of a message of the prompt, or of the completion, in any case.
+    """
+
+    min_step: int | None = None
+    max_step: int | None = None
+    min_reward: float | None = None
+    max_reward: float | None = None
+    truncated: bool | None = None
+    failed: bool | None = None
+    text: str | None = None
+
+    def has(self, row: Row) -> bool:
+        return (
+            _between(row["step"], self.min_step, self.max_step)
+            and _between(row["reward"], self.min_reward, self.max_reward)
+            and self.truncated in (None, row["truncated"])
+            and self.failed in (None, row.get("error") is not None)
+            and (self.text is None or self._says(row))
+        )
+
+    def _says(self, row: Row) -> bool:
+        said = [row["completion"], *(message["content"] for message in row["prompt"])]
+        return any(str(self.text).casefold() in text.casefold() for text in said if isinstance(text, str))
+
+
+def _between(value: float, least: float | None, most: float | None) -> bool:
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def page(path: Path, wanted: Wanted, *, by: Key, descending: bool, after: str | None, limit: int) -> Page[Row]:
+    """Rollouts, each with its `id`: where in the file it stands, which orders those that are equal.
+
+    Of all but the page's, a few numbers are held.
+
+    Raises:
+        InvalidRequest: the file has no rollout `after`.
+    """
+    cursor, places = None, list[tuple[float, int, int]]()  # (value, id, where its line begins)
+    for id, (offset, row) in enumerate(_rows(path)):
+        if str(id) == after:
+            cursor = row[by], id, offset
+        if wanted.has(row):
+            places.append((row[by], id, offset))
+    if after is not None and cursor is None:
+        raise unknown_cursor(after)
+    places.sort(reverse=descending)
+    if cursor is not None:
+        places = [place for place in places if (place < cursor if descending else place > cursor)]
+    with path.open("rb") as file:
+        return Page([_row_at(file, place) for place in places[:limit]], has_more=len(places) > limit)
+
+
+def _row_at(file: Any, place: tuple[float, int, int]) -> Row:
+    file.seek(place[2])
+    return {"id": str(place[1]), **msgspec.json.decode(file.readline())}
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """(where its line begins, row)"""
+    offset = 0
+    with path.open("rb") as file:
+        for line in file:
+            yield offset, msgspec.json.decode(line)
+            offset += len(line)

@@ -1,0 +1,59 @@
+"""The answers that a job has learnt from."""
+
+from typing import Literal
+
+from tunesmith._async.page import AsyncPages
+from tunesmith._async.resources.base import AsyncResource
+from tunesmith.answers import given, segment
+from tunesmith.types import Rollout
+
+
+class AsyncRollouts(AsyncResource):
+    """`client.fine_tuning.jobs.rollouts`: answers that a ppo or reinforcement job has learnt from.
+
+    ```python
+    async for rollout in client.fine_tuning.jobs.rollouts.list(job.id, order_by="reward", order="asc", min_step=10):
+        print(rollout.step, rollout.reward, rollout.completion)
+    ```
+    """
+
+    def list(
+        self,
+        job_id: str,
+        *,
+        order_by: Literal["step", "reward", "advantage", "completion_tokens"] | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        step: int | None = None,
+        min_step: int | None = None,
+        max_step: int | None = None,
+        min_reward: float | None = None,
+        max_reward: float | None = None,
+        truncated: bool | None = None,
+        failed: bool | None = None,
+        q: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> AsyncPages[Rollout]:
+        """Some answers of each step, those of the last step first; of a job that runs, as far as its last checkpoint.
+
+        Args:
+            order_by: what to sort by; None: the step.
+            truncated: only those that were cut off, or only those that were not.
+            failed: only those that could not be graded, or only those that could.
+            q: part of the prompt or the completion, in any case.
+        """
+        query = given(
+            order_by=order_by,
+            order=order,
+            step=step,
+            min_step=min_step,
+            max_step=max_step,
+            min_reward=min_reward,
+            max_reward=max_reward,
+            truncated=truncated,
+            failed=failed,
+            q=q,
+            limit=limit,
+            after=after,
+        )
+        return self._pages(Rollout, f"/fine_tuning/jobs/{segment(job_id)}/rollouts", query)

@@ -1,0 +1,329 @@
+"""Jobs that learn from answers of their own: what is refused before anything is taken, and what they keep."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai import OpenAI
+from sqlalchemy import Engine, func, update
+
+from core.db import session_scope
+from core.jobs import service
+from core.models import File, Job, Model
+from core.registry import repository as registry
+from core.rows.survey import Survey
+from core.rows.validate import validate
+from tests.api.conftest import Served
+from tests.api.test_files import upload
+from tests.conftest import ProjectKey
+from tests.core.factories import make_model
+
+MODEL = "tiny-random-llama"
+PROMPT = {"messages": [{"role": "user", "content": "2+2?"}], "answer": "4"}
+CHECK = {
+    "type": "string_check",
+    "name": "right",
+    "operation": "eq",
+    "input": "{{ sample.output_text }}",
+    "reference": "{{ item.answer }}",
+}
+JUDGE = {"type": "score_model", "name": "j", "model": "judge", "input": [{"role": "user", "content": "{{ item.x }}"}]}
+BAD_SOURCE = "def grade(sample, item):\n    return (\n"
+REWARD_MODEL = {"type": "reward_model", "reward_model": {}}
+
+Upload = Callable[..., str]
+
+
+@pytest.fixture
+def rows(http: httpx.Client, engine: Engine, tmp_path: Path) -> Upload:
+    """Uploads rows, and validates them as a worker does, unless they are to wait."""
+
+    def put(*rows: dict[str, Any], waits: bool = False) -> str:
+        (tmp_path / "rows").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        file_id = upload(http, (tmp_path / "rows").read_bytes()).json()["id"]
+        if not waits:
+            judge(engine, file_id, tmp_path / "rows")
+        return file_id
+
+    return put
+
+
+def judge(engine: Engine, file_id: str, path: Path) -> None:
+    report = validate(path, survey=Survey()).figures()
+    with session_scope(engine) as session:
+        values = {"status": "processed", "report": report, "rows": report["rows"]}
+        session.execute(update(File).where(File.id == file_id).values(**values))
+        service.file_finished(session, file_id=file_id)
+
+
+@pytest.fixture
+def file_id(rows: Upload) -> str:
+    return rows(PROMPT)
+
+
+@pytest.fixture
+def make(engine: Engine, project: ProjectKey) -> Callable[..., str]:
+    def make(**spec: Any) -> str:
+        with session_scope(engine) as session:
+            return make_model(session, project.owner, **spec)
+
+    return make
+
+
+def create(
+    http: httpx.Client, file_id: str, method: dict[str, Any], *, model: str = MODEL, **body: Any
+) -> httpx.Response:
+    body = {"model": model, "training_file": file_id, "method": method, **body}
+    return http.post("/v1/fine_tuning/jobs", json=body, timeout=170)
+
+
+def reinforcement(**options: Any) -> dict[str, Any]:
+    return {"type": "reinforcement", "reinforcement": {"grader": CHECK, **options}}
+
+
+def ppo(*reward_models: str, **options: Any) -> dict[str, Any]:
+    return {"type": "ppo", "ppo": {"reward_models": list(reward_models), **options}}
+
+
+def initialization(vocab_size: int) -> dict[str, Any]:
+    tokenizer = {"type": "bpe", "vocab_size": vocab_size}
+    return {"method": {"type": "initialization", "initialization": {"tokenizer": tokenizer}}}
+
+
+def error(answer: httpx.Response) -> tuple[str, str]:
+    """(param, message)"""
+    assert answer.status_code == 400, answer.text
+    told = answer.json()["error"]
+    return told["param"], told["message"]
+
+
+def test_the_contracts_client_creates_a_reinforcement_job(served: Served, project: ProjectKey, file_id: str) -> None:
+    with OpenAI(base_url=f"{served.url}/v1", api_key=project.key) as client:
+        job = client.fine_tuning.jobs.create(
+            model=MODEL,
+            training_file=file_id,
+            method={
+                "type": "reinforcement",
+                "reinforcement": {
+                    "grader": CHECK,  # pyright: ignore[reportArgumentType]
+                    "hyperparameters": {
+                        "compute_multiplier": 0.5,
+                        "eval_interval": 3,
+                        "eval_samples": 2,
+                        "reasoning_effort": "low",
+                        "n_epochs": 1,
+                        "batch_size": 4,
+                    },
+                },
+            },
+        )
+        assert job.status == "queued"
+        assert job.method is not None
+        assert job.method.reinforcement is not None
+        assert job.method.reinforcement.grader.type == "string_check"
+        given = job.method.reinforcement.hyperparameters
+        assert given is not None
+        assert (given.compute_multiplier, given.eval_interval, given.eval_samples) == (0.5, 3, 2)
+        assert (given.reasoning_effort, given.n_epochs, given.batch_size) == ("low", 1, 4)
+        again = client.fine_tuning.jobs.retrieve(job.id)
+        assert again.method == job.method
+
+
+@pytest.mark.parametrize(
+    ("method", "param", "words"),
+    [
+        ({"type": "reinforcement", "reinforcement": {}}, "method.reinforcement.grader", "required"),
+        (reinforcement(grader={**CHECK, "type": "magic"}), "method.reinforcement.grader.type", "'string_check'"),
+        (reinforcement(grader={**CHECK, "x": 1}), "method.reinforcement.grader.x", "unknown key"),
+        (
+            reinforcement(grader={**CHECK, "input": "{{ itm.x }}"}),
+            "method.reinforcement.grader.input",
+            "'{{ itm.x }}' names nothing",
+        ),
+        (reinforcement(watch=JUDGE), "method.reinforcement.watch.type", "TUNESMITH_GRADER_MODEL_URL is not set"),
+        (
+            reinforcement(
+                grader={
+                    "type": "multi",
+                    "name": "m",
+                    "graders": {"a": CHECK, "b": {"type": "python", "name": "p", "source": BAD_SOURCE}},
+                    "calculate_output": "a + b",
+                }
+            ),
+            "method.reinforcement.grader.graders.b.source",
+            "line ",
+        ),
+        (
+            ppo("x", grader={"type": "python", "name": "p", "source": "x = 1"}),
+            "method.ppo.grader.source",
+            "grade",
+        ),
+        (reinforcement(aggregation="normalize_then_sum"), "method.reinforcement.aggregation", "multi or reasoning"),
+        (reinforcement(eval_interval=1, hyperparameters={"eval_interval": 2}), "method.reinforcement", "not both"),
+        (reinforcement(replay={"file": "x", "fraction": 0.1}), "method.reinforcement", "leave it out"),
+        (reinforcement(keep_best="valid_loss", validation_split=0.1), "method.reinforcement", "valid_reward_mean"),
+        (reinforcement(group_size=1), "method.reinforcement.group_size", "given 1"),
+        (ppo(), "method.ppo.reward_models", "at least 1"),
+        (ppo("x", minibatches=3), "method.ppo.minibatches", "does not divide the 8 answers"),
+        (
+            ppo("x", minibatches=8, hyperparameters={"batch_size": 12}),
+            "method.ppo.minibatches",
+            "does not divide the 12 answers",
+        ),
+        (ppo("ft:gone"), "method.ppo.reward_models[0]", "no model 'ft:gone'"),
+        (ppo(MODEL), "method.ppo.reward_models[0]", "is a policy, which writes answers; a reward model"),
+    ],
+)
+def test_what_can_be_known_is_refused_at_once(
+    http: httpx.Client, file_id: str, method: dict[str, Any], param: str, words: str
+) -> None:
+    told, message = error(create(http, file_id, method))
+    assert told.startswith(param)
+    assert words in message
+    assert http.get("/v1/fine_tuning/jobs").json()["data"] == []
+    # An estimate looks as closely.
+    body = {"model": MODEL, "training_file": file_id, "method": method}
+    told, message = error(http.post("/v1/fine_tuning/jobs/estimate", json=body, timeout=170))
+    assert told.startswith(param)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_template_that_names_an_unknown_key_fails_the_job_before_it_is_queued(
+    http: httpx.Client, engine: Engine, rows: Upload, tmp_path: Path, waits: bool
+) -> None:
+    method = reinforcement(watch={**CHECK, "reference": "{{ item.anwser }} {{ item.answer }}"})
+    file_id = rows(PROMPT, {**PROMPT, "level": 1}, waits=waits)
+    job = create(http, file_id, method).json()
+    if waits:
+        assert job["status"] == "validating_files"
+        judge(engine, file_id, tmp_path / "rows")
+        job = http.get(f"/v1/fine_tuning/jobs/{job['id']}").json()
+    assert (job["status"], job["error"]["param"]) == ("failed", "method.reinforcement.watch.reference")
+    assert (
+        f"{{{{ item.anwser }}}}: no row of file {file_id} has 'anwser'; they have answer, level"
+        in (job["error"]["message"])
+    )
+
+
+def test_a_validation_file_needs_the_keys_too(http: httpx.Client, rows: Upload) -> None:
+    held_out = rows({"problem": "2+2?", "answer": "4"})
+    alike = {"type": "text_similarity", "name": "t", "evaluation_metric": "bleu", "input": "{{ item.level.0 }}"}
+    method = reinforcement(watch={**alike, "reference": "{{ item.answer }}"})
+    job = create(http, rows({**PROMPT, "level": ["a"]}), method, validation_file=held_out).json()
+    assert (job["status"], job["error"]["param"]) == ("failed", "method.reinforcement.watch.input")
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        ({"problem": "2+2?", "answer": "4"}, "problem"),
+        ({"problem": "2+2?", "reasoning": "Two and two.", "answer": "4"}, "reasoning"),
+        (PROMPT, "answer"),
+    ],
+)
+def test_every_key_of_a_row_may_be_named(http: httpx.Client, rows: Upload, row: dict[str, Any], key: str) -> None:
+    method = reinforcement(grader={**CHECK, "reference": f"{{{{ item.{key} }}}}"})
+    assert create(http, rows(row), method).json()["status"] == "queued"
+    method = reinforcement(grader={**CHECK, "reference": "{{ item.other }}"})
+    assert create(http, rows(row), method).json()["status"] == "failed"
+
+
+def test_a_file_of_chats_is_no_file_of_prompts(http: httpx.Client, rows: Upload) -> None:
+    chats = rows({"messages": [*PROMPT["messages"], {"role": "assistant", "content": "4"}]})
+    job = create(http, chats, reinforcement()).json()
+    assert (job["status"], job["error"]["param"]) == ("failed", "training_file")
+    assert "method reinforcement learns from prompt, problem, reasoning" in job["error"]["message"]
+    job = create(http, rows(PROMPT), {"type": "supervised"}).json()
+    assert "rows of the form prompt, but method supervised learns from messages" in job["error"]["message"]
+
+
+def test_an_answer_as_long_as_the_context_is_refused_where_that_is_known(
+    http: httpx.Client, file_id: str, make: Callable[..., str]
+) -> None:
+    model = make(**initialization(300))  # nano: 256 tokens
+    param, message = error(create(http, file_id, reinforcement(max_completion_tokens=256), model=model))
+    assert param == "method.reinforcement.max_completion_tokens"
+    assert "256 were asked for, but the model's context is 256" in message
+    assert create(http, file_id, reinforcement(max_completion_tokens=255), model=model).status_code == 200
+
+
+def test_reward_models_have_the_tokenizer_of_the_policy(
+    http: httpx.Client, file_id: str, make: Callable[..., str]
+) -> None:
+    ours, others = make(**initialization(300)), make(**initialization(301))
+    alike = make(**initialization(300))  # the same text, learnt alike
+    policy = make(model=ours, method={"type": "supervised", "supervised": {}})
+    of_ours, of_others = make(model=ours, method=REWARD_MODEL), make(model=others, method=REWARD_MODEL)
+    of_catalogue = make(model=MODEL, method=REWARD_MODEL)
+    for model, scorers in (
+        (ours, (of_ours,)),
+        (policy, (of_ours,)),
+        (alike, (of_ours,)),
+        (others, (of_others,)),
+        (MODEL, (of_catalogue,)),
+        ("smollm2-135m-instruct", (of_catalogue,)),  # of two bases of the catalogue only the trainer can tell
+    ):
+        assert create(http, file_id, ppo(*scorers), model=model).status_code == 200
+    for model, scorers in (
+        (ours, (of_ours, of_others)),
+        (policy, (of_ours, of_others)),
+        (ours, (of_ours, of_catalogue)),
+        (MODEL, (of_catalogue, of_ours)),
+    ):
+        param, message = error(create(http, file_id, ppo(*scorers), model=model))
+        assert param == "method.ppo.reward_models[1]"
+        assert f"{scorers[1]!r} has another tokenizer than the model that is trained" in message
+    param, message = error(create(http, file_id, ppo(of_ours, of_ours), model=ours))
+    assert (param, "is named twice" in message) == ("method.ppo.reward_models[1]", True)
+    param, _ = error(create(http, file_id, ppo(of_ours), model=of_ours))
+    assert param == "model"
+
+
+def test_another_projects_reward_model_does_not_exist(
+    http: httpx.Client, file_id: str, engine: Engine, make_project: Callable[[str], ProjectKey]
+) -> None:
+    with session_scope(engine) as session:
+        theirs = make_model(session, make_project("other").owner, model=MODEL, method=REWARD_MODEL)
+    param, message = error(create(http, file_id, ppo(theirs)))
+    assert (param, message) == (
+        "method.ppo.reward_models[0]",
+        f"method.ppo.reward_models[0]: no model {theirs!r} that this project may use",
+    )
+
+
+def test_a_reward_model_is_kept_for_the_job_that_waits_for_it(
+    http: httpx.Client, file_id: str, engine: Engine, make: Callable[..., str]
+) -> None:
+    """Whatever becomes of its name: as with the model that a job starts from."""
+    scorer = make(model=MODEL, method=REWARD_MODEL)
+    job_id = create(http, file_id, ppo(scorer)).json()["id"]
+    assert http.delete(f"/v1/models/{scorer}").status_code == 200
+    error(create(http, file_id, ppo(scorer)))
+
+    def needed() -> bool:
+        with session_scope(engine) as session:
+            return session.query(Model).where(Model.name == scorer, registry.needed()).count() == 1
+
+    assert needed()
+    with session_scope(engine) as session:
+        assert [model.name for model in registry.models_named(session, names=[scorer])] == [scorer]
+        session.get_one(Job, job_id).status = "cancelled"
+    assert not needed()
+
+
+def test_a_checkpoint_that_scores_is_not_removed_from_the_store(
+    http: httpx.Client, file_id: str, engine: Engine, make: Callable[..., str]
+) -> None:
+    scorer = make(model=MODEL, method=REWARD_MODEL)
+    job_id = create(http, file_id, ppo(scorer)).json()["id"]
+    long_ago = func.now() - timedelta(seconds=registry.FORGOTTEN_SECONDS + 1)
+    with session_scope(engine) as session:
+        session.execute(update(Model).where(Model.name == scorer).values(checkpoint_step=1, deleted_at=long_ago))
+        assert registry.forgotten(session, limit=10) == []
+        session.get_one(Job, job_id).status = "failed"
+        session.flush()
+        assert [model.name for model in registry.forgotten(session, limit=10)] == [scorer]

@@ -1,0 +1,57 @@
+"""In the suite: DPO and KTO make an adder of two-digit sums better, and labels that are chance do not.
+
+The long forms, over several seeds and with figures that are kept, are those of test_preferences.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.proofs import adder, preferences
+from tests.trainers.conftest import RENAMED
+
+SEED = 0
+COMMON: dict[str, Any] = {
+    "weights": "full",
+    "max_steps": 120,
+    "eval_interval": 120,
+    "checkpoint_interval": 1000,
+    "samples": adder.NO_SAMPLES,
+}
+DPO: dict[str, Any] = {
+    **COMMON,
+    "hyperparameters": {"batch_size": 32, "beta": 2.0},
+    "optimization": {"learning_rate": 2e-4},
+}
+KTO: dict[str, Any] = {
+    **COMMON,
+    "hyperparameters": {"batch_size": 32, "beta": 1.0},
+    "optimization": {"learning_rate": 1e-4},
+    "desirable_weight": 1.0,
+    "undesirable_weight": 0.2,
+}
+DRAWN = adder.draw_sums(SEED, count=6500, digits=2)
+HELD_OUT, ASKED = DRAWN[: adder.HELD_OUT], DRAWN[4500:]
+
+pytestmark = [pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def half_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return adder.train_both(tmp_path_factory.mktemp("adders"), digits=2, rows=4000, steps=450).half_trained
+
+
+@pytest.mark.parametrize(
+    ("make_rows", "method"), [(preferences.pairs, {"dpo": DPO}), (preferences.thumbs, {"kto": KTO})], ids=["dpo", "kto"]
+)
+def test_more_sums_come_right(
+    tmp_path: Path, half_trained: Path, make_rows: preferences.MakeRows, method: dict[str, Any]
+) -> None:
+    before = adder.share_right(half_trained, HELD_OUT)
+    found = preferences.compare(
+        tmp_path, half_trained, make_rows, trained=ASKED, held_out=HELD_OUT, seed=SEED, **method
+    )
+    assert found.learnt >= before + 0.05
+    assert found.control <= before
+    assert found.margins[1][-1] > max(0, found.control_margins[1][-1])
