@@ -64,12 +64,15 @@ def read_prompts(
     A prompt may have `limit` tokens, and no more than the longest answer leaves of the model's context.
 
     Raises:
-        SpecError: no prompt is left, or one can't be parsed, does not suit the chat template, or is longer where
-            `long_rows` calls that an error.
+        SpecError: no room, or no prompt is left, or one can't be parsed, does not suit the chat template, or is longer
+            where `long_rows` calls that an error.
     """
     options = options_of(spec)
     context = load_config(spec.base_model).max_position_embeddings
     most = min(limit, context - options.completion_tokens(context=context))
+    if most < 1:
+        key = f"method.{spec.method.type}.max_completion_tokens"
+        raise SpecError(f"{key}: nothing of the model's context of {context} is left for a prompt", param=key)
     prompts, dropped = Prompts(), 0
     try:
         for place, (number, prompt) in enumerate(read.prompts(path)):

@@ -73,37 +73,28 @@ def train(spec: RunSpec, run_dir: RunDir, stop: StopRequest) -> RunResult:
 
 
 def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
-    spec, options, plan = run.spec, options_of(run.spec), run.plan
-    parts, answers = weights_of_parts(options), plan.batch_size * options.answers
-    context = run.model.config.max_position_embeddings
-    completion = options.completion_tokens(context=context)
-    longest = plan.longest + completion
-    batch = together(answers, longest=longest, on_gpu=bool(spec.devices))
+    spec, options = run.spec, options_of(run.spec)
     ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(run.rows.content[0]))
     run.model.generation_config.eos_token_id = ends
     judge = Judge(scorer, options, run.tokenizer, ends=ends)
-    cycles = math.ceil(plan.total_steps / options.cycle)
+    parts = weights_of_parts(options)
+    rewards: list[Any] = [partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)]
+    completion = options.completion_tokens(context=run.model.config.max_position_embeddings)
+    batches = math.ceil(run.plan.total_steps / options.cycle)
     with still_reference(run.model):
         trainer = Trainer(
             model=run.model,
-            reward_funcs=[partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)],
-            args=GRPOConfig(
-                **run.arguments(batch=batch) | {"gradient_accumulation_steps": answers // batch},
-                **settings(options),
-                max_completion_length=completion,
-                reward_weights=list(parts.values()) or None,
-                use_vllm=bool(spec.devices) and importlib.util.find_spec("vllm") is not None,
-                vllm_mode="colocate",
-                vllm_enable_sleep_mode=True,
-                vllm_max_model_length=min(context, longest_row(spec) + completion),
-            ),
-            train_dataset=dataset(len(run.rows), batch=plan.batch_size, batches=cycles, seed=spec.seed),
+            reward_funcs=rewards,
+            args=configure(run, completion=completion, part_weights=list(parts.values())),
+            train_dataset=dataset(len(run.rows), batch=run.plan.batch_size, batches=batches, seed=spec.seed),
             processing_class=run.tokenizer,
         )
-    if trainer.ref_model is not None and spec.start_adapter:  # TRL's is the base alone
-        trainer.ref_model.load_state_dict(weights.start(spec).state_dict())
-    trainer.rows, trainer.judge, trainer.longest = run.rows, judge, longest
-    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept, steps=cycles, each=answers)
+    reference: Any = trainer.ref_model
+    if reference is not None and spec.start_adapter:  # TRL's is the base alone
+        reference.load_state_dict(weights.start(spec).state_dict())
+    trainer.rows, trainer.judge, trainer.longest = run.rows, judge, run.plan.longest + completion
+    each = run.plan.batch_size * options.answers
+    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept, steps=batches, each=each)
     return trainer
 
 
@@ -112,25 +103,38 @@ def options_of(spec: RunSpec) -> Reinforcement:
     return spec.method.reinforcement
 
 
-def settings(options: Reinforcement) -> dict[str, Any]:
-    """The method's options under TRL's names."""
-    # Of cispo TRL wants the highest ratio itself.
-    highest = 1 + options.clip_high if options.loss == "cispo" else options.clip_high
-    return {
-        "num_generations": options.answers,
-        "shuffle_dataset": False,
-        "temperature": options.temperature,
-        "loss_type": options.loss,
-        "importance_sampling_level": options.importance,
-        "beta": options.beta,
-        "epsilon": options.clip_low,
-        "epsilon_high": highest,
-        "num_iterations": options.updates,
-        "scale_rewards": options.scale_rewards,
-        "multi_objective_aggregation": options.aggregation,
-        "mask_truncated_completions": options.mask_truncated,
-        "disable_dropout": not (options.lora and options.lora.dropout),
-    }
+def configure(run: Run, *, completion: int, part_weights: list[float]) -> GRPOConfig:
+    """The method's options under TRL's names; all answers of a step are sampled at once, and learnt from in parts.
+
+    Args:
+        completion: the longest answer, in tokens.
+        part_weights: of the reward functions; empty: one each.
+    """
+    options, on_gpu = options_of(run.spec), bool(run.spec.devices)
+    answers = run.plan.batch_size * options.answers
+    batch = together(answers, longest=run.plan.longest + completion, on_gpu=on_gpu)
+    return GRPOConfig(
+        **run.arguments(batch=batch) | {"gradient_accumulation_steps": answers // batch},
+        num_generations=options.answers,
+        max_completion_length=completion,
+        temperature=options.temperature,
+        shuffle_dataset=False,
+        loss_type=options.loss,
+        importance_sampling_level=options.importance,
+        beta=options.beta,
+        epsilon=options.clip_low,
+        epsilon_high=1 + options.clip_high if options.loss == "cispo" else options.clip_high,  # cispo's is the ratio
+        num_iterations=options.updates,
+        scale_rewards=options.scale_rewards,
+        multi_objective_aggregation=options.aggregation,
+        reward_weights=part_weights or None,
+        mask_truncated_completions=options.mask_truncated,
+        disable_dropout=not (options.lora and options.lora.dropout),
+        use_vllm=on_gpu and importlib.util.find_spec("vllm") is not None,
+        vllm_mode="colocate",
+        vllm_enable_sleep_mode=True,
+        vllm_max_model_length=min(run.model.config.max_position_embeddings, longest_row(run.spec) + completion),
+    )
 
 
 def together(answers: int, *, longest: int, on_gpu: bool) -> int:
@@ -171,6 +175,7 @@ class Trainer(GRPOTrainer):
     _of_answers: dict[str, float]  # figures of those that are learnt from
     _seconds: dict[str, float]  # that have gone into the part in the making
     _masks: tuple[torch.Tensor, torch.Tensor]  # of that part: where there are tokens of prompts, and of answers
+    _tokens: torch.Tensor  # of all answers of the step that are learnt from
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         return [self.rows.tokens[place] for place in prompts], None, {}
@@ -194,7 +199,7 @@ class Trainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         batch = super()._generate_and_score_completions(inputs)
         answers, advantages = self.judge.latest, batch["advantages"].tolist()
-        size, step = self.num_generations, self.state.global_step + 1
+        size, step = self.judge.options.answers, self.state.global_step + 1
         groups = [advantages[at : at + size] for at in range(0, len(advantages), size)]
         alike = sum(max(group) - min(group) == 0 for group in groups) / len(groups)
         self._of_answers = figures(answers) | {"zero_variance_share": alike}
@@ -214,13 +219,13 @@ class Trainer(GRPOTrainer):
                 error=error_of(answer.outcome),
             )
 
-        self.rollouts.add(math.ceil(step / self.num_iterations), len(answers), rollout)
+        self.rollouts.add(math.ceil(step / self.judge.options.cycle), len(answers), rollout)
         return batch
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        self._masks = inputs["prompt_mask"], inputs["completion_mask"]
+        self._masks, self._tokens = (inputs["prompt_mask"], inputs["completion_mask"]), inputs["num_items_in_batch"]
         return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -233,14 +238,16 @@ class Trainer(GRPOTrainer):
         return loss
 
     def _score(self, loss: torch.Tensor) -> Score:
-        """Of the part that was learnt from last. Losses and seconds of a step add up; all else is a mean."""
+        """Of the part that was learnt from last; its figures are shares of the step's, and add up."""
         answered, latest = self._masks[1], self._metrics["train"]
-        rows = len(answered)
+        rows, tokens = len(answered), int(answered.sum())
         of_step = rows * self.args.gradient_accumulation_steps
-        of_part = {ours: latest[theirs][-1] for theirs, ours in FIGURES.items() if theirs in latest}
-        sums = {name: value * rows for name, value in (self._of_answers | of_part).items()}
-        seconds = {f"{what}_seconds": value * of_step for what, value in self._seconds.items()}
-        return Score(float(loss) * of_step, rows, int(answered.sum()), sums | seconds)
+        share = tokens / max(1, int(self._tokens))
+        shares = {ours: latest[theirs][-1] * share for theirs, ours in FIGURES.items() if theirs in latest}
+        shares |= {f"{what}_seconds": value for what, value in self._seconds.items()}
+        sums = {name: value * rows for name, value in self._of_answers.items()}
+        sums |= {name: value * of_step for name, value in shares.items()}
+        return Score(float(loss) * of_step, rows, tokens, sums)
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:

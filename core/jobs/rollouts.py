@@ -32,8 +32,10 @@ def kept(session: Session, *, job: Job) -> Kept | None:
     if artifact is not None:
         return Kept(artifact.object_key, Entry(FILE, artifact.bytes, artifact.sha256))
     checkpoint = repository.latest_checkpoint(session, job_id=job.id)
-    entries = Entry.many(checkpoint.manifest) if checkpoint else []
-    return next((Kept(f"{checkpoint.prefix}{FILE}", entry) for entry in entries if entry.name == FILE), None)
+    if checkpoint is None:
+        return None
+    entries = (entry for entry in Entry.many(checkpoint.manifest) if entry.name == FILE)
+    return next((Kept(f"{checkpoint.prefix}{FILE}", entry) for entry in entries), None)
 
 
 @dataclass(frozen=True)

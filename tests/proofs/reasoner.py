@@ -12,17 +12,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.proofs import adder
 from trainers.samples import complete
 
-LONGEST = 96  # tokens of an answer
+LONGEST = 80  # tokens of an answer
 ROWS, HELD_OUT, DIGITS = 4000, 300, 2
 RIDDLES = 3  # one prompt of so many is one
-IDLE = ("let me add these up\n", "now the tens\n", "put them together\n")
+IDLE = ("so add\n", "and tens\n", "so all\n")
 SUPERVISED: dict[str, Any] = {
     "weights": "full",
-    "max_steps": 1000,
+    "max_steps": 400,
     "hyperparameters": {"batch_size": 32},
     "optimization": {"learning_rate": 1.5e-3, "schedule": "cosine"},
-    "checkpoint_interval": 50,
-    "eval_interval": 1000,
+    "checkpoint_interval": 20,
+    "eval_interval": 400,
     "samples": adder.NO_SAMPLES,
 }
 REASONING: dict[str, Any] = {

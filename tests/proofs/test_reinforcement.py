@@ -43,9 +43,9 @@ SUMS: dict[str, Any] = {
 }
 CHAINS: dict[str, Any] = {
     **COMMON,
-    "max_steps": 150,
+    "max_steps": 120,
     "max_completion_tokens": reasoner.LONGEST,
-    "hyperparameters": {"batch_size": 24},
+    "hyperparameters": {"batch_size": 8},
     "optimization": {"learning_rate": 2e-4},
 }
 HELD_OUT = adder.draw_sums(0, count=adder.HELD_OUT)

@@ -1,15 +1,18 @@
-"""In the suite: DPO and KTO make an adder of two-digit sums better, and labels that are chance do not.
+"""In the suite: DPO, KTO and rewards make an adder of two-digit sums better; what is chance instead does not.
 
-The long forms, over several seeds and with figures that are kept, are those of test_preferences.
+The long forms, over several seeds and with figures that are kept, are those of test_preferences and test_reinforcement.
 """
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.proofs import adder, preferences
+from tests.proofs.test_reinforcement import SUMS, dealt_anew, problem
 from tests.trainers.conftest import RENAMED
+from trainers import reinforcement
 
 SEED = 0
 COMMON: dict[str, Any] = {
@@ -55,3 +58,20 @@ def test_more_sums_come_right(
         tmp_path, half_trained, make_rows, trained=ASKED, held_out=HELD_OUT, seed=SEED, **method
     )
     found.judge(before, of_control=of_control)
+
+
+def test_more_sums_come_right_where_right_ones_are_rewarded(
+    tmp_path: Path, half_trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, few = list(map(problem, ASKED)), list(map(problem, HELD_OUT[:50]))
+
+    def share_after(name: str) -> float:
+        options: dict[str, Any] = SUMS | {"max_steps": 60, "eval_interval": 60}
+        run_dir = adder.train(tmp_path / name, half_trained, rows, few, seed=SEED, reinforcement=options)
+        return adder.share_right(run_dir / "artifacts", HELD_OUT)
+
+    before, learnt = adder.share_right(half_trained, HELD_OUT), share_after("learnt")
+    monkeypatch.setattr(reinforcement, "reward", dealt_anew(random.Random(SEED)))
+    control = share_after("control")
+    assert learnt >= before + 0.15
+    assert control <= before + 0.05

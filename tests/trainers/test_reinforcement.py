@@ -356,6 +356,8 @@ def test_prompts_that_leave_no_room_are_told_or_left_out(train: Any, tmp_path: P
     assert failed["message"].startswith("training_file: line 7: has ")
     failed = error(train("no_room", status=1, options={"max_completion_tokens": 2040}))
     assert "without max_completion_tokens" in failed["message"]
+    failed = error(train("nothing_left", status=1, options={"max_completion_tokens": 2048}))
+    assert failed["param"] == "method.reinforcement.max_completion_tokens"
     folder = train("dropped", training_file=training_file, options={"max_length": 64, "long_rows": "drop"})
     assert {rollout["row"] for rollout in rollouts(folder)} == set(range(6))
 
