@@ -113,8 +113,9 @@ def configure(run: Run, *, completion: int, part_weights: list[float]) -> GRPOCo
     options, on_gpu = options_of(run.spec), bool(run.spec.devices)
     answers = run.plan.batch_size * options.answers
     batch = together(answers, longest=run.plan.longest + completion, on_gpu=on_gpu)
+    common: dict[str, Any] = run.arguments(batch=batch) | {"gradient_accumulation_steps": answers // batch}
     return GRPOConfig(
-        **run.arguments(batch=batch) | {"gradient_accumulation_steps": answers // batch},
+        **common,
         num_generations=options.answers,
         max_completion_length=completion,
         temperature=options.temperature,
