@@ -40,7 +40,9 @@ class Prompts:
         return self.chosen(range(min(count, len(self))))
 
     def chosen(self, places: "range | list[int]") -> "Prompts":
-        return Prompts(*([column[i] for i in places] for column in (self.content, self.tokens, self.numbers)))
+        return Prompts(
+            [self.content[i] for i in places], [self.tokens[i] for i in places], [self.numbers[i] for i in places]
+        )
 
     def split(self, held_out: int, *, seed: int) -> "tuple[Prompts, Prompts]":
         """(the rest, so many prompts that the seed draws), both in the file's order."""
