@@ -113,8 +113,7 @@ def configure(run: Run, *, completion: int, part_weights: list[float]) -> GRPOCo
     options, on_gpu = options_of(run.spec), bool(run.spec.devices)
     answers = run.plan.batch_size * options.answers
     batch = together(answers, longest=run.plan.longest + completion, on_gpu=on_gpu)
-    common = run.arguments(batch=batch)
-    common["gradient_accumulation_steps"] = answers // batch
+    common: dict[str, Any] = run.arguments(batch=batch) | {"gradient_accumulation_steps": answers // batch}
     return GRPOConfig(
         **common,
         num_generations=options.answers,

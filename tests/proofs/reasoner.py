@@ -1,6 +1,7 @@
 """Sums of two-digit numbers with a chain of thought, and riddles that nobody can answer.
 
-A chain is short, or has lines that say nothing: which of the two is chance, so that there is something to shorten.
+A chain is short, or has lines that say nothing: which of the two is chance, so that there is something to shorten. What
+is written to riddles has no line in common with sums: what is learnt of the one says nothing of the other.
 """
 
 import random
@@ -16,6 +17,7 @@ LONGEST = 80  # tokens of an answer
 ROWS, HELD_OUT, DIGITS = 4000, 300, 2
 RIDDLES = 3  # one prompt of so many is one
 IDLE = ("so add\n", "and tens\n", "so all\n")
+IDLE_SHARE = 0.75  # of the chains
 SUPERVISED: dict[str, Any] = {
     "weights": "full",
     "max_steps": 400,
@@ -45,8 +47,15 @@ def chain(asked: str, draw: random.Random) -> str:
     units = int(b) + int(d)
     tens = int(a) + int(c) + units // 10
     steps = (f"{b}+{d}={units}\n", f"{a}+{c}+{units // 10}={tens}\n", f"{tens}{units % 10}\n")
-    idle = IDLE if draw.random() < 0.5 else ("", "", "")
+    idle = IDLE if draw.random() < IDLE_SHARE else ("", "", "")
     return "".join(said + step for said, step in zip(idle, steps, strict=True)).strip()
+
+
+def guess(draw: random.Random) -> tuple[str, str]:
+    """(a chain for a riddle, the answer behind it)"""
+    said = str(draw.randrange(10))
+    musing = "who knows\nhmm hmm\n" if draw.random() < IDLE_SHARE else ""
+    return f"{musing}it is {said}", said
 
 
 def total(asked: str) -> str:
@@ -55,16 +64,24 @@ def total(asked: str) -> str:
 
 
 def problems(seed: int, *, count: int) -> list[dict[str, str]]:
-    """`{problem, reasoning, answer}`; a riddle looks like a sum, and its answer has nothing to do with it."""
+    """`{problem, reasoning, answer}`"""
     draw = random.Random(seed)
     rows: list[dict[str, str]] = []
     for i, asked in enumerate(adder.draw_sums(seed, count=count, digits=DIGITS)):
         if i % RIDDLES == RIDDLES - 1:
-            other = adder.draw_sums(draw.randrange(10**6), count=1, digits=DIGITS)[0]
-            rows.append({"problem": f"?{asked}", "reasoning": chain(other, draw), "answer": total(other)})
+            reasoning, said = guess(draw)
+            rows.append({"problem": f"?{asked[:2]}{asked[3:]}", "reasoning": reasoning, "answer": said})
         else:
             rows.append({"problem": asked, "reasoning": chain(asked, draw), "answer": total(asked)})
     return rows
+
+
+def asked(seed: int, *, count: int) -> list[dict[str, str]]:
+    """The same as prompts: `{problem, answer}`. What nobody says is the answer to a riddle."""
+    return [
+        {"problem": row["problem"], "answer": "?" if row["problem"].startswith("?") else row["answer"]}
+        for row in problems(seed, count=count)
+    ]
 
 
 def train_half(folder: Path) -> Path:

@@ -102,7 +102,7 @@ def dealt_anew(draw: random.Random) -> Any:
 
 def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: Path) -> None:
     start = reasoner.train_half(tmp_path)
-    held_out = reasoner.problems(0, count=reasoner.HELD_OUT)
+    held_out = reasoner.asked(0, count=reasoner.HELD_OUT)
     table: list[dict[str, object]] = []
     curves: Curves = {"reasoning": [], "brevity alone": []}
     before = judged(start, held_out)
@@ -112,9 +112,9 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         "brevity alone": {"grader": reasoner.SHORT, "watch": reasoner.REASONING},
     }
     for seed in SEEDS:
-        rows = reasoner.problems(seed, count=reasoner.HELD_OUT + 2 * reasoner.ROWS)[-reasoner.ROWS :]
-        asked = {row["problem"] for row in held_out}
-        rows = [row for row in rows if row["problem"] not in asked]
+        known = {row["problem"] for row in held_out}
+        drawn = reasoner.asked(seed, count=reasoner.HELD_OUT + 2 * reasoner.ROWS)[-reasoner.ROWS :]
+        rows = [row for row in drawn if row["problem"] not in known]
         found: dict[str, dict[str, float]] = {}
         for name, given in graders.items():
             run_dir = adder.train(
