@@ -19,18 +19,18 @@ from tests.trainers.conftest import RENAMED
 from tests.trainers.runs import events
 
 TARGET = 1.0  # nats an answer
-LAST = 50  # steps, over which the distance is to be at its target
+LAST = 20  # steps, over which the distance is to be at its target
 PPO: dict[str, Any] = {
     "reward_models": ["ftmodel-1"],
     "weights": "full",
-    "max_steps": 200,
-    "hyperparameters": {"batch_size": 64},
-    "optimization": {"learning_rate": 1e-4, "schedule": "constant"},
+    "max_steps": 60,
+    "hyperparameters": {"batch_size": 256},
+    "optimization": {"learning_rate": 2e-4},
     "max_completion_tokens": adder.LONGEST,
     "kl_coefficient": 0.1,
     "kl_target": TARGET,
     "kl_horizon": 1000,
-    "eval_interval": 50,
+    "eval_interval": 20,
     "checkpoint_interval": 1000,
     "samples": adder.NO_SAMPLES,
 }
