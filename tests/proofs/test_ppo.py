@@ -1,7 +1,8 @@
 """PPO on sums against a reward model of this service, beside one whose labels were chance.
 
 The policy starts from an adder that is right on some sums only. The reward models start from a trained one; the wrong
-answers of their pairs are the policy's own, and others with one wrong digit. Each seed has sums of its own; all are judged on the same ones, which no training saw.
+answers of their pairs are the policy's own, and others with one wrong digit. Each seed has sums of its own; all are
+judged on the same ones, which no training saw.
 """
 
 import random
