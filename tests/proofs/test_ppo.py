@@ -1,7 +1,8 @@
 """PPO on sums against a reward model of this service, beside one whose labels were chance.
 
-The policy starts from an adder that is right on some sums only. The reward models start from a trained one, as in
-`test_preferences`. Each seed has sums of its own; all are judged on the same ones, which no training saw.
+The policy starts from an adder that is right on some sums only. The reward models start from a trained one; the wrong
+answers of their pairs are the policy's own, and others with one wrong digit. Each seed has sums of its own; all are
+judged on the same ones, which no training saw.
 """
 
 import random
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.proofs import adder
-from tests.proofs.preferences import misread, pairs
+from tests.proofs.preferences import misread, pairs, wrong_answers
 from tests.proofs.report import Curves, Proof, keep, validated
 from tests.proofs.test_preferences import HELD_OUT, REWARD_MODEL, SEEDS, sums_of
 from tests.trainers.conftest import RENAMED
@@ -45,7 +46,7 @@ def test_ppo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders) -> None
     for seed in SEEDS:
         sums, row = sums_of(seed), {"seed": seed, "before": before}
         for name, swapped in (("ppo", None), ("control", random.Random(seed))):
-            judge = reward_model(tmp_path / f"judge-{name}-{seed}", adders.trained, sums, swapped, seed=seed)
+            judge = reward_model(tmp_path / f"judge-{name}-{seed}", adders, sums, swapped, seed=seed)
             run_dir = adder.train(
                 tmp_path / f"{name}-{seed}",
                 adders.half_trained,
@@ -68,7 +69,7 @@ def test_ppo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders) -> None
             "ppo",
             f"Exact match on the held-out sums, from an adder that is right on {before:.0%}, and the mean distance of "
             f"the last {LAST} steps' answers from that adder's, in nats, which is steered towards {TARGET:g}. The "
-            " control's reward model has learnt from pairs that were swapped at random.",
+            "control's reward model has learnt from pairs that were swapped at random.",
             "score of held-out prompts' answers",
             table,
             curves,
@@ -80,6 +81,13 @@ def prompt(asked: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": asked}]}
 
 
-def reward_model(folder: Path, start: Path, sums: list[str], swapped: random.Random | None, *, seed: int) -> Path:
-    rows, held_out = pairs(misread(sums, seed=seed), swapped), pairs(misread(HELD_OUT, seed=0), None)
-    return adder.train(folder, start, rows, held_out, seed=seed, reward_model=REWARD_MODEL) / "artifacts"
+def reward_model(
+    folder: Path, adders: adder.Adders, sums: list[str], swapped: random.Random | None, *, seed: int
+) -> Path:
+    own = [wrong_answers(adders.half_trained, asked, seed=seed) for asked in (sums, HELD_OUT)]
+    learnt, held_out = ([one for one in answers if one[1].strip()] for answers in own)
+    rows = pairs(learnt + misread(sums, seed=seed), swapped)
+    run_dir = adder.train(
+        folder, adders.trained, rows, pairs(held_out, None), seed=seed, reward_model=REWARD_MODEL | {"max_steps": 3000}
+    )
+    return run_dir / "artifacts"
