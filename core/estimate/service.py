@@ -22,7 +22,8 @@ from core.files import repository as files
 from core.files.report import StoredSketch, overlap, stored_sketch, suffix
 from core.files.service import VALIDATED_PURPOSE
 from core.jobs import repository as jobs
-from core.jobs.service import inputs
+from core.jobs import usable
+from core.jobs.service import inputs, set_up
 from core.models import File, Job, Worker
 from core.registry.cards import Card, Cards
 from core.registry.catalogue import Catalogue
@@ -37,6 +38,12 @@ from core.specs.method import training_options
 from core.specs.training import Training
 from core.storage import Entry, Storage
 from core.workers import repository as workers
+
+
+class InvalidFile(InvalidRequest):
+    """What its validation found does not go with the job: it would fail with the same code."""
+
+    code = "invalid_file"
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,19 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
     Raises:
         NotAllowed, UnknownModel, NotFound, InvalidRequest: as when a job is created.
         InvalidState: a file is not processed yet, or can't be used.
+        InvalidFile: the method can't learn from a file.
     """
     require_project(owner)
     start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     if start is None or training is None:
         message = "method.type: an initialization trains nothing, so that there is nothing to estimate"
         raise InvalidRequest(message, param="method.type")
+    set_up(spec, settings.integrations)
+    replay_file = f"method.{spec.method.type}.replay.file"
+    named = {"training_file": training, "validation_file": validation, replay_file: replay}
+    given = {param: file for param, file in named.items() if file}
+    sources = {param: _source(file, param=param) for param, file in given.items()}
+    _check_files(session, spec, start, given)
     present = workers.trainers(session, silent_seconds=settings.lease_seconds)
     wanted = spec.resources.gpus
     on_gpu = wanted == 1 or (wanted is None and any(worker.devices for worker in present))
@@ -97,9 +111,9 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
         base_model=start.base_model,
         card=start.card,
         rank=_rank(session, spec, start),
-        training=_source(training, param="training_file"),
-        validation=_source(validation, param="validation_file") if validation else None,
-        replay=_source(replay, param=f"method.{spec.method.type}.replay.file") if replay else None,
+        training=sources["training_file"],
+        validation=sources.get("validation_file"),
+        replay=sources.get(replay_file),
         workers=present,
         on_gpu=on_gpu,
         throughput=repository.throughput(
@@ -110,6 +124,16 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
             on_gpu=on_gpu,
         ),
     )
+
+
+def _check_files(session: Session, spec: JobSpec, start: StartingModel, given: dict[str, File]) -> None:
+    """Raises InvalidFile where the job would fail by what the validation of its files has found."""
+    parent_id = start.parent.id if start.parent else None
+    job = Job(spec=spec.model_dump(mode="json", exclude={"hyperparameters"}), parent_model_id=parent_id)
+    for param, file in given.items():
+        if fault := usable.fault(session, job, file, param=param):
+            key, message = fault
+            raise InvalidFile(message, param=key)
 
 
 def _initialized_by(session: Session, start: StartingModel) -> Job | None:

@@ -68,7 +68,7 @@ def create(
     )
     session.add(job)
     session.flush()
-    exports.add(session, job, _set(spec, integrations))
+    exports.add(session, job, set_up(spec, integrations))
     append_event(session, job, message=f"Created fine-tuning job: {job.id}")
     if start and start.parent is None and spec.model != base_model:
         message = f"Model {spec.model} stands for {base_model} here ({start.public_id}): that is what is trained"
@@ -79,7 +79,7 @@ def create(
     return job
 
 
-def _set(spec: JobSpec, integrations: Collection[str]) -> list[Integration]:
+def set_up(spec: JobSpec, integrations: Collection[str]) -> list[Integration]:
     """The job's integrations.
 
     Raises:

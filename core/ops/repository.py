@@ -36,7 +36,7 @@ def queues(session: Session) -> dict[str, Queue]:
         "cpu": _queue(
             session,
             File.created_at,
-            waits=and_(unvalidated, File.token.is_(None)),
+            waits=and_(unvalidated, File.token.is_(None), File.purged_at.is_(None)),  # as core.files.claims takes them
             runs=and_(unvalidated, File.token.is_not(None)),
         ),
         "webhooks": _queue(

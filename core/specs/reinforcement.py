@@ -89,7 +89,7 @@ class Reinforcement(RolloutTraining):
     @model_validator(mode="after")
     def one_eval_interval(self) -> "Reinforcement":
         if self.hyperparameters.eval_interval != "auto" and self.eval_interval != "auto":
-            raise ValueError("give eval_interval, or hyperparameters.eval_interval, not both")
+            raise WrongKey("eval_interval", "give eval_interval, or hyperparameters.eval_interval, not both")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from core.specs.lora import Lora
 from core.specs.optimization import Optimization
-from core.specs.strict import Auto, Strict
+from core.specs.strict import Auto, Strict, WrongKey
 
 Weights = Literal["adapter", "full"]
 ValidationMetric = Literal[
@@ -156,26 +156,29 @@ class Training(Strict):
     @model_validator(mode="after")
     def full_has_no_adapter(self) -> "Training":
         if self.weights == "full" and self.lora is not None:
-            raise ValueError("weights 'full' trains no adapter: leave lora out")
+            raise WrongKey("lora", "weights 'full' trains no adapter: leave lora out")
         if self.weights == "full" and self.merged_weights:
-            raise ValueError("weights 'full' yields whole weights as it is: leave merged_weights out")
+            raise WrongKey("merged_weights", "weights 'full' yields whole weights as it is: leave merged_weights out")
         if self.quantization and self.weights == "full":
-            raise ValueError("weights 'full' can't be trained in 4 bits: leave quantization out")
+            raise WrongKey("quantization", "weights 'full' can't be trained in 4 bits: leave quantization out")
         if self.quantization and self.merged_weights:
-            raise ValueError("merged_weights would merge into a base of 4 bits: leave it or quantization out")
+            words = "merged_weights would merge into a base of 4 bits: leave it or quantization out"
+            raise WrongKey("merged_weights", words)
         return self
 
     @model_validator(mode="after")
     def one_length_of_run(self) -> "Training":
         if self.max_steps is not None and self.hyperparameters.n_epochs != "auto":
-            raise ValueError("give max_steps or hyperparameters.n_epochs, not both")
+            raise WrongKey("max_steps", "give max_steps or hyperparameters.n_epochs, not both")
         return self
 
     @model_validator(mode="after")
     def metric_of_the_method(self) -> "Training":
-        for metric in (self.keep_best, self.early_stopping and self.early_stopping.metric):
+        stops_by = self.early_stopping and self.early_stopping.metric
+        for key, metric in (("keep_best", self.keep_best), ("early_stopping.metric", stops_by)):
             if metric and metric not in self.VALIDATION_METRICS:
-                raise ValueError(f"{metric} is not measured; there are: {', '.join(self.VALIDATION_METRICS)}")
+                allowed = ", ".join(self.VALIDATION_METRICS)
+                raise WrongKey(key, f"{metric!r} is not measured by this method; allowed here: {allowed}")
         return self
 
     @property

@@ -11,7 +11,9 @@ from sqlalchemy import Engine, event, text
 from api.monitoring import RequestMetrics, exposition
 from core.db import session_scope
 from core.jobs import claims, publishing
+from core.retention import purge_deleted_files
 from core.specs.run import MetricsEvent
+from core.storage import Storage
 from core.workers import repository as workers
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file, make_job
@@ -65,6 +67,24 @@ def test_workers_and_queues(http: httpx.Client, operator: dict[str, str], busy: 
     assert counts == {"train": (1, 1), "cpu": (1, 0), "webhooks": (0, 0)}
     assert all(queue["oldest_wait"] >= 0 for queue in answer["data"])
     assert answer["jobs"] == {"paused": 0, "pausing": 0, "queued": 1, "running": 1, "validating_files": 0}
+
+
+def test_a_file_that_was_deleted_before_its_validation_waits_for_nobody(
+    http: httpx.Client, operator: dict[str, str], project: ProjectKey, engine: Engine, storage: Storage
+) -> None:
+    with session_scope(engine) as session:
+        file_id = make_file(session, project.owner, status="uploaded").id
+
+    def waiting() -> tuple[int, bool]:
+        queues = http.get("/v1/ops/queue", headers=operator).json()["data"]
+        cpu = next(queue for queue in queues if queue["id"] == "cpu")
+        return cpu["depth"], cpu["oldest_wait"] > 0
+
+    assert waiting() == (1, True)
+    assert http.delete(f"/v1/files/{file_id}").status_code == 200
+    assert waiting() == (1, True)  # jobs may wait for it as long as its bytes are there
+    purge_deleted_files(engine, storage)
+    assert waiting() == (0, False)
 
 
 def test_webhooks_wait_in_a_queue_of_their_own(

@@ -152,6 +152,18 @@ def test_a_job_that_fails_while_it_is_watched(script: Script) -> None:
     assert json.loads(watched.stdout)["status"] == "failed"
 
 
+def test_a_job_that_was_watched_ends_with_the_name_of_its_model(script: Script) -> None:
+    done = {**JOB, "status": "succeeded", "fine_tuned_model": "ft:m:team::abc", "finished_at": int(time.time())}
+
+    def respond(request: Received) -> Answer:
+        return Answer(body=NONE if "events" in request.path else done)
+
+    script.respond = respond
+    create = ("jobs", "create", "--model", "m", "--training-file", "file-1", "--wait")
+    assert cli(script, *create).stdout.splitlines()[-1] == "model ft:m:team::abc"
+    assert json.loads(cli(script, "--format", "json", *create).stdout)["fine_tuned_model"] == "ft:m:team::abc"
+
+
 def test_a_job_on_an_unusable_file_tells_its_faults_once(script: Script) -> None:
     fault = "training_file: file file-1 can't be used: line 3: too long"
     failed = {**JOB, "status": "failed", "status_reason": fault, "error": {"code": "invalid_file", "message": fault}}

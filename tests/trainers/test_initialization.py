@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,16 @@ def test_a_vocabulary_that_the_text_does_not_support_is_refused(make: Any, type_
     folder = make("run", status=1, tokenizer={"type": type_, "vocab_size": 50_000})
     assert error(folder)["param"] == "method.initialization.tokenizer.vocab_size"
     assert "50000 were asked for" in error(folder)["message"]
+
+
+def test_the_documents_example_runs_on_the_file_that_it_names(tmp_path: Path, repository_root: Path) -> None:
+    page = (repository_root / "docs/methods/initialization.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL)
+    asked = json.loads(example)["method"]["initialization"]
+    stories = repository_root / "examples/short-stories/train.jsonl"
+    folder = write_spec(tmp_path / "run", base=None, training_file=stories, initialization=asked)
+    assert run(folder) == 0
+    assert outcome(folder)["metrics"]["vocab_size"] == asked["tokenizer"]["vocab_size"]
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,8 @@ def _watch(state: State, job_id: str, *, curve: bool) -> None:
         state.dump(job.model_dump(mode="json"))
     if job.status != "succeeded":
         raise JobFailedError(job)
+    if not state.json:
+        state.line(f"model {job.fine_tuned_model}")
 
 
 @jobs.command()
