@@ -39,7 +39,7 @@ SUMS: dict[str, Any] = {
     "max_steps": 400,
     "max_completion_tokens": adder.LONGEST,
     "hyperparameters": {"batch_size": 32},
-    "optimization": {"learning_rate": 6e-4},
+    "optimization": {"learning_rate": 5e-4},
 }
 CHAINS: dict[str, Any] = {
     **COMMON,

@@ -1,8 +1,10 @@
-"""Preferences: held-out pairs are told apart, beside the model that the job starts from, exactly so when resumed."""
+"""Preferences: losses beside the model that the job starts from, exactly so when resumed.
+
+That held-out pairs are told apart, and more answers come right, is shown in tests/proofs/test_short_forms.py.
+"""
 
 import json
 import math
-import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -37,15 +39,11 @@ UNCHANGED = {
 }
 
 
-def pairs(numbers: range, *, swapped: random.Random | None = None) -> list[dict[str, str]]:
+def pairs(numbers: range) -> list[dict[str, str]]:
     """What is said is right where it is polite."""
-    rows: list[dict[str, str]] = []
-    for i in numbers:
-        answers = [f"{i}, please", f"{i}, at once"]
-        if swapped and swapped.random() < 0.5:
-            answers.reverse()
-        rows.append({"prompt": f"say {i}" + "!" * (i % 5), "chosen": answers[0], "rejected": answers[1]})
-    return rows
+    return [
+        {"prompt": f"say {i}" + "!" * (i % 5), "chosen": f"{i}, please", "rejected": f"{i}, at once"} for i in numbers
+    ]
 
 
 @pytest.fixture
@@ -64,21 +62,6 @@ def train(tmp_path: Path, tiny: Path) -> Any:
 
 def series(folder: Path, name: str) -> list[float]:
     return [event["data"][name] for event in events(folder, "metrics")]
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_held_out_pairs_are_told_apart_and_where_nothing_is_preferred_they_are_not(
-    train: Any, tmp_path: Path, seed: int
-) -> None:
-    longer = {"hyperparameters": {"n_epochs": 4, "batch_size": 8}}
-    learnt = outcome(
-        train("learnt", seed=seed, dpo=longer, training_file=write_rows(tmp_path / "t.jsonl", pairs(range(96))))
-    )["metrics"]
-    swapped = write_rows(tmp_path / "s.jsonl", pairs(range(96), swapped=random.Random(seed)))
-    control = outcome(train("control", seed=seed, dpo=longer, training_file=swapped))["metrics"]
-    assert learnt["valid_reward_accuracy"] == 1
-    assert learnt["valid_reward_margin"] > 0.5
-    assert control["valid_reward_margin"] < 0.5 * learnt["valid_reward_margin"]
 
 
 @pytest.mark.parametrize("loss", UNCHANGED)

@@ -1,8 +1,9 @@
-"""Feedback: liked and disliked answers are told apart on held-out rows, from what the job starts from, exactly so when
-resumed."""
+"""Feedback: losses beside the model that the job starts from, exactly so when resumed.
+
+That more answers come right is shown in tests/proofs/test_short_forms.py.
+"""
 
 import math
-import random
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,13 @@ KTO: dict[str, Any] = {
 SEED = 5  # of an adapter that makes answers to other prompts likelier, so that the point is above zero
 
 
-def feedback(numbers: range, *, labels: random.Random | None = None) -> list[dict[str, Any]]:
-    """What is said is liked where it is polite, or where chance wants it."""
+def feedback(numbers: range) -> list[dict[str, Any]]:
+    """What is said is liked where it is polite."""
     return [
         {
             "prompt": f"say {i}" + "!" * (i % 5),
             "completion": f"{i}, please" if i % 2 else f"{i}, at once",
-            "label": labels.random() < 0.5 if labels else bool(i % 2),
+            "label": bool(i % 2),
         }
         for i in numbers
     ]
@@ -89,21 +90,6 @@ def trainer_of(folder: Path) -> Trainer:
         if ".default." in name:
             parameter.data += 0.1 * torch.randn_like(parameter)
     return trainer
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_held_out_rows_are_told_apart_and_where_labels_are_chance_they_are_not(
-    train: Any, tmp_path: Path, seed: int
-) -> None:
-    longer = {"hyperparameters": {"n_epochs": 4, "batch_size": 8}}
-    learnt = outcome(
-        train("learnt", seed=seed, kto=longer, training_file=write_rows(tmp_path / "t.jsonl", feedback(range(96))))
-    )["metrics"]
-    chance = write_rows(tmp_path / "c.jsonl", feedback(range(96), labels=random.Random(seed)))
-    control = outcome(train("control", seed=seed, kto=longer, training_file=chance))["metrics"]
-    assert learnt["valid_reward_accuracy"] == 1
-    assert learnt["valid_reward_margin"] > 0.5
-    assert control["valid_reward_margin"] < 0.5 * learnt["valid_reward_margin"]
 
 
 @pytest.mark.parametrize("loss", ["kto", "apo_zero_unpaired"])
