@@ -3,12 +3,7 @@
 import socket
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter
-
-from core.specs.asking import ChatQuestion, EmbedQuestion, Reply
-
-REPLIES: TypeAdapter[list[Reply]] = TypeAdapter(list[Reply])
-QUESTIONS: TypeAdapter[list[ChatQuestion | EmbedQuestion]] = TypeAdapter(list[ChatQuestion | EmbedQuestion])
+from core.specs.asking import QUESTIONS, REPLIES, ChatQuestion, EmbedQuestion, Reply
 
 
 class Supervisor:

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Callable
 
-from core.specs.rollouts import Rollout
+from core.specs.rollouts import FILE, Rollout
 from trainers.rundir import RunDir
-
-FILE = "rollouts.jsonl"
 
 
 class Rollouts:

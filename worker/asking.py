@@ -11,12 +11,10 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from core.asking import Servers
 from core.scratch import scratch
 from core.settings import Settings
-from core.specs.asking import Ask, ChatQuestion, EmbedQuestion, Question, Reply
+from core.specs.asking import QUESTIONS, REPLIES, Ask, ChatQuestion, EmbedQuestion, Question, Reply
 from core.specs.graders import LabelModel, ScoreModel, TextSimilarity, parts
 from core.specs.method import Method, graders
 
@@ -24,8 +22,6 @@ log = logging.getLogger(__name__)
 LONGEST_LINE = 64 * 1024 * 1024  # bytes: the questions of a step's answers
 # A socket's path has at most 107 bytes, and a run directory may be deep.
 SHORT = Path("/tmp")
-QUESTIONS: TypeAdapter[list[Question]] = TypeAdapter(list[Question])
-REPLIES: TypeAdapter[list[Reply]] = TypeAdapter(list[Reply])
 
 
 @dataclass(frozen=True)

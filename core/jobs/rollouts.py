@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from core.jobs import repository
 from core.models import Job
 from core.paging import Page, unknown_cursor
+from core.specs.rollouts import FILE
 from core.storage import Entry
 
-FILE = "rollouts.jsonl"  # its lines are core.specs.rollouts.Rollout
 Key = Literal["step", "reward", "advantage", "completion_tokens"]
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ it, all questions of a batch at once, so that they can be put at the same time.
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from core.specs.strict import Strict
 
@@ -45,5 +45,8 @@ class Reply(Strict):
 
 
 Question = Annotated[ChatQuestion | EmbedQuestion, Field(discriminator="kind")]
+# A batch, as it is written down between processes.
+QUESTIONS: TypeAdapter[list[Question]] = TypeAdapter(list[Question])
+REPLIES: TypeAdapter[list[Reply]] = TypeAdapter(list[Reply])
 # Answers are in the order of the questions. Never raises: a problem is a Reply.
 Ask = Callable[[Sequence[ChatQuestion | EmbedQuestion]], list[Reply]]

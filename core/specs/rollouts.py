@@ -8,6 +8,7 @@ from core.specs.strict import Auto, Strict
 from core.specs.training import Hyperparameters, Training, ValidationMetric
 
 LONGEST_AUTO_COMPLETION = 512  # tokens
+FILE = "rollouts.jsonl"  # the artifact, whose lines are Rollout
 
 
 class RolloutHyperparameters(Hyperparameters):

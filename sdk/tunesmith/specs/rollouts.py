@@ -10,6 +10,7 @@ from tunesmith.specs.strict import Auto, Strict
 from tunesmith.specs.training import Hyperparameters, Training, ValidationMetric
 
 LONGEST_AUTO_COMPLETION = 512  # tokens
+FILE = "rollouts.jsonl"  # the artifact, whose lines are Rollout
 
 
 class RolloutHyperparameters(Hyperparameters):
