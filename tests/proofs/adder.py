@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from core.rows.chat import Chat, Message
 from tests.trainers.runs import samples, write_rows, write_spec
 from trainers import vocabulary
 from trainers.prepare import complete
@@ -117,6 +118,11 @@ def misread(asked: str, draw: random.Random) -> str:
     return right[:at] + digit + right[at + 1 :]
 
 
+def chat(asked: str) -> Chat:
+    """A sum with its answer, which is trained."""
+    return Chat([Message("user", asked), Message("assistant", answer(asked), trained=True)])
+
+
 def pair(asked: str, said: str) -> dict[str, str]:
     return {"prompt": asked, "completion": said}
 
@@ -159,7 +165,7 @@ def _asked(folder: Path, sums: list[str]) -> tuple[Any, Any, list[list[int]]]:
 
 
 def train(folder: Path, base: Path, rows: list[Any], held_out: list[Any], *, seed: int, **method: Any) -> Path:
-    """A run directory after its run: full weights, two threads."""
+    """A run directory after its run."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     files = {
         "training_file": write_rows(folder.with_suffix(".jsonl"), rows),

@@ -43,18 +43,20 @@ def validated(run_dir: Path, name: str) -> Curve:
 
 
 def keep(proof: Proof) -> None:
-    """Write the stage's figures and plot, and the page anew."""
+    """Write the stage's figures and plot."""
     folder = DOCS / "proofs"
     folder.mkdir(exist_ok=True)
     kept = {"date": datetime.now(UTC).date().isoformat(), **asdict(proof)}
     (folder / f"{proof.stage}.json").write_text(json.dumps(kept, indent=1) + "\n")
     _plot(proof, folder / f"{proof.stage}.svg")
-    pages = [
-        _section(json.loads(path.read_text()))
-        for path in (folder / f"{stage}.json" for stage in STAGES)
-        if path.exists()
-    ]
-    (DOCS / "proofs.md").write_text("\n".join([HEAD, *pages]))
+
+
+def write_page() -> None:
+    """Of all stages whose figures are kept."""
+    kept = (DOCS / "proofs" / f"{stage}.json" for stage in STAGES)
+    pages = [_section(json.loads(path.read_text())) for path in kept if path.exists()]
+    if pages:
+        (DOCS / "proofs.md").write_text("\n".join([HEAD, *pages]))
 
 
 def _section(kept: dict[str, object]) -> str:

@@ -1,20 +1,25 @@
-"""From random weights to preferences through the API, each stage from the model of the one before, asked the same sums.
+"""From random weights to rewards through the API, each stage from the model of an earlier one, asked the same sums.
 
-Pre-training reads sums as text, supervised training answers them in chats, and DPO prefers right answers to wrong ones.
+Pre-training reads sums as text, and supervised training answers them in chats. From there DPO and a reward model prefer
+right answers to wrong ones, PPO is scored by that reward model, and reinforcement by whether an answer is right.
 """
 
-import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tunesmith import Tunesmith
 
+from core.rows.tokens import ChatTokenizer
 from tests.conftest import ProjectKey
 from tests.proofs import adder
+from tests.proofs.preferences import misread, pairs
 from tests.proofs.report import Proof, keep
+from tests.proofs.test_reinforcement import RIGHT
 from tests.stack import Stack
 from tests.trainers.runs import write_rows
+from trainers import scores
 
 SEED = 1
 SHOWN = 3  # sums whose answers are written down
@@ -32,18 +37,53 @@ SUPERVISED: dict[str, Any] = {
     "hyperparameters": {"batch_size": 32},
     "optimization": {"learning_rate": 5e-4, "schedule": "cosine"},
 }
+FULL: dict[str, Any] = {"weights": "full", "samples": adder.NO_SAMPLES}
 DPO: dict[str, Any] = {
-    "weights": "full",
+    **FULL,
     "max_steps": 100,
     "hyperparameters": {"batch_size": 32, "beta": 1.0},
     "optimization": {"learning_rate": 1e-4},
 }
+REWARD_MODEL: dict[str, Any] = {
+    **FULL,
+    "max_steps": 1000,
+    "hyperparameters": {"batch_size": 32},
+    "optimization": {"learning_rate": 1e-3},
+}
+PPO: dict[str, Any] = {
+    **FULL,
+    "max_steps": 30,
+    "hyperparameters": {"batch_size": 128},
+    "optimization": {"learning_rate": 1e-4},
+    "max_completion_tokens": adder.LONGEST,
+    "kl_target": 0.5,
+    "kl_horizon": 1000,
+}
+REINFORCEMENT: dict[str, Any] = {
+    **FULL,
+    "grader": RIGHT,
+    "max_steps": 60,
+    "group_size": 8,
+    "hyperparameters": {"batch_size": 32},
+    "optimization": {"learning_rate": 2e-4},
+    "max_completion_tokens": adder.LONGEST,
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """Of sums that are not held out: as text, as chats, as pairs and as prompts."""
+
+    text: Path
+    chats: Path
+    pairs: Path
+    prompts: Path
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
-def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKey, tmp_path: Path) -> None:
-    held_out, text, chats, pairs = write_files(tmp_path)
+def test_each_stage_goes_on_from_an_earlier_one(stack: Stack, project: ProjectKey, tmp_path: Path) -> None:
+    held_out, files = write_files(tmp_path)
     table: list[dict[str, object]] = []
     with Tunesmith(base_url=f"{stack.url}/v1", api_key=project.key) as client:
 
@@ -55,26 +95,29 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
             assert job.status == "succeeded", job.error
             folder = tmp_path / type_
             jobs.artifacts.download(job.id, folder)
-            shown = held_out[:SHOWN]
-            said = {asked: f"`{said!r}`" for asked, said in zip(shown, adder.said_by(folder, shown), strict=True)}
-            table.append({"after": type_, "exact match": adder.share_right(folder, held_out), **said})
+            table.append({"after": type_, **(scored if type_ == "reward_model" else answered)(folder, held_out)})
             print(table[-1])  # noqa: T201 - the figures
             return job.fine_tuned_model
 
-        first = train("initialization", INITIALIZATION, text, None)
-        second = train("pretraining", PRETRAINING, text, first)
-        third = train("supervised", SUPERVISED, chats, second)
-        train("dpo", DPO, pairs, third)
-    begun, _, answered, preferred = (row["exact match"] for row in table)
-    assert begun == 0
-    assert answered >= 0.5
-    assert preferred >= answered - 0.05
+        first = train("initialization", INITIALIZATION, files.text, None)
+        second = train("pretraining", PRETRAINING, files.text, first)
+        third = train("supervised", SUPERVISED, files.chats, second)
+        train("dpo", DPO, files.pairs, third)
+        judge = train("reward_model", REWARD_MODEL, files.pairs, third)
+        train("ppo", PPO | {"reward_models": [judge]}, files.prompts, third)
+        train("reinforcement", REINFORCEMENT, files.prompts, third)
+    right = {row["after"]: row["exact match"] for row in table}
+    assert right["initialization"] == 0
+    assert right["supervised"] >= 0.5
+    for method in ("dpo", "ppo", "reinforcement"):
+        assert right[method] >= right["supervised"] - 0.05
     keep(
         Proof(
             "chain",
-            "Each stage from the model of the one before it, through the API: what it answers to the same sums "
-            f"(written from the last digit on), of which no training had one, and how many of {len(held_out)} are "
-            "right.",
+            "Pre-training and supervised training each from the model of the stage before it, all others from the "
+            "supervised one, through the API: what the model answers to the same sums (written from the last digit "
+            f"on), of which no training had one, and how many of {len(held_out)} are right. The reward model scores "
+            "the right answers instead.",
             "",
             table,
             {},
@@ -82,20 +125,30 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
     )
 
 
-def write_files(folder: Path) -> tuple[list[str], Path, Path, Path]:
-    """(held-out sums, text, chats, pairs)"""
+def answered(folder: Path, held_out: list[str]) -> dict[str, object]:
+    shown = held_out[:SHOWN]
+    said = {asked: f"`{said!r}`" for asked, said in zip(shown, adder.said_by(folder, shown), strict=True)}
+    return {"exact match": adder.share_right(folder, held_out), **said}
+
+
+def scored(folder: Path, held_out: list[str]) -> dict[str, object]:
+    shown = held_out[:SHOWN]
+    found = scores.score([scores.load(folder)], list(map(adder.chat, shown)), ChatTokenizer.load(folder))
+    return {"exact match": "–", **{asked: f"scored {one.mean:.2f}" for asked, one in zip(shown, found, strict=True)}}
+
+
+def write_files(folder: Path) -> tuple[list[str], Files]:
+    """(held-out sums, files)"""
     sums = adder.draw_sums(SEED, count=adder.HELD_OUT + 40_000)
     held_out, trained = sums[: adder.HELD_OUT], sums[adder.HELD_OUT :]
     text = folder / "sums.txt"
     text.write_text("".join(f"{asked}={adder.answer(asked)}\n" for asked in trained))
     chats = [adder.pair(asked, adder.answer(asked)) for asked in trained[:10_000]]
-    draw = random.Random(SEED)
-    preferred = [
-        {
-            "prompt": asked,
-            "chosen": adder.answer(asked),
-            "rejected": adder.misread(asked, draw),
-        }
-        for asked in trained[10_000:13_200]
-    ]
-    return held_out, text, write_rows(folder / "chats.jsonl", chats), write_rows(folder / "pairs.jsonl", preferred)
+    preferred = pairs(misread(trained[10_000:22_000], seed=SEED), None)
+    prompts = [{"problem": asked, "answer": adder.answer(asked)} for asked in trained[22_000:26_000]]
+    return held_out, Files(
+        text,
+        write_rows(folder / "chats.jsonl", chats),
+        write_rows(folder / "pairs.jsonl", preferred),
+        write_rows(folder / "prompts.jsonl", prompts),
+    )

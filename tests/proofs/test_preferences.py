@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from core.rows.chat import Chat, Message
 from core.rows.tokens import ChatTokenizer
 from tests.proofs import adder, preferences
 from tests.proofs.preferences import misread, pairs, thumbs
@@ -80,7 +79,9 @@ def test_a_reward_model_tells_right_from_wrong(tmp_path: Path, adders: adder.Add
         assert abs(row["control"] - 0.5) <= 0.15
     tokens = ChatTokenizer.load(adders.trained)
     near, far = (adder.draw_sums(0, count=adder.HELD_OUT, digits=digits) for digits in (3, 4))
-    on, off = (fmean(one.spread for one in scores.score(models, list(map(chat, sums)), tokens)) for sums in (near, far))
+    on, off = (
+        fmean(one.spread for one in scores.score(models, list(map(adder.chat, sums)), tokens)) for sums in (near, far)
+    )
     print(on, off)  # noqa: T201 - the figures
     assert off > 1.2 * on
     keep(
@@ -95,10 +96,6 @@ def test_a_reward_model_tells_right_from_wrong(tmp_path: Path, adders: adder.Add
             curves,
         )
     )
-
-
-def chat(asked: str) -> Chat:
-    return Chat([Message("user", asked), Message("assistant", adder.answer(asked), trained=True)])
 
 
 def test_dpo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders) -> None:

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import multiprocessing
+import os
 import subprocess
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
@@ -27,7 +28,7 @@ def pair(prompt: str, completion: str) -> dict[str, str]:
 
 
 def write_spec(folder: Path, *, base: Path | None, training_file: Path | str, **fields: Any) -> Path:
-    """A run directory with its spec; CPU, two threads.
+    """A run directory with its spec; CPU, two threads, or as many as OMP_NUM_THREADS says.
 
     Args:
         fields: of the spec; in the place of `method` the options of one by its name, as in `dpo={"beta": 0.2}`.
@@ -40,7 +41,7 @@ def write_spec(folder: Path, *, base: Path | None, training_file: Path | str, **
         "base_model": str(base or ""),
         "base_model_name": "tiny-llama",
         "training_file": str(training_file),
-        "threads": 2,
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "2")),
         **{key: str(value) if isinstance(value, Path) else value for key, value in fields.items()},
     }
     (folder / "spec.json").write_text(json.dumps(spec))
