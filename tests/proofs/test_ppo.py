@@ -15,18 +15,19 @@ import pytest
 from tests.proofs import adder
 from tests.proofs.preferences import misread, pairs, wrong_answers
 from tests.proofs.report import Curves, Proof, keep, validated
-from tests.proofs.test_preferences import HELD_OUT, REWARD_MODEL, SEEDS, sums_of
+from tests.proofs.test_preferences import COMPARED, HELD_OUT, REWARD_MODEL, SEEDS, sums_of
 from tests.trainers.conftest import RENAMED
 from tests.trainers.runs import events
 
-TARGET = 1.0  # nats an answer
+TARGET = 0.7  # nats an answer
+OWN = 8000  # sums whose wrong answers by the policy the reward model has learnt from
 LAST = 20  # steps, over which the distance is to be at its target
 PPO: dict[str, Any] = {
     "reward_models": ["ftmodel-1"],
     "weights": "full",
     "max_steps": 60,
     "hyperparameters": {"batch_size": 256},
-    "optimization": {"learning_rate": 2e-4},
+    "optimization": {"learning_rate": 2e-4, "schedule": "constant"},
     "max_completion_tokens": adder.LONGEST,
     "kl_coefficient": 0.1,
     "kl_target": TARGET,
@@ -44,7 +45,7 @@ def test_ppo_makes_more_sums_right(tmp_path: Path, adders: adder.Adders) -> None
     curves: Curves = {"ppo": [], "control": []}
     before = adder.share_right(adders.half_trained, HELD_OUT)
     for seed in SEEDS:
-        sums, row = sums_of(seed), {"seed": seed, "before": before}
+        sums, row = sums_of(seed, count=COMPARED), {"seed": seed, "before": before}
         for name, swapped in (("ppo", None), ("control", random.Random(seed))):
             judge = reward_model(tmp_path / f"judge-{name}-{seed}", adders, sums, swapped, seed=seed)
             run_dir = adder.train(
@@ -84,10 +85,7 @@ def prompt(asked: str) -> dict[str, Any]:
 def reward_model(
     folder: Path, adders: adder.Adders, sums: list[str], swapped: random.Random | None, *, seed: int
 ) -> Path:
-    own = [wrong_answers(adders.half_trained, asked, seed=seed) for asked in (sums, HELD_OUT)]
-    learnt, held_out = ([one for one in answers if one[1].strip()] for answers in own)
+    learnt, held_out = (wrong_answers(adders.half_trained, asked, seed=seed) for asked in (sums[:OWN], HELD_OUT))
     rows = pairs(learnt + misread(sums, seed=seed), swapped)
-    run_dir = adder.train(
-        folder, adders.trained, rows, pairs(held_out, None), seed=seed, reward_model=REWARD_MODEL | {"max_steps": 3000}
-    )
+    run_dir = adder.train(folder, adders.trained, rows, pairs(held_out, None), seed=seed, reward_model=REWARD_MODEL)
     return run_dir / "artifacts"

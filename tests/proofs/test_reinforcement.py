@@ -14,11 +14,10 @@ import pytest
 from graders.reasoning import form_checks
 from tests.proofs import adder, reasoner
 from tests.proofs.report import Curves, Proof, keep, validated
+from tests.proofs.test_preferences import HELD_OUT, SEEDS, sums_of
 from tests.trainers.conftest import RENAMED
 from trainers import reinforcement
 
-SEEDS = (0, 1, 2)
-ROWS = 4000  # sums that rewards are given for
 RIGHT = {
     "type": "string_check",
     "name": "right",
@@ -49,19 +48,12 @@ CHAINS: dict[str, Any] = {
     "hyperparameters": {"batch_size": 8},
     "optimization": {"learning_rate": 3e-4},
 }
-HELD_OUT = adder.draw_sums(0, count=adder.HELD_OUT)
 
 pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(3600)]
 
 
 def problem(asked: str) -> dict[str, str]:
     return {"problem": asked, "answer": adder.answer(asked)}
-
-
-def sums_of(seed: int) -> list[str]:
-    """That a seed trains on."""
-    drawn = adder.draw_sums(seed, count=adder.HELD_OUT + adder.ROWS + ROWS)[-ROWS:]
-    return sorted(set(drawn) - set(HELD_OUT))
 
 
 def test_rewards_for_right_sums_make_more_of_them_right(
