@@ -115,6 +115,12 @@ SIZES = "method.initialization.sizes"
         (supervised(weights="half"), "method.supervised.weights", "'full'"),
         (supervised(replay={"file": "x", "fraction": 1}), "method.supervised.replay.fraction", "given 1"),
         (supervised(keep_best="valid_loss"), "method.supervised.keep_best", "there is nothing to validate on"),
+        (supervised(samples={"rows": 3}), "method.supervised.samples.rows", "there is nothing to validate on"),
+        (
+            supervised(max_steps=50, optimization={"warmup": 51}),
+            "method.supervised.optimization.warmup",
+            "51 steps were asked for, but the run has 50 (max_steps)",
+        ),
         (supervised(early_stopping={}), "method.supervised.early_stopping", "method.supervised.validation_split"),
         ({"max_duration_seconds": 1}, "max_duration_seconds", "60"),
         ({"seed": "7"}, "seed", "must be a valid integer; given '7'"),
