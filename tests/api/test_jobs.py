@@ -11,6 +11,7 @@ from core.models import File, Job
 from tests.api.conftest import Served
 from tests.api.test_files import upload
 from tests.conftest import ProjectKey
+from tests.core.factories import make_model
 
 MODEL = "tiny-random-llama"
 
@@ -255,6 +256,41 @@ def test_a_job_shows_its_integrations(
     refused = create(http, training_file=file_id, integrations=[asked, wandb]).json()["error"]
     assert refused["param"] == "integrations.1.type"
     assert "there are: mlflow" in refused["message"]
+
+
+def test_another_shape_than_that_of_the_starting_adapter_is_refused(
+    http: httpx.Client, file_id: str, engine: Engine, project: ProjectKey
+) -> None:
+    """Told by the first job of its line; a model with full weights takes an adapter of any shape."""
+
+    def made(model: str, **options: Any) -> str:
+        with session_scope(engine) as session:
+            return make_model(session, project.owner, model=model, **supervised(**options))
+
+    first = made(MODEL, lora={"r": 4, "target_modules": ["q_proj", "v_proj"]})
+    second, full, plain = made(first), made(first, weights="full"), made(MODEL)
+    same = {"r": 4, "target_modules": ["v_proj", "q_proj"]}
+    for model, lora, wrong in (
+        (first, {**same, "r": 8}, ("r", "8 was asked for, but the adapter that this job goes on training has 4")),
+        (second, {**same, "alpha": 8}, ("alpha", "8.0 was asked for")),
+        (
+            second,
+            {"r": 4, "target_modules": ["q_proj"]},
+            ("target_modules", "has ['q_proj', 'v_proj']; leave"),
+        ),
+        (made(full), {"r": 4}, ("r", "4 was asked for, but the adapter that this job goes on training has 16")),
+        (plain, {"dora": True}, ("dora", "True was asked for")),
+        (second, same, None),
+        (second, {"r": 4}, None),  # whether it has all layers is the trainer's to see
+        (full, {"r": 8}, None),
+        (plain, {}, None),
+    ):
+        answer = create(http, training_file=file_id, model=model, **supervised(lora=lora))
+        assert answer.status_code == (400 if wrong else 200), answer.text
+        if wrong:
+            told = answer.json()["error"]
+            assert told["param"] == f"method.supervised.lora.{wrong[0]}"
+            assert wrong[1] in told["message"]
 
 
 def test_the_same_file_is_no_validation_file(http: httpx.Client, file_id: str) -> None:
