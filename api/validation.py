@@ -7,6 +7,32 @@ from core.errors import InvalidRequest
 from core.specs.strict import WrongKey
 
 MOST = 5  # errors that one message names
+# What a value must be, by the type of pydantic's error; the names in braces are those of its context.
+ALLOWED = {
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "list_type": "a list",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "at least {min_length} long, in characters",
+    "string_too_long": "at most {max_length} long, in characters",
+    "string_pattern_mismatch": "of the pattern {pattern}",
+    "too_short": "at least {min_length} long, in items",
+    "too_long": "at most {max_length} long, in items",
+    "union_tag_invalid": "one of {expected_tags}",
+}
 
 
 class UnknownKey(InvalidRequest):
@@ -79,16 +105,17 @@ def _sentence(path: str, errors: list[Any], schema: dict[str, Any] | None, body:
         return f"{path}: unknown key{hint}"
     if first["type"] in ("missing", "union_tag_not_found"):
         return f"{path}: required"
-    reasons = ", or ".join(dict.fromkeys(_reason(error) for error in errors))
-    given = "" if first["type"] == "value_error" else f"; given {_shown(first.get('input'))}"
+    reasons = ", or ".join(dict.fromkeys(_reason(error) for error in errors)).replace(", or must be ", ", or ")
+    value = first["ctx"]["tag"] if first["type"] == "union_tag_invalid" else first.get("input")
+    given = "" if first["type"] == "value_error" else f"; given {_shown(value)}"
     return f"{path}: {reasons}{given}" if path else f"{reasons}{given}"
 
 
 def _reason(error: Any) -> str:
-    message: str = error["msg"]
-    for noise in ("Input should be ", "Value error, ", "String should "):
-        message = message.removeprefix(noise)
-    return f"must be {message}" if error["msg"].startswith("Input should be ") else message
+    if error["type"] in ALLOWED:
+        return f"must be {ALLOWED[error['type']].format(**error.get('ctx', {}))}"
+    message: str = error["msg"].removeprefix("Value error, ")
+    return message.replace("Input should be ", "must be ", 1)
 
 
 def _shown(value: Any) -> str:

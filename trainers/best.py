@@ -17,10 +17,10 @@ def best(history: Sequence[Figures], metric: ValidationMetric, *, min_delta: flo
     return found
 
 
-def gone_stale(history: Sequence[Figures], options: EarlyStopping) -> bool:
+def gone_stale(history: Sequence[Figures], metric: ValidationMetric, options: EarlyStopping) -> bool:
     """Whether the last `patience` validations were all no better than one before them."""
-    validated = [row for row in history if options.metric in row]
-    top = best(validated, options.metric, min_delta=options.min_delta)
+    validated = [row for row in history if metric in row]
+    top = best(validated, metric, min_delta=options.min_delta)
     return top is not None and len(validated) - 1 - validated.index(top) >= options.patience
 
 

@@ -1,6 +1,7 @@
 """Fine-tuning, from the files to the artifacts: what the methods that learn from rows have in common."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -144,6 +145,12 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
         f"{len(rows)} rows of {rows.token_count} tokens, the longest of {plan.longest}, {plan.batch_size} a step; "
         f"learning rate {plan.learning_rate:.3g}; {len(valid)} rows for validation"
     )
+    if options.optimization.warmup > plan.total_steps:
+        message = (
+            f"method.{spec.method.type}.optimization.warmup: {options.optimization.warmup:g} steps were asked for, but "
+            f"the run has {plan.total_steps}: the learning rate never gets to its highest"
+        )
+        run_dir.say(message, level="warn")
     if reached.done:
         weights.load_folder(model, str(spec.resume_from))
     else:
@@ -195,6 +202,10 @@ def read_files(
         replay = rows_of(spec.replay_file, f"method.{spec.method.type}.replay.file")
         count = choices.replayed(options, rows=len(rows), available=len(replay))
         run_dir.say(f"{count} of {len(replay)} rows of the replay file join {len(rows)} others")
+        if count < (needed := choices.replayed(options, rows=len(rows), available=sys.maxsize)):
+            param, share = f"method.{spec.method.type}.replay.fraction", count / (count + len(rows))
+            message = f"{param}: {options.replay.fraction:g} takes {needed} rows, but the replay file has {count}"
+            run_dir.say(f"{message}; each is there once, and their share is {share:.2g}", level="warn")
         rows = rows.with_replay(replay, count, seed=spec.seed)
     return rows, valid
 

@@ -201,10 +201,10 @@ class Progress(TrainerCallback):
             weights.save(model, self._best)
 
     def _is_stale(self) -> bool:
-        options = self._early_stopping
-        if options is None or not gone_stale(self.counters.history, options):
+        options, metric = self._early_stopping, self._spec.training.stops_by
+        if options is None or not gone_stale(self.counters.history, metric, options):
             return False
-        self._run_dir.say(f"Stopping early: {options.metric} has not got better {options.patience} times in a row")
+        self._run_dir.say(f"Stopping early: {metric} has not got better {options.patience} times in a row")
         return True
 
     def _is_out_of_time(self) -> bool:

@@ -12,7 +12,7 @@ from core.errors import InvalidRequest, InvalidState
 from core.exports import claims as exports
 from core.files import repository as files
 from core.ids import new_id
-from core.jobs import repository, reward_models, usable
+from core.jobs import repository, reward_models, shapes, usable
 from core.jobs.claims import end_attempt
 from core.jobs.lifecycle import append_event, transition
 from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING, TERMINAL, VALIDATING_FILES
@@ -107,8 +107,9 @@ def inputs(
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
         InvalidRequest: the model is of a kind that the method can't start from, or its context is known to be shorter
-            than max_length or an answer; a reward model can't score the model's answers; a file has another purpose,
-            is named twice, or there is nothing, or twice something, to validate on.
+            than max_length or an answer; its adapter is known to have another shape; a reward model can't score the
+            model's answers; a file has another purpose, is named twice, or there is nothing, or twice something, to
+            validate on.
     """
     _check_validation(spec)
     options, path = spec.method.options, f"method.{spec.method.type}"
@@ -133,6 +134,8 @@ def inputs(
                 raise InvalidRequest(f"{param}: is the {key}; give rows of earlier training", param=param)
     if start and isinstance(options, Ppo):
         reward_models.check(session, owner=owner, catalogue=catalogue, options=options, policy=start)
+    if start and start.parent:
+        shapes.check(session, spec, start.parent)
     _check_length(session, spec, start)
     return start, training, validation, replay
 

@@ -11,6 +11,7 @@ from core.models import File, Job
 from tests.api.conftest import Served
 from tests.api.test_files import upload
 from tests.conftest import ProjectKey
+from tests.core.factories import make_model
 
 MODEL = "tiny-random-llama"
 
@@ -73,7 +74,8 @@ SIZES = "method.initialization.sizes"
         ({"model": "a\0b"}, "model", "NUL"),
         ({"x": 1}, "x", "allowed here: hyperparameters, integrations"),
         ({"method": {"type": "supervised", "y": 1}}, "method.y", "allowed here: supervised, type"),
-        ({"method": {"type": "magic"}}, "method.type", "supervised"),
+        ({"method": {"type": "magic"}}, "method.type", "'ppo', 'reinforcement'; given 'magic'"),
+        ({"method": 5}, "method", "method: must be an object; given 5"),
         ({"method": {"type": "dpo", "supervised": {}}}, "method.supervised", "allowed here: dpo, type"),
         (dpo(loss="ipo", label_smoothing=0.1), "method.dpo.label_smoothing", "means nothing to the loss 'ipo'"),
         (
@@ -112,17 +114,34 @@ SIZES = "method.initialization.sizes"
             "method.supervised.merged_weights",
             "leave it or quantization out",
         ),
+        (supervised(lora={"dora": 1}), "method.supervised.lora.dora", "must be true or false; given 1"),
+        (supervised(lora={"target_modules": []}), "method.supervised.lora.target_modules", "or at least 1 long"),
+        (supervised(replay=5), "method.supervised.replay", "must be an object; given 5"),
         (supervised(weights="half"), "method.supervised.weights", "'full'"),
         (supervised(replay={"file": "x", "fraction": 1}), "method.supervised.replay.fraction", "given 1"),
         (supervised(keep_best="valid_loss"), "method.supervised.keep_best", "there is nothing to validate on"),
+        (supervised(samples={"rows": 3}), "method.supervised.samples.rows", "there is nothing to validate on"),
+        (
+            supervised(max_steps=50, optimization={"warmup": 51}),
+            "method.supervised.optimization.warmup",
+            "51 steps were asked for, but the run has 50 (max_steps)",
+        ),
         (supervised(early_stopping={}), "method.supervised.early_stopping", "method.supervised.validation_split"),
         ({"max_duration_seconds": 1}, "max_duration_seconds", "60"),
-        ({"seed": "7"}, "seed", "must be a valid integer; given '7'"),
-        ({"seed": True}, "seed", "must be a valid integer; given True"),
+        ({"seed": "7"}, "seed", "must be an integer; given '7'"),
+        ({"seed": True}, "seed", "must be an integer; given True"),
         (supervised(lora={"rank": 1}), "method.supervised.lora.rank", "allowed here: alpha, dora, dropout, init, r,"),
         (supervised(hyperparameters={"lr": 1}), "method.supervised.hyperparameters.lr", "batch_size"),
-        (supervised(hyperparameters={"n_epochs": 0}), "method.supervised.hyperparameters.n_epochs", "given 0"),
-        (supervised(hyperparameters={"n_epochs": "x"}), "method.supervised.hyperparameters.n_epochs", "'auto'"),
+        (
+            supervised(hyperparameters={"n_epochs": 0}),
+            "method.supervised.hyperparameters.n_epochs",
+            "must be 'auto', or at least 1; given 0",
+        ),
+        (
+            supervised(hyperparameters={"n_epochs": "x"}),
+            "method.supervised.hyperparameters.n_epochs",
+            "must be 'auto', or an integer; given",
+        ),
         (supervised(hyperparameters={"batch_size": 257}), "method.supervised.hyperparameters.batch_size", "256"),
         ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs", "50"),
         ({"seed": -1}, "seed", "given -1"),
@@ -249,6 +268,41 @@ def test_a_job_shows_its_integrations(
     refused = create(http, training_file=file_id, integrations=[asked, wandb]).json()["error"]
     assert refused["param"] == "integrations.1.type"
     assert "there are: mlflow" in refused["message"]
+
+
+def test_another_shape_than_that_of_the_starting_adapter_is_refused(
+    http: httpx.Client, file_id: str, engine: Engine, project: ProjectKey
+) -> None:
+    """Told by the first job of its line; a model with full weights takes an adapter of any shape."""
+
+    def made(model: str, **options: Any) -> str:
+        with session_scope(engine) as session:
+            return make_model(session, project.owner, model=model, **supervised(**options))
+
+    first = made(MODEL, lora={"r": 4, "target_modules": ["q_proj", "v_proj"]})
+    second, full, plain = made(first), made(first, weights="full"), made(MODEL)
+    same = {"r": 4, "target_modules": ["v_proj", "q_proj"]}
+    for model, lora, wrong in (
+        (first, {**same, "r": 8}, ("r", "8 was asked for, but the adapter that this job goes on training has 4")),
+        (second, {**same, "alpha": 8}, ("alpha", "8.0 was asked for")),
+        (
+            second,
+            {"r": 4, "target_modules": ["q_proj"]},
+            ("target_modules", "has ['q_proj', 'v_proj']; leave"),
+        ),
+        (made(full), {"r": 4}, ("r", "4 was asked for, but the adapter that this job goes on training has 16")),
+        (plain, {"dora": True}, ("dora", "True was asked for")),
+        (second, same, None),
+        (second, {"r": 4}, None),  # whether it has all layers is the trainer's to see
+        (full, {"r": 8}, None),
+        (plain, {}, None),
+    ):
+        answer = create(http, training_file=file_id, model=model, **supervised(lora=lora))
+        assert answer.status_code == (400 if wrong else 200), answer.text
+        if wrong:
+            told = answer.json()["error"]
+            assert told["param"] == f"method.supervised.lora.{wrong[0]}"
+            assert wrong[1] in told["message"]
 
 
 def test_the_same_file_is_no_validation_file(http: httpx.Client, file_id: str) -> None:

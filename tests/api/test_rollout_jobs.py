@@ -133,6 +133,15 @@ def test_the_contracts_client_creates_a_reinforcement_job(served: Served, projec
         assert again.method == job.method
 
 
+def test_early_stopping_needs_no_metric(http: httpx.Client, file_id: str) -> None:
+    stopping = {"early_stopping": {}, "validation_split": 0.5}
+    job = create(http, file_id, reinforcement(**stopping)).json()
+    assert job["method"]["reinforcement"]["early_stopping"]["metric"] == "auto"
+    param, says = error(create(http, file_id, reinforcement(**stopping | {"early_stopping": {"metric": "valid_loss"}})))
+    assert param == "method.reinforcement.early_stopping.metric"
+    assert "allowed here: valid_reward_mean" in says
+
+
 @pytest.mark.parametrize(
     ("method", "param", "words"),
     [

@@ -55,3 +55,11 @@ def test_metrics_of_each_method() -> None:
     assert RewardModel.VALIDATION_METRICS == ("valid_loss", "valid_accuracy")
     assert MEASURED.startswith("ppo and reinforcement have valid_reward_mean; each other method valid_loss")
     assert all(method.VALIDATION_METRICS == ("valid_reward_mean",) for method in BY_ANSWERS)
+
+
+def test_what_early_stopping_goes_by() -> None:
+    assert "auto: valid_reward_mean for ppo and reinforcement, else valid_loss." in said(EarlyStopping, "metric")
+    for method in (Supervised, Pretraining, *BY_PREFERENCE):
+        options = method.model_construct(early_stopping=EarlyStopping())
+        assert options.stops_by == ("valid_reward_mean" if method in BY_ANSWERS else "valid_loss")
+    assert Dpo(early_stopping=EarlyStopping(metric="valid_reward_accuracy")).stops_by == "valid_reward_accuracy"

@@ -107,10 +107,10 @@ def test_upload_train_and_load_with_plain_peft(openai: OpenAI, stack: Stack, tmp
     refused = openai.fine_tuning.jobs.create(
         model=done.fine_tuned_model,
         training_file=training,
-        method={"type": "supervised", "supervised": {"lora": {"r": 4}}},  # pyright: ignore[reportArgumentType]
+        method={"type": "supervised", "supervised": {"lora": {"target_modules": "attention"}}},  # pyright: ignore[reportArgumentType]
     )
     failed = finish(openai, refused.id)
-    assert (failed.status, failed.error.param) == ("failed", "method.supervised.lora.r")
+    assert (failed.status, failed.error.param) == ("failed", "method.supervised.lora.target_modules")
 
 
 @pytest.mark.parametrize(

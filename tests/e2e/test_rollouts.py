@@ -24,7 +24,7 @@ ALIKE = {
     "reference": "{{ item.answer }}",
     "evaluation_metric": "fuzzy_match",
 }
-SHORT: dict[str, Any] = {"max_steps": 4, "max_completion_tokens": 8, "samples": {"rows": 2}}
+SHORT: dict[str, Any] = {"max_steps": 4, "max_completion_tokens": 8}
 
 
 def test_the_contracts_client_runs_a_reinforcement_job(

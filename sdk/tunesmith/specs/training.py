@@ -46,7 +46,9 @@ class ScoredSamples(Strict):
     """What a model makes of validation rows before and after training, kept as the artifact samples.jsonl."""
 
     rows: Auto | Annotated[int, Field(ge=0, le=1000)] = Field(
-        default="auto", description="How many validation rows, from the first; auto: at most 16. 0: none."
+        default="auto",
+        description="How many validation rows, from the first; auto: at most 16, and none where nothing is validated "
+        "on. 0: none.",
     )
 
 
@@ -70,7 +72,11 @@ class Replay(Strict):
 class EarlyStopping(Strict):
     """Stop when validation no longer gets better (Prechelt, 1998)."""
 
-    metric: ValidationMetric = Field(default="valid_loss", description=f"What has to get better. {MEASURED}")
+    metric: Auto | ValidationMetric = Field(
+        default="auto",
+        description="What has to get better. auto: valid_reward_mean for ppo and reinforcement, else valid_loss. "
+        f"{MEASURED}",
+    )
     patience: int = Field(default=3, ge=1, le=1000, description="Validations in a row without a better one.")
     min_delta: float = Field(default=0.0, ge=0, description="By how much a validation has to be better to count.")
 
@@ -178,10 +184,24 @@ class Training(Strict):
     def metric_of_the_method(self) -> "Training":
         stops_by = self.early_stopping and self.early_stopping.metric
         for key, metric in (("keep_best", self.keep_best), ("early_stopping.metric", stops_by)):
-            if metric and metric not in self.VALIDATION_METRICS:
+            if metric not in (None, "auto", *self.VALIDATION_METRICS):
                 allowed = ", ".join(self.VALIDATION_METRICS)
                 raise WrongKey(key, f"{metric!r} is not measured by this method; allowed here: {allowed}")
         return self
+
+    @model_validator(mode="after")
+    def warms_up_within_the_run(self) -> "Training":
+        warmup, steps = self.optimization.warmup, self.max_steps
+        if steps is not None and warmup > steps:  # below 1 it is a share
+            words = f"{warmup:g} steps were asked for, but the run has {steps} (max_steps)"
+            raise WrongKey("optimization.warmup", words)
+        return self
+
+    @property
+    def stops_by(self) -> ValidationMetric:
+        """What early stopping goes by."""
+        given = self.early_stopping.metric if self.early_stopping else "auto"
+        return self.VALIDATION_METRICS[0] if given == "auto" else given
 
     @property
     def shares_sequences(self) -> bool:
@@ -215,5 +235,10 @@ class Training(Strict):
 
     @property
     def needs_validation(self) -> str | None:
-        """The first option that compares validations, where one does."""
-        return next((name for name in ("early_stopping", "keep_best") if getattr(self, name)), None)
+        """The first option that means nothing without validation rows, where one is asked for."""
+        asked = {
+            "early_stopping": self.early_stopping is not None,
+            "keep_best": self.keep_best is not None,
+            "samples.rows": self.samples.rows not in ("auto", 0),
+        }
+        return next((key for key, is_asked in asked.items() if is_asked), None)
