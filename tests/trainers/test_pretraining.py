@@ -182,3 +182,5 @@ def test_too_little_text_is_refused_by_key(train: Any, tmp_path: Path, few_rows:
     assert "max_length (512)" in error(folder)["message"]
     chats = train("chats", status=1, training_file=few_rows)
     assert error(chats)["param"] == "training_file"
+    states = [(last_checkpoint(run_dir) / "trainer_state.json").read_text() for run_dir in (undisturbed, resumed)]
+    assert [json.loads(state)["log_history"] for state in states] == [[], []]  # the counters have it all
