@@ -37,7 +37,7 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
         assert (first.model, first.base_model) == ("llama-custom", "llama-custom")
         assert first.hyperparameters["vocab_size"] == 300
         assert first.fine_tuned_model.startswith("ft:llama-custom:")
-        told = jobs.estimate(method=first.method, training_file=text)
+        told: Any = jobs.estimate(method=first.method, training_file=text)
         assert (told.compute["parameters"], told.steps) == (first.hyperparameters["parameters"], 0)
         report = client.files.report(text)
         assert (report.format, report.kind, report.rows) == ("txt", "text", 1)
