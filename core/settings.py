@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     cost_per_cpu_hour: float | None = Field(default=None, ge=0)
     cost_per_gpu_hour: float | None = Field(default=None, ge=0)
     cost_currency: str = "USD"
+    initialization_max_parameters: int = Field(default=2_000_000_000, ge=1)
 
     # Base models that may be trained.
     catalogue: Path = PACKAGED_CATALOGUE

@@ -1,11 +1,12 @@
 """A job's text as sequences of tokens, on disk: a corpus may be larger than memory.
 
 The file of tokens is one row of documents, each between two tokens that end one. A sequence is `length` tokens of it,
-and begins with the token that the one before it ended with, so that every token but the first is foretold once.
+and begins with the token that the one before it ended with, so that every token but the first is foretold once. What
+the tokenizer puts before a text begins each document, and is foretold by nothing that stands before it.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.utils.data import Dataset
 from core.rows import packing, read
 from core.rows.error import RowError
 from core.rows.text import Text
-from core.rows.tokens import ChatTokenizer
+from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs.run import RunSpec
 from trainers.errors import SpecError
 from trainers.rundir import RunDir
@@ -29,24 +30,29 @@ class Sequences(Dataset[dict[str, Any]]):
     """Sequences of corpora.
 
     corpora: the tokens of each. places: [sequences, 2], each the number of a corpus and a place in it, in sequences.
-    end: the token that ends a document.
+    end: the token that ends a document. begun: documents begin with tokens of their own, else with the `end` of the
+    one before.
     """
 
     corpora: list[NDArray[np.uint32]]
     places: NDArray[np.int64]
     length: int
     end: int
+    begun: bool = False
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, at: int) -> dict[str, Any]:
-        """`input_ids`: [length]. `edges`: where what belongs together begins: the sequence, and each document in it."""
+        """`input_ids`, `labels`: [length]. `edges`: where the sequence begins, and each document in it."""
         corpus, place = self.places[at]
         start = place * (self.length - 1)
         tokens = self.corpora[corpus][start : start + self.length].astype(np.int64)
-        ends = np.flatnonzero(tokens == self.end)
-        return {"input_ids": tokens, "edges": np.union1d([0], ends).tolist()}
+        begins = np.flatnonzero(tokens[: self.length - self.begun] == self.end) + self.begun
+        edges = np.union1d([0], begins)
+        labels = tokens.copy()
+        labels[edges if self.begun else 0] = IGNORED  # of its first token the sequence before has the loss, if any
+        return {"input_ids": tokens, "labels": labels, "edges": edges.tolist()}
 
     @property
     def longest(self) -> int:
@@ -72,10 +78,10 @@ class Sequences(Dataset[dict[str, Any]]):
         drawn = sorted(random.Random(seed).sample(range(len(replay)), count))
         others = replay.places[drawn] + np.array([len(self.corpora), 0])
         places = np.concatenate([self.places, others])
-        return Sequences(self.corpora + replay.corpora, places, self.length, self.end)
+        return replace(self, corpora=self.corpora + replay.corpora, places=places)
 
     def _only(self, places: NDArray[np.int64]) -> "Sequences":
-        return Sequences(self.corpora, places, self.length, self.end)
+        return replace(self, places=places)
 
 
 def read_corpus(
@@ -111,4 +117,4 @@ def read_corpus(
         message = f"{param}: the text has {len(tokens) - 1} tokens, too few for one sequence of max_length ({limit})"
         raise SpecError(message, param=param, code="invalid_file")
     places = np.stack([np.zeros(count, np.int64), np.arange(count)], axis=1)
-    return Sequences([tokens], places, limit, end)
+    return Sequences([tokens], places, limit, end, begun=bool(tokenizer.begin_of_document))

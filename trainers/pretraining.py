@@ -15,7 +15,7 @@ from transformers import TrainingArguments
 from trl.trainer.utils import add_fused_lm_head
 
 from core.rows import packing
-from core.rows.tokens import IGNORED, ChatTokenizer
+from core.rows.tokens import ChatTokenizer
 from core.specs.run import RunResult, RunSpec
 from core.specs.training import Samples
 from trainers import attention
@@ -74,15 +74,13 @@ class Collator:
 
     def _together(self, rows: list[dict[str, Any]]) -> Sequence:
         length = len(rows[0]["input_ids"])
-        input_ids = torch.stack([torch.from_numpy(row["input_ids"]) for row in rows])
-        labels = input_ids.clone()
-        labels[:, 0] = IGNORED  # the sequence before it foretells that, if any does
+        input_ids, labels = (torch.cat([torch.from_numpy(row[key]) for row in rows]) for key in ("input_ids", "labels"))
         edges = [i * length + edge for i, row in enumerate(rows) for edge in row["edges"]]
         edges.append(input_ids.numel())
         positions = [torch.arange(end - start) for start, end in pairwise(edges)]
         return {
-            "input_ids": input_ids.reshape(1, -1),
-            "labels": labels.reshape(1, -1),
+            "input_ids": input_ids[None],
+            "labels": labels[None],
             "position_ids": torch.cat(positions)[None],
             "edges": edges,
         }
@@ -128,7 +126,7 @@ def write_continuations(
 ) -> None:
     """Write one line a sequence: how its first tokens go on, `{row, prompt, expected, before, after}`."""
     most = min(LONGEST_PROMPT, rows.length // 2)
-    sequences = [rows[i]["input_ids"].tolist() for i in range(len(rows))]
+    sequences = [_behind_the_end(rows[i]) for i in range(len(rows))]
     prompts, rest = [ids[:most] for ids in sequences], [ids[most : most + options.max_tokens] for ids in sequences]
     how: dict[str, Any] = {"ends": [rows.end], "max_tokens": options.max_tokens}
     after = complete(model, tokenizer, prompts, **how)
@@ -139,3 +137,8 @@ def write_continuations(
             texts = {"prompt": tokenizer.decode(prompt), "expected": tokenizer.decode(expected)}
             line = {"row": i, **texts, "before": before[i], "after": after[i]}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _behind_the_end(row: dict[str, Any]) -> list[int]:
+    """The tokens of a sequence, without one that ends the document before: no document that has a beginning sees it."""
+    return row["input_ids"][1 if row["edges"][1:2] == [1] else 0 :].tolist()

@@ -219,6 +219,7 @@ class Progress(TrainerCallback):
         model: Any = None,
         **_: Any,
     ) -> None:
+        state.log_history.clear()  # no resume reads it, the counters have it all, and each checkpoint would carry it
         if "loss" not in (logs or {}):  # the Trainer's farewell
             return
         history, norm, step = self.counters.history, logs.get("grad_norm"), state.global_step

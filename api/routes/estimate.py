@@ -5,7 +5,9 @@ from api.deps import CardsDep, CatalogueDep, EngineDep, OwnerDep, SettingsDep, S
 from api.grading import CheckedJobDep
 from api.schemas.estimate import EstimateObject
 from core.db import session_scope
-from core.estimate import service
+from core.estimate import initialization, service
+from core.jobs.service import architecture
+from core.specs.initialization import InitializationMethod
 from core.specs.job import JobSpec
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
@@ -23,6 +25,9 @@ def estimate_job(
 ) -> EstimateObject:
     """What this job would take: tokens, steps, memory, time, cost, and what is likely to go wrong. Creates nothing."""
     with session_scope(engine) as session:  # ends before files are read
+        if isinstance(spec.method, InitializationMethod):
+            estimate = initialization.estimate(session, owner=owner, catalogue=catalogue, spec=spec, settings=settings)
+            return EstimateObject.of(spec, estimate, base_model=architecture(spec))
         question = service.ask(session, owner=owner, catalogue=catalogue, spec=spec, settings=settings)
     estimate = service.answer(question, storage=storage, cards=cards, settings=settings)
-    return EstimateObject.of(question, estimate)
+    return EstimateObject.of(spec, estimate, base_model=question.base_model)

@@ -30,7 +30,14 @@ def create_job(
     once: OnceDep,
 ) -> Response:
     """Create a fine-tuning job. It is persisted when this answers; a worker takes it up when a slot is free."""
-    job = service.create(session, owner=owner, catalogue=catalogue, spec=spec, integrations=settings.integrations)
+    job = service.create(
+        session,
+        owner=owner,
+        catalogue=catalogue,
+        spec=spec,
+        integrations=settings.integrations,
+        max_parameters=settings.initialization_max_parameters,
+    )
     return as_json(once.keep(JobObject.of(session, job)))
 
 

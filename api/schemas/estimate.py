@@ -5,9 +5,10 @@ from pydantic import BaseModel
 from core.estimate.compute import Compute
 from core.estimate.memory import Memory
 from core.estimate.price import Cost, Time
-from core.estimate.service import Estimate, Question
+from core.estimate.service import Estimate
 from core.estimate.task import Example, RowFigures
 from core.estimate.warnings import Warning
+from core.specs.job import JobSpec
 
 
 class Interval(BaseModel):
@@ -58,7 +59,10 @@ class Rows(BaseModel):
 
 
 class EstimateObject(BaseModel):
-    """What a job would take. `exact` is false where only a sample of the rows was tokenised."""
+    """What a job would take. `exact` is false where only a sample of the rows was tokenised.
+
+    Of an initialization, which trains nothing, all is 0 but the model's `compute.parameters` and its `memory`.
+    """
 
     object: Literal["fine_tuning.job.estimate"] = "fine_tuning.job.estimate"
     model: str
@@ -82,12 +86,12 @@ class EstimateObject(BaseModel):
     warnings: list[Warning]
 
     @classmethod
-    def of(cls, question: Question, estimate: Estimate) -> "EstimateObject":
+    def of(cls, spec: JobSpec, estimate: Estimate, *, base_model: str) -> "EstimateObject":
         tokens, rows, plan = estimate.measured.tokens, estimate.measured.rows, estimate.measured.plan
         validation, exact = estimate.measured.validation_rows, estimate.measured.exact
         return cls(
-            model=question.spec.model or question.base_model,
-            base_model=question.base_model,
+            model=spec.model or base_model,
+            base_model=base_model,
             exact=exact,
             sampled_rows=None if exact else rows.tokenized,
             interval=None if exact else Interval(total=tokens.total_interval, trained=tokens.trained_interval),

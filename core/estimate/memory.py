@@ -67,10 +67,11 @@ def memory(
     scored = 0 if on_gpu or not writes else length * measured.tokens.trained // max(1, measured.tokens.total)
     logits = scored * facts.vocab_size * 4
     total = frozen + trained + activations + logits
-    return Memory(frozen, trained, activations, logits, total, _devices(workers, total))
+    return Memory(frozen, trained, activations, logits, total, devices(workers, total))
 
 
-def _devices(workers: list[Worker], total: int) -> list[Device]:
+def devices(workers: list[Worker], total: int) -> list[Device]:
+    """The slots that are there, and whether so many bytes fit into one."""
     slots: Counter[tuple[str, int | None]] = Counter()
     for worker in workers:
         slots["gpu" if worker.devices else "cpu", worker.memory_bytes] += worker.slots

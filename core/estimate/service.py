@@ -85,7 +85,7 @@ class Estimate:
 
 
 def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, settings: Settings) -> Question:
-    """Check a job as if it were created, and read what its estimate needs.
+    """Check a job that trains as if it were created, and read what its estimate needs.
 
     Raises:
         NotAllowed, UnknownModel, NotFound, InvalidRequest: as when a job is created.
@@ -94,15 +94,13 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
     """
     require_project(owner)
     start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
-    if start is None or training is None:
-        message = "method.type: an initialization trains nothing, so that there is nothing to estimate"
-        raise InvalidRequest(message, param="method.type")
+    assert start is not None  # this and the next only an initialization lacks
+    assert training is not None
     set_up(spec, settings.integrations)
     replay_file = f"method.{spec.method.type}.replay.file"
     named = {"training_file": training, "validation_file": validation, replay_file: replay}
     given = {param: file for param, file in named.items() if file}
-    sources = {param: _source(file, param=param) for param, file in given.items()}
-    _check_files(session, spec, start, given)
+    sources = check_files(session, spec, start, given)
     present = workers.trainers(session, silent_seconds=settings.lease_seconds)
     wanted = spec.resources.gpus
     on_gpu = wanted == 1 or (wanted is None and any(worker.devices for worker in present))
@@ -126,14 +124,23 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
     )
 
 
-def _check_files(session: Session, spec: JobSpec, start: StartingModel, given: dict[str, File]) -> None:
-    """Raises InvalidFile where the job would fail by what the validation of its files has found."""
-    parent_id = start.parent.id if start.parent else None
+def check_files(
+    session: Session, spec: JobSpec, start: StartingModel | None, given: dict[str, File]
+) -> dict[str, Source]:
+    """The sources of files by the keys that name them.
+
+    Raises:
+        InvalidState: a file is not processed yet, or can't be used.
+        InvalidFile: the job would fail by what the validation of its files has found.
+    """
+    sources = {param: _source(file, param=param) for param, file in given.items()}
+    parent_id = start.parent.id if start and start.parent else None
     job = Job(spec=spec.model_dump(mode="json", exclude={"hyperparameters"}), parent_model_id=parent_id)
     for param, file in given.items():
         if fault := usable.fault(session, job, file, param=param):
             key, message = fault
             raise InvalidFile(message, param=key)
+    return sources
 
 
 def _initialized_by(session: Session, start: StartingModel) -> Job | None:

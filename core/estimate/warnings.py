@@ -70,11 +70,15 @@ def _fatal(measured: Measured, memory: Memory, *, method: Method, gpus: int | No
                 rows, options.long_rows, limit=limit, param=param, key=f"method.{method.type}.max_length"
             )
             yield from _unusable(rows, param=param)
-    known = [device for device in memory.devices if device.fits is not None]
-    if known and not any(device.fits for device in known):
-        yield Warning("memory", "no worker that runs now has as much memory as the job needs", "model")
+    yield from no_room(memory, param="model")
     if (gpus or options.quantization) and not any(device.kind == "gpu" for device in memory.devices):
         yield Warning("no_gpu", "no worker that runs now has a GPU: the job would wait for one", "resources.gpus")
+
+
+def no_room(memory: Memory, *, param: str) -> Iterator[Warning]:
+    known = [device for device in memory.devices if device.fits is not None]
+    if known and not any(device.fits for device in known):
+        yield Warning("memory", "no worker that runs now has as much memory as the job needs", param)
 
 
 def _too_long(rows: RowFigures, long_rows: LongRows, *, limit: int, param: str, key: str) -> Iterator[Warning]:

@@ -29,20 +29,29 @@ from core.specs.rollouts import RolloutTraining
 
 
 def create(
-    session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, integrations: Collection[str] = ()
+    session: Session,
+    *,
+    owner: Owner,
+    catalogue: Catalogue,
+    spec: JobSpec,
+    integrations: Collection[str] = (),
+    max_parameters: int | None = None,
 ) -> Job:
     """Insert a job with its first events; it is queued at once where its files are processed already.
 
     Args:
         integrations: the types that this deployment has set.
+        max_parameters: of a model that an initialization may make.
 
     Raises:
         NotAllowed: an operator key.
         UnknownModel: neither the catalogue nor the project has the model.
         NotFound: a file is not the project's.
-        InvalidRequest: as `inputs`.
+        InvalidRequest: as `inputs` and `check_size`.
     """
     project_id = require_project(owner)
+    if max_parameters is not None:
+        check_size(spec, most=max_parameters)
     start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
     base_model = start.base_model if start else architecture(spec)
     stored = spec.model_dump(mode="json", exclude={"hyperparameters"})
@@ -184,6 +193,24 @@ def _check_initialization(spec: JobSpec, options: Initialization, catalogue: Cat
         raise InvalidRequest(f"resources.gpus: {why} uses no GPU; leave it out", param="resources.gpus")
     if spec.model is not None and catalogue.find(spec.model) is None:
         raise unknown_model(catalogue, spec.model)
+
+
+def check_size(spec: JobSpec, *, most: int) -> None:
+    """Raises InvalidRequest where the model that an initialization makes would have more parameters than `most`.
+
+    A vocabulary that only a worker sees is not counted.
+    """
+    options = spec.method.options
+    if not isinstance(options, Initialization):
+        return
+    vocab_size = options.vocab_size
+    count = options.parameters(vocab_size=vocab_size or 0)
+    if count > most:
+        key = "sizes" if options.sizes.model_dump(exclude_none=True) else "preset"
+        param = f"method.initialization.{key}"
+        embeddings = f"with a vocabulary of {vocab_size:,}" if vocab_size else "without its embeddings"
+        message = f"{param}: such a model {embeddings} has {count:,} parameters, but at most {most:,} are made here"
+        raise InvalidRequest(message, param=param)
 
 
 def _check_validation(spec: JobSpec) -> None:

@@ -16,7 +16,8 @@ from core.specs.pretraining import Pretraining
 
 UNCOMPRESSED = ("jsonl", "csv", "txt")  # formats whose bytes are no fewer than those of the texts in them
 BYTES_OF_CHARACTER = 4  # at most, in UTF-8
-TOKENS_OF_ROW = 2  # beside those of its bytes: one ends the document, and some tokenizers begin each with a mark
+# Beside those of its bytes: one ends the document, and some tokenizers begin each with a mark, or BOS, or both.
+TOKENS_OF_ROW = 3
 VOCABULARY = "method.initialization.tokenizer.vocab_size"
 
 

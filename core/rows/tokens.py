@@ -7,6 +7,7 @@ with the end-of-turn token that the template puts behind the content. Nothing el
 import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,14 @@ class ChatTokenizer:
         return None if self._end is None else self._tokenizer.token_to_id(self._end)
 
     @cached_property
+    def begin_of_document(self) -> list[int]:
+        """What the tokenizer itself puts before a text; nothing where that ends a document too, and so is there."""
+        encoded = self._tokenizer.encode("a")
+        added = list(takewhile(lambda token: token[1], zip(encoded.ids, encoded.special_tokens_mask, strict=True)))
+        ids = [token for token, _ in added]
+        return [] if self.end_of_document in ids else ids
+
+    @cached_property
     def _literal(self) -> Tokenizer:
         """The same tokenizer, to which no text is special."""
         literal = Tokenizer.from_str(self._tokenizer.to_str())
@@ -115,14 +124,17 @@ class ChatTokenizer:
     def _tokenize_text(self, text: Text, *, offsets: bool) -> Tokenized:
         """All of it is learnt, and behind it that the document ends there, where it does and the model can say so.
 
-        Where a document names a special token, it says so many characters: nothing in it ends it.
+        It begins with what the tokenizer puts before a text, and nothing foretells that. Where a document names a
+        special token, it says so many characters: nothing in it ends it.
         """
         encoded = self._literal.encode(text.text, add_special_tokens=False)
         ids, places = encoded.ids, encoded.offsets if offsets else []
         if text.ends and self.end_of_document is not None:
             ids.append(self.end_of_document)
             places.append((len(text.text), len(text.text)))
-        return Tokenized(text.text, ids, ids, places if offsets else [])
+        begin = self.begin_of_document if text.begins else []
+        labels = [IGNORED, *begin[1:]] if begin else []
+        return Tokenized(text.text, begin + ids, labels + ids, [(0, 0)] * len(begin) + places if offsets else [])
 
     def tokenize_prompt(self, prompt: Prompt, *, offsets: bool = False) -> Tokenized:
         """Tokens up to where the model begins to answer, as it is served.

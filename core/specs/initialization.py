@@ -129,6 +129,21 @@ class Initialization(Strict):
         return PRESETS[self.preset].model_copy(update=given)
 
     @property
+    def vocab_size(self) -> int | None:
+        """Null where only a worker sees it: of another model's tokenizer, or of all characters of a text."""
+        return None if isinstance(self.tokenizer, ModelTokenizer) else self.tokenizer.vocab_size
+
+    def parameters(self, *, vocab_size: int) -> int:
+        """Numbers that the model is made of; a head that is the embeddings counts once."""
+        shape = self.shape
+        width, head = shape.hidden_size, shape.hidden_size // shape.heads
+        attention = 2 * width * width + 2 * width * shape.kv_heads * head
+        norms = 2 * width + (2 * head if self.family == "qwen3" else 0)  # that one's queries and keys have their own
+        block = attention + 3 * width * shape.intermediate_size + norms
+        embeddings = vocab_size * width * (1 if shape.tie_embeddings else 2)
+        return shape.layers * block + width + embeddings
+
+    @property
     def architecture(self) -> str:
         """What the models that descend from it name as their base."""
         changed = self.shape != PRESETS[self.preset]

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.specs.initialization import Initialization
 from tests.trainers.runs import error, events, outcome, samples, write_rows, write_spec
 from tests.trainers.test_pretraining import sentences
+from trainers import vocabulary
+from trainers.initialization import make_model
 from trainers.run import run
 
 SMALL = {"hidden_size": 64, "layers": 2, "heads": 4, "intermediate_size": 128, "context": 128}
@@ -43,6 +46,8 @@ def test_the_loss_is_that_of_guessing(make: Any, family: str) -> None:
     model = AutoModelForCausalLM.from_pretrained(folder / "artifacts")
     assert type(model).__name__.lower().startswith(family)
     assert model.num_parameters() == figures["parameters"]
+    asked = Initialization.model_validate({"family": family, "sizes": SMALL})
+    assert asked.parameters(vocab_size=figures["vocab_size"]) == figures["parameters"]
     assert json.loads((folder / "artifacts/facts.json").read_text())["parameters"] == figures["parameters"]
     assert len(samples(folder)) == 3
 
@@ -114,11 +119,20 @@ def test_sizes_that_do_not_divide_are_refused(sizes: dict[str, int], named: str)
     ("preset", "vocab", "millions"), [("nano", 1024, 1), ("tiny", 32_000, 15), ("small", 49_152, 135)]
 )
 def test_presets_have_the_sizes_that_their_names_promise(preset: Any, vocab: int, millions: int) -> None:
-    shape = Initialization(preset=preset).shape
-    width, head = shape.hidden_size, shape.hidden_size // shape.heads
-    attention = 2 * width * width + 2 * width * shape.kv_heads * head
-    block = attention + 3 * width * shape.intermediate_size + 2 * width
-    assert shape.layers * block + vocab * width + width == pytest.approx(millions * 1e6, rel=0.08)
+    assert Initialization(preset=preset).parameters(vocab_size=vocab) == pytest.approx(millions * 1e6, rel=0.08)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("preset", ["nano", "tiny", "small", None])
+def test_a_job_says_how_many_parameters_its_model_has(family: str, preset: str | None, tied: bool) -> None:
+    odd = {"hidden_size": 102, "layers": 3, "heads": 51, "kv_heads": 17, "intermediate_size": 131}
+    sizes = {"tie_embeddings": tied, **({} if preset else odd)}
+    options = Initialization.model_validate({"family": family, "preset": preset or "nano", "sizes": sizes})
+    tokenizer = vocabulary.of_bytes()
+    with torch.device("meta"):
+        model = make_model(options, tokenizer)
+    assert options.parameters(vocab_size=len(tokenizer)) == model.num_parameters()
 
 
 @pytest.mark.parametrize("tied", [True, False])

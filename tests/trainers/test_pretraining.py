@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.rows.tokens import ChatTokenizer
+from core.estimate.measure import measure
+from core.estimate.task import MeasureTask
+from core.rows.text import Text
+from core.rows.tokens import IGNORED, ChatTokenizer
 from tests.core.rows.files import parquet
 from tests.trainers.runs import error, events, last_checkpoint, outcome, results, samples, write_rows, write_spec
 from trainers import attention
@@ -37,6 +42,19 @@ def sentences(count: int, *, seed: int) -> list[dict[str, str]]:
     return [{"text": " ".join(draw.choices(WORDS, k=draw.randint(4, 40))) + "."} for _ in range(count)]
 
 
+@pytest.fixture(scope="session")
+def with_bos(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with a tokenizer that puts a token before a text, as Llama's does."""
+    folder = tmp_path_factory.mktemp("models") / "with-bos"
+    shutil.copytree(tiny, folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(tiny)
+    bos = "<|im_start|>"
+    special = [(bos, tokenizer.convert_tokens_to_ids(bos))]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{bos} $A", special_tokens=special)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def train(tmp_path: Path, tiny: Path) -> Any:
     training_file = write_rows(tmp_path / "corpus.jsonl", sentences(60, seed=0))
@@ -44,7 +62,8 @@ def train(tmp_path: Path, tiny: Path) -> Any:
 
     def train(name: str, *, status: int = 0, options: dict[str, Any] | None = None, **fields: Any) -> Path:
         files = {"training_file": training_file, "validation_file": validation_file, **fields}
-        folder = write_spec(tmp_path / name, base=tiny, pretraining=OPTIONS | (options or {}), **files)
+        given: Any = {"base": tiny, "pretraining": OPTIONS | (options or {}), **files}
+        folder = write_spec(tmp_path / name, **given)
         assert run(folder) == status
         return folder
 
@@ -102,16 +121,63 @@ def test_sequences_are_every_token_foretold_once(train: Any, tmp_path: Path, tin
     assert all(sequences[i]["input_ids"][edge] == end for i in range(count) for edge in sequences[i]["edges"] if edge)
 
 
-def test_documents_see_nothing_of_each_other(tiny: Path) -> None:
-    """The loss of sequences together is that of each document alone, behind the token that ended the one before."""
+@pytest.mark.parametrize("text", ["a cat", "<|im_start|>"])
+def test_a_document_begins_as_the_models_own_tokenizer_begins_a_text(tiny: Path, with_bos: Path, text: str) -> None:
+    for model, begin in ((tiny, []), (with_bos, [1])):
+        ours, theirs = ChatTokenizer.load(model), AutoTokenizer.from_pretrained(model)
+        assert ours.begin_of_document == theirs("")["input_ids"] == begin
+        (whole,) = ours.tokenize_row(Text(text), offsets=True)
+        literal = theirs(text, split_special_tokens=True)["input_ids"]
+        assert whole.input_ids == [*literal, ours.end_of_document]
+        assert whole.labels == [IGNORED] * len(begin) + whole.input_ids[len(begin) :]
+        assert len(whole.offsets) == len(whole.input_ids)
+        (later,) = ours.tokenize_row(Text(text, begins=False))
+        assert later.input_ids == later.labels == whole.input_ids[len(begin) :]
+
+
+def test_documents_that_begin_with_bos_are_trained_as_they_were_estimated(
+    train: Any, tmp_path: Path, with_bos: Path
+) -> None:
+    tokenizer, rows = ChatTokenizer.load(with_bos), sentences(60, seed=0)
+    end, bos = tokenizer.end_of_document, 1
+    tokens = [end] + [token for row in rows for token in (bos, *tokenizer.encode(row["text"]), end)]
+    count = (len(tokens) - 1) // 63
+    options: dict[str, Any] = {"hyperparameters": {"n_epochs": 1, "batch_size": 4}, "max_steps": None}
+    folder = train("run", base=with_bos, options=options)
+    foretold = [token for token in tokens[1 : count * 63 + 1] if token != bos]
+    assert outcome(folder)["trained_tokens"] == len(foretold)
+    assert samples(folder)[0]["prompt"].startswith("<|im_start|>")
+
+    method = {"type": "pretraining", "pretraining": OPTIONS | options}
+    task = {"card": str(with_bos), "training_file": str(tmp_path / "corpus.jsonl"), "method": method}
+    measured = measure(MeasureTask.model_validate({**task, "context": 2048, "on_gpu": False}))
+    assert (measured.tokens.total, measured.tokens.trained) == (len(tokens) - 1, len(tokens) - 1 - len(rows))
+    assert measured.plan.steps == outcome(folder)["step"]
+
+
+def test_sequences_begin_documents_at_bos() -> None:
+    end, tokens = 0, [0, 1, 5, 6, 0, 1, 7, 0, 1, 8, 9]
+    sequences = Sequences([np.array(tokens, np.uint32)], np.array([[0, 0], [0, 1]]), 6, end, begun=True)
+    first, second = sequences[0], sequences[1]
+    assert (first["input_ids"].tolist(), second["input_ids"].tolist()) == ([0, 1, 5, 6, 0, 1], [1, 7, 0, 1, 8, 9])
+    assert (first["edges"], second["edges"]) == ([0, 1, 5], [0, 3])
+    assert first["labels"].tolist() == [IGNORED, IGNORED, 5, 6, 0, IGNORED]
+    assert second["labels"].tolist() == [IGNORED, 7, 0, IGNORED, 8, 9]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_documents_see_nothing_of_each_other(tiny: Path, begun: bool) -> None:
+    """The loss of sequences together is that of each document alone, behind what begins it.
+
+    That is the token that ended the one before, or one of its own, which nothing foretells.
+    """
     model: Any = AutoModelForCausalLM.from_pretrained(tiny).requires_grad_(False)
     attention.use(model)
     draw = np.random.default_rng(0)
-    end = 0
-    tokens = np.array(
-        [end, *draw.integers(3, 200, 20), end, *draw.integers(3, 200, 50), end, *draw.integers(3, 200, 70)]
-    )
-    sequences = Sequences([tokens.astype(np.uint32)], np.array([[0, 0], [0, 1], [0, 2]]), 48, end)
+    end, bos = 0, [1] * begun
+    documents = (token for length in (20, 50, 70) for token in (end, *bos, *draw.integers(3, 200, length)))
+    tokens = np.array([*documents], np.uint32)
+    sequences = Sequences([tokens], np.array([[0, 0], [0, 1], [0, 2]]), 48, end, begun=begun)
     (batch,) = Collator(1024)([sequences[i] for i in range(3)])["sequences"]
     together, scored = score(model, batch)
 
@@ -120,12 +186,12 @@ def test_documents_see_nothing_of_each_other(tiny: Path) -> None:
         row = sequences[i]
         edges = [*row["edges"], 48]
         for start, stop in pairwise(edges):
-            ids = torch.from_numpy(row["input_ids"][start : stop + 1])[None]  # and the token that ends it
+            ids = torch.from_numpy(row["input_ids"][start : stop + (not begun)])[None]  # and the token that ends it
             if ids.shape[1] > 1:
                 logits = model(input_ids=ids).logits[0, :-1]
                 alone += float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
                 count += ids.shape[1] - 1
-    assert scored.tokens == count == 3 * 47
+    assert scored.tokens == count == 3 * 47 - 3 * begun
     assert float(together) == pytest.approx(alone, rel=1e-5)
 
 
@@ -146,6 +212,8 @@ def test_a_resumed_run_ends_with_the_same_bytes(train: Any, options: dict[str, A
     assert (resumed / "artifacts" / name).read_bytes() == (undisturbed / "artifacts" / name).read_bytes()
     assert (last_checkpoint(undisturbed) / "facts.json").exists() == (name == "model.safetensors")
     assert results(resumed) == results(undisturbed)
+    states = [(last_checkpoint(run_dir) / "trainer_state.json").read_text() for run_dir in (undisturbed, resumed)]
+    assert [json.loads(state)["log_history"] for state in states] == [[], []]  # the counters have it all
 
 
 def test_another_text_is_replayed(train: Any, tmp_path: Path) -> None:

@@ -20,11 +20,12 @@ PIECE = 64 * 1024  # bytes of a plain text that are read at once, and about the 
 
 @dataclass(frozen=True)
 class Text:
-    """A document, or a piece of one, which ends in a later piece where it does not end here."""
+    """A document, or a piece of one, which begins in an earlier piece, or ends in a later one, where not here."""
 
     sides: ClassVar[tuple[str | None, ...]] = (None,)
 
     text: str
+    begins: bool = True
     ends: bool = True
 
     @property
@@ -75,6 +76,7 @@ class _Document:
 
     def __init__(self) -> None:
         self._held: tuple[int, str] | None = None
+        self._begins = True
 
     def add(self, number: int, lines: list[str], *, last: bool = False) -> Iterator[tuple[int, Text]]:
         """Takes whole lines; `last`: the file ends with them, without a newline."""
@@ -102,14 +104,14 @@ class _Document:
         if len(held) + len(text) <= PIECE:
             self._held = held_number, held + text
         else:
-            yield held_number, Text(held, ends=False)
-            self._held = number, text
+            yield held_number, Text(held, begins=self._begins, ends=False)
+            self._held, self._begins = (number, text), False
 
     def _end(self) -> Iterator[tuple[int, Text]]:
         if self._held is not None:
             number, text = self._held
-            self._held = None
-            yield number, Text(text)
+            begins, self._held, self._begins = self._begins, None, True
+            yield number, Text(text, begins=begins)
 
 
 def _decoded(decoder: codecs.IncrementalDecoder, part: bytes, number: int, *, final: bool = False) -> str:

@@ -21,6 +21,7 @@ from core.rows.validate import validate
 def documents(path: Path) -> list[str]:
     found = [""]
     for _, piece in pieces(path):
+        assert piece.begins == (not found[-1])
         found[-1] += piece.text
         if piece.ends:
             found.append("")
@@ -92,6 +93,7 @@ def test_a_large_text_comes_in_pieces_that_end_with_lines(tmp_path: Path) -> Non
     found = list(pieces(path))
     assert "".join(piece.text for _, piece in found) == content
     assert [piece.ends for _, piece in found] == [False] * (len(found) - 1) + [True]
+    assert [piece.begins for _, piece in found] == [True] + [False] * (len(found) - 1)
     assert all(piece.text.endswith("\n") for _, piece in found[:3])
     assert max(len(piece.text) for _, piece in found) <= 3 * PIECE
     assert [number for number, piece in found] == sorted(number for number, _ in found)
