@@ -31,7 +31,7 @@ PPO: dict[str, Any] = {
     "max_completion_tokens": adder.LONGEST,
     "kl_coefficient": 0.1,
     "kl_target": TARGET,
-    "kl_horizon": 1000,
+    "kl_horizon": 500,
     "eval_interval": 20,
     "checkpoint_interval": 1000,
     "samples": adder.NO_SAMPLES,
