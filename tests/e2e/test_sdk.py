@@ -88,7 +88,9 @@ def test_the_command_line(stack: Stack, project: ProjectKey, tmp_path: Path) -> 
         return done.stdout
 
     (tmp_path / "train.jsonl").write_bytes(upper_case(30, seed=0))
-    spec = ("--model", "tiny-random-llama", "--training-file", "train.jsonl", "--method", json.dumps(METHOD))
+    (tmp_path / "valid.jsonl").write_bytes(upper_case(4, seed=1))
+    files = ("--training-file", "train.jsonl", "--validation-file", "valid.jsonl")
+    spec = ("--model", "tiny-random-llama", *files, "--method", json.dumps(METHOD))
     made = json.loads(cli("jobs", "create", *spec))
     watch = [sys.executable, "-m", "tunesmith", "--env-file", "env", "jobs", "watch", made["id"]]
     terminal = clean | {"FORCE_COLOR": "1", "TERM": "xterm"}  # as if it were one
