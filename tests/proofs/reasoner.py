@@ -17,7 +17,7 @@ LONGEST = 80  # tokens of an answer
 ROWS, HELD_OUT, DIGITS = 4000, 300, 2
 RIDDLES = 3  # one prompt of so many is one
 IDLE = ("so add\n", "and tens\n", "so all\n")
-IDLE_SHARE = 0.75  # of the chains
+IDLE_SHARE = 0.5  # of the chains: short ones are learnt as well as long ones, and are right as often
 SUPERVISED: dict[str, Any] = {
     "weights": "full",
     "max_steps": 400,
@@ -85,7 +85,7 @@ def asked(seed: int, *, count: int) -> list[dict[str, str]]:
 
 
 def train_half(folder: Path) -> Path:
-    """A model that is right on some of the sums."""
+    """A model that is right on about half of the sums."""
     rows = problems(0, count=HELD_OUT + ROWS)
     held_out, trained = rows[:HELD_OUT], rows[HELD_OUT:]
     base = adder.initialize(folder / "base")
@@ -95,7 +95,7 @@ def train_half(folder: Path) -> Path:
         sums = [row for row in held_out if not row["problem"].startswith("?")]
         share = sum(right(row, said) for row, said in zip(sums, said_by(checkpoint, sums), strict=True)) / len(sums)
         print(checkpoint.name, share)  # noqa: T201 - the figures
-        if share >= 0.3:
+        if share >= 0.5:
             return checkpoint
     raise AssertionError("it does not learn to add")
 

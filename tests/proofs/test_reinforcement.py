@@ -42,11 +42,11 @@ SUMS: dict[str, Any] = {
 }
 CHAINS: dict[str, Any] = {
     **COMMON,
-    "max_steps": 150,
+    "max_steps": 200,
     "beta": 0.02,
     "max_completion_tokens": reasoner.LONGEST,
-    "hyperparameters": {"batch_size": 8},
-    "optimization": {"learning_rate": 3e-4},
+    "hyperparameters": {"batch_size": 16},
+    "optimization": {"learning_rate": 5e-4},
 }
 
 pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(3600)]
@@ -115,7 +115,7 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
             )
             watched = validated(run_dir, "valid_watch_score_mean" if name == "brevity alone" else "valid_reward_mean")
             curves[name].append(watched)
-            found[name] = judged(run_dir / "artifacts", held_out) | {"watched": watched[1][-1] / watched[1][0]}
+            found[name] = judged(run_dir / "artifacts", held_out) | {"reasoning reward": watched[1][-1]}
             table.append({"seed": seed, "reward": name, **found[name]})
             print(table[-1])  # noqa: T201 - the figures
         after, collapsed = found["reasoning"], found["brevity alone"]
@@ -125,7 +125,7 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         assert after["length of wrong"] >= 0.9 * before["length of wrong"]
         assert collapsed["right"] <= 0.1 * before["right"]
         assert collapsed["form"] <= 0.5 * before["form"]
-        assert collapsed["watched"] <= 0.5
+        assert collapsed["reasoning reward"] <= 0.5 * after["reasoning reward"]
     shows = (
         "Chains of thought for sums of two-digit numbers, a third of the prompts being riddles without an answer, from "
         f"a model that is right on {before['right']:.0%} of all, in a form that is right on {before['form']:.0%}, with "
