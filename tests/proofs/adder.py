@@ -118,9 +118,9 @@ def misread(asked: str, draw: random.Random) -> str:
     return right[:at] + digit + right[at + 1 :]
 
 
-def chat(asked: str) -> Chat:
-    """A sum with its answer, which is trained."""
-    return Chat([Message("user", asked), Message("assistant", answer(asked), trained=True)])
+def chat(asked: str, said: str) -> Chat:
+    """A sum with an answer, which is trained."""
+    return Chat([Message("user", asked), Message("assistant", said, trained=True)])
 
 
 def pair(asked: str, said: str) -> dict[str, str]:

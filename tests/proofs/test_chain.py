@@ -133,7 +133,8 @@ def answered(folder: Path, held_out: list[str]) -> dict[str, object]:
 
 def scored(folder: Path, held_out: list[str]) -> dict[str, object]:
     shown = held_out[:SHOWN]
-    found = scores.score([scores.load(folder)], list(map(adder.chat, shown)), ChatTokenizer.load(folder))
+    chats = [adder.chat(asked, adder.answer(asked)) for asked in shown]
+    found = scores.score([scores.load(folder)], chats, ChatTokenizer.load(folder))
     return {"exact match": "–", **{asked: f"scored {one.mean:.2f}" for asked, one in zip(shown, found, strict=True)}}
 
 
