@@ -43,6 +43,14 @@ def check(config: Any) -> None:
         raise ValueError(f"transformers can't mask the model's attention row by row: {LEAK}")
 
 
+def use_flash() -> None:
+    """Leave cuDNN's attention out of PyTorch's choice, of which it is the first on a Hopper.
+
+    It plans anew for each shape that it meets, 25 ms forward and as much backward, and rows come in all lengths.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 def use(model: Any) -> None:
     """Let a model that was loaded with SDPA attend row by row inside of `rows`, and as before elsewhere.
 

@@ -14,7 +14,7 @@ from core.rows import packing
 from core.rows.tokens import ChatTokenizer
 from core.specs import choices
 from core.specs.run import ResolvedEvent, RunResult, RunSpec
-from trainers import checkpoints, products, rollouts, weights
+from trainers import attention, checkpoints, products, rollouts, weights
 from trainers.arguments import arguments
 from trainers.errors import SpecError
 from trainers.loading import load_config, load_tokenizer
@@ -112,6 +112,7 @@ def finetune(spec: RunSpec, run_dir: RunDir, stop: StopRequest, method: Method) 
     tokenizer, tokens = load_tokenizer(spec), ChatTokenizer.load(Path(spec.base_model))
     # Before the weights, which may take minutes to load: what is wrong with a file is told at once.
     rows, valid = read_files(spec, run_dir, tokens, stop, read=method.read, limit=longest_row(spec))
+    attention.use_flash()
     products.use()  # before an adapter is merged: the model and its reference have to be made alike
     set_seed(spec.seed)
     model = weights.start(spec)

@@ -16,7 +16,9 @@ from core.rows.chat import Chat, Message
 from core.rows.packing import bins, capacity, longest_sequence
 from core.rows.tokens import IGNORED, ChatTokenizer, Tokenized
 from core.specs.lora import Lora
+from tests.trainers.runs import write_spec
 from trainers import adapters, attention
+from trainers.run import run
 from trainers.scoring import Sequence, score
 from trainers.supervised import Collator, dataset
 
@@ -173,3 +175,10 @@ def test_packing_is_tight() -> None:
     draw = random.Random(0)
     lengths = [min(1000, int(draw.lognormvariate(5, 1)) + 1) for _ in range(64)]
     assert len(bins(lengths, capacity=1024)) <= sum(lengths) / 1024 * 1.15 + 1
+
+
+def test_attention_that_plans_anew_for_each_length_is_left_out(tmp_path: Path, tiny: Path, few_rows: Path) -> None:
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    run_dir = write_spec(tmp_path / "run", base=tiny, training_file=few_rows, supervised={"max_steps": 1})
+    assert run(run_dir) == 0
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
