@@ -22,9 +22,14 @@ from tests.trainers.runs import write_rows
 from trainers import scores
 
 SEED = 1
+DIGITS = 2  # of a number: there are 10,000 sums, and all stages train on those that are not held out
 SHOWN = 3  # sums whose answers are written down
 SIZES = {"hidden_size": 128, "layers": 3, "heads": 4, "intermediate_size": 384, "context": 128}
-INITIALIZATION: dict[str, Any] = {"sizes": SIZES, "tokenizer": {"type": "bpe", "vocab_size": 259}}
+INITIALIZATION: dict[str, Any] = {
+    "sizes": SIZES,
+    "initializer_range": 0.08,
+    "tokenizer": {"type": "bpe", "vocab_size": 259},
+}
 PRETRAINING: dict[str, Any] = {
     "max_steps": 1500,
     "max_length": 128,
@@ -33,9 +38,9 @@ PRETRAINING: dict[str, Any] = {
 }
 SUPERVISED: dict[str, Any] = {
     "weights": "full",
-    "max_steps": 400,
+    "max_steps": 2000,
     "hyperparameters": {"batch_size": 32},
-    "optimization": {"learning_rate": 5e-4, "schedule": "cosine"},
+    "optimization": {"learning_rate": 1.5e-3, "schedule": "cosine"},
 }
 FULL: dict[str, Any] = {"weights": "full", "samples": adder.NO_SAMPLES}
 DPO: dict[str, Any] = {
@@ -140,13 +145,13 @@ def scored(folder: Path, held_out: list[str]) -> dict[str, object]:
 
 def write_files(folder: Path) -> tuple[list[str], Files]:
     """(held-out sums, files)"""
-    sums = adder.draw_sums(SEED, count=adder.HELD_OUT + 40_000)
+    sums = adder.draw_sums(SEED, count=10 ** (2 * DIGITS), digits=DIGITS)
     held_out, trained = sums[: adder.HELD_OUT], sums[adder.HELD_OUT :]
     text = folder / "sums.txt"
     text.write_text("".join(f"{asked}={adder.answer(asked)}\n" for asked in trained))
-    chats = [adder.pair(asked, adder.answer(asked)) for asked in trained[:10_000]]
-    preferred = pairs(misread(trained[10_000:22_000], seed=SEED), None)
-    prompts = [{"problem": asked, "answer": adder.answer(asked)} for asked in trained[22_000:26_000]]
+    chats = [adder.pair(asked, adder.answer(asked)) for asked in trained]
+    preferred = pairs(misread(trained, seed=SEED), None)
+    prompts = [{"problem": asked, "answer": adder.answer(asked)} for asked in trained]
     return held_out, Files(
         text,
         write_rows(folder / "chats.jsonl", chats),
