@@ -12,7 +12,9 @@ from trainers.errors import SpecError
 def graded(
     scorer: Scorer, grader: AnyGrader, samples: Sequence[Sample], *, most_failed: float, param: str
 ) -> list[Outcome]:
-    """An outcome for each sample.
+    """An outcome for each sample; one that failed has reward 0, whatever its other parts and the formula would give.
+
+    An answer that makes a penalty's grader fail would get away without the penalty otherwise.
 
     Args:
         most_failed: the share of samples that may fail.
@@ -26,6 +28,9 @@ def graded(
     if len(failed) > most_failed * len(samples):
         words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
         raise SpecError(f"{param}: {words} allows; the first: {failed[0]}", param=param, code="grader_failed")
+    for outcome in outcomes:
+        if error_of(outcome) is not None:
+            outcome.reward, outcome.sub_rewards = 0.0, dict.fromkeys(outcome.sub_rewards, 0.0)
     return outcomes
 
 

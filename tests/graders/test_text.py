@@ -141,7 +141,6 @@ def test_only_the_beginning_of_very_long_texts_is_compared() -> None:
     options = {"input": "{{ sample.output_text }}", "reference": "a", "evaluation_metric": "fuzzy_match"}
     found = outcome(grader("text_similarity", **options), "a" * (MOST_COMPARED + 1))
     assert found.errors.truncated_observation_error
-    assert str(MOST_COMPARED) in found.errors.details[0]
 
 
 def test_cosine_is_asked_for_all_samples_at_once() -> None:

@@ -1,0 +1,41 @@
+"""What an answer is worth in training where a grader fails at it."""
+
+from core.specs.graders import MultiGrader, TextSimilarity
+from graders.sample import Sample
+from graders.score import Scorer
+from graders.text import MOST_COMPARED
+from tests.graders.grading import nobody
+from trainers.grading import error_of, graded
+
+RIGHT = {"type": "string_check", "name": "right", "operation": "eq", "input": "{{ sample.output_text }}"}
+PENALTY = {
+    "type": "python",
+    "name": "penalty",
+    "source": "def grade(sample, item):\n    return 1 / len(sample['output_text'].strip('!'))\n",
+}
+
+
+def test_an_answer_that_breaks_the_penalty_gains_nothing_by_it() -> None:
+    grader = MultiGrader.model_validate(
+        {
+            "type": "multi",
+            "name": "both",
+            "graders": {"right": RIGHT | {"reference": "{{ item.answer }}"}, "penalty": PENALTY},
+            "calculate_output": "right - penalty / 10",
+        }
+    )
+    samples = [Sample(output_text=text, item={"answer": text}) for text in ("good", "!")]
+    with Scorer(nobody) as scorer:
+        fine, broken = graded(scorer, grader, samples, most_failed=0.5, param="method.reinforcement.grader")
+    assert fine.reward == 1 - 1 / 40
+    assert error_of(broken) is not None
+    assert (broken.reward, set(broken.sub_rewards.values())) == (0, {0})
+
+
+def test_an_answer_of_which_only_a_part_was_compared_is_graded() -> None:
+    text = "a" * (MOST_COMPARED + 1)
+    alike = {"type": "text_similarity", "name": "alike", "evaluation_metric": "fuzzy_match", "input": text}
+    grader = TextSimilarity.model_validate(alike | {"reference": text})
+    with Scorer(nobody) as scorer:
+        (found,) = graded(scorer, grader, [Sample(output_text=text)], most_failed=0, param="method.ppo.grader")
+    assert (found.reward, error_of(found), found.errors.truncated_observation_error) == (1, None, True)
