@@ -160,9 +160,7 @@ class Trainer(transformers.Trainer):
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
         self.controller = KlController(options.kl_coefficient, options.kl_target, options.kl_horizon)
-        self.rollouts = Rollouts(
-            run.run_dir, kept=options.rollouts_kept, steps=run.plan.total_steps, each=run.plan.batch_size
-        )
+        self.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """One iteration; answers the mean loss of its updates, and leaves the gradients of the last one."""
@@ -273,10 +271,12 @@ class Trainer(transformers.Trainer):
         """Write some of the answers down."""
         played = lesson.played
         worth = lesson.gained.sum(-1) / played.mask.sum(-1)
+        before = self.answers_before()
 
         def rollout(i: int) -> Rollout:
             answer, judged, kl = played.answers[i], played.judged[i], float(played.kl[i])
             return Rollout(
+                number=before + i,
                 step=self.state.global_step + 1,
                 row=answer.place,
                 prompt=as_dicts(answer.prompt.messages),
@@ -289,7 +289,13 @@ class Trainer(transformers.Trainer):
                 error=judged.error,
             )
 
-        self.rollouts.add(self.state.global_step + 1, len(played.answers), rollout)
+        self.rollouts.add(len(played.answers), rollout, before=before)
+
+    def answers_before(self) -> int:
+        """Those of all steps before this one. The last step of a pass over the prompts may have fewer than others."""
+        rows, batch = len(self.prompts), self.args.train_batch_size
+        passes, steps = divmod(self.state.global_step, math.ceil(rows / batch))
+        return passes * rows + steps * batch
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         optimizer = super().create_optimizer(model)

@@ -93,8 +93,7 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     if reference is not None and spec.start_adapter:  # TRL's is the base alone
         reference.load_state_dict(weights.start(spec).state_dict())
     trainer.rows, trainer.judge, trainer.longest = run.rows, judge, run.plan.longest + completion
-    each = run.plan.batch_size * options.answers
-    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept, steps=batches, each=each)
+    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept)
     return trainer
 
 
@@ -204,10 +203,12 @@ class Trainer(GRPOTrainer):
         groups = [advantages[at : at + size] for at in range(0, len(advantages), size)]
         alike = sum(max(group) - min(group) == 0 for group in groups) / len(groups)
         self._of_answers = figures(answers) | {"zero_variance_share": alike}
+        before = self.state.global_step // self.judge.options.cycle * len(answers)
 
         def rollout(i: int) -> Rollout:
             answer = answers[i]
             return Rollout(
+                number=before + i,
                 step=step,
                 row=self.rows.numbers[answer.place],
                 prompt=as_dicts(self.rows.content[answer.place].messages),
@@ -220,7 +221,7 @@ class Trainer(GRPOTrainer):
                 error=error_of(answer.outcome),
             )
 
-        self.rollouts.add(math.ceil(step / self.judge.options.cycle), len(answers), rollout)
+        self.rollouts.add(len(answers), rollout, before=before)
         return batch
 
     def compute_loss(

@@ -72,19 +72,20 @@ def _between(value: float, least: float | None, most: float | None) -> bool:
 
 
 def page(path: Path, wanted: Wanted, *, by: Key, descending: bool, after: str | None, limit: int) -> Page[Row]:
-    """Rollouts, each with its `id`: where in the file it stands, which orders those that are equal.
+    """Rollouts, each with its number as its `id`, which orders those that are equal.
 
-    Of all but the page's, a few numbers are held.
+    Of all but the page's, a few numbers are held. A number stays an answer's own when a running job thins its file out.
 
     Raises:
-        InvalidRequest: the file has no rollout `after`.
+        InvalidRequest: the file has no rollout `after`, or no longer.
     """
-    cursor, places = None, list[tuple[float, int, int]]()  # (value, id, where its line begins)
-    for id, (offset, row) in enumerate(_rows(path)):
-        if str(id) == after:
-            cursor = row[by], id, offset
+    cursor, places = None, list[tuple[float, int, int]]()  # (value, number, where its line begins)
+    for offset, row in _rows(path):
+        place = row[by], row["number"], offset
+        if str(row["number"]) == after:
+            cursor = place
         if wanted.has(row):
-            places.append((row[by], id, offset))
+            places.append(place)
     if after is not None and cursor is None:
         raise unknown_cursor(after)
     places.sort(reverse=descending)
@@ -96,7 +97,8 @@ def page(path: Path, wanted: Wanted, *, by: Key, descending: bool, after: str | 
 
 def _row_at(file: Any, place: tuple[float, int, int]) -> Row:
     file.seek(place[2])
-    return {"id": str(place[1]), **msgspec.json.decode(file.readline())}
+    row = msgspec.json.decode(file.readline())
+    return {"id": str(row.pop("number")), **row}
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:

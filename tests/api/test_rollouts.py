@@ -35,6 +35,7 @@ METHOD = {"type": "reinforcement", "reinforcement": {"grader": CHECK}}
 def rollout(step: int, k: int, **given: Any) -> Rollout:
     """Of three rows, two answers a step; the reward falls where the step rises."""
     row = {
+        "number": 2 * (step - 1) + k,
         "step": step,
         "row": step % 3,
         "prompt": [{"role": "user", "content": f"Question {step % 3}?"}],
@@ -101,7 +102,9 @@ def listed(http: httpx.Client, job_id: str, **query: Any) -> list[str]:
 
 def test_each_rollout_says_what_it_was_and_what_it_was_worth(http: httpx.Client, job_id: str) -> None:
     page = http.get(f"/v1/fine_tuning/jobs/{job_id}/rollouts", params={"order": "asc", "limit": 1}).json()
-    assert page["data"] == [{"id": "0", "object": "fine_tuning.job.rollout", **ROLLOUTS[0].model_dump()}]
+    assert page["data"] == [
+        {"id": "0", "object": "fine_tuning.job.rollout", **ROLLOUTS[0].model_dump(exclude={"number"})}
+    ]
     assert (page["object"], page["has_more"], page["first_id"], page["last_id"]) == ("list", True, "0", "0")
 
 
@@ -115,6 +118,17 @@ def test_a_job_that_runs_shows_those_of_its_latest_checkpoint(
     assert listed(http, running) == ["2.1", "2.0", "1.1", "1.0"]
     succeed(engine, running, put(ROLLOUTS))
     assert len(listed(http, running)) == 10
+
+
+def test_an_id_stays_an_answers_own_where_a_job_has_thinned_out_what_it_kept(
+    http: httpx.Client, engine: Engine, running: str, put: Callable[[list[Rollout]], Folder]
+) -> None:
+    checkpoint(engine, running, put(ROLLOUTS[:6]), step=3)
+    assert listed(http, running, after="4") == ["2.1", "2.0", "1.1", "1.0"]
+    checkpoint(engine, running, put(ROLLOUTS[::2]), step=5)
+    assert listed(http, running, after="4") == ["2.0", "1.0"]
+    answer = http.get(f"/v1/fine_tuning/jobs/{running}/rollouts", params={"after": "3"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "after")
 
 
 def test_a_method_that_samples_nothing_has_none(http: httpx.Client, engine: Engine, project: ProjectKey) -> None:

@@ -256,6 +256,7 @@ def test_what_comes_out_is_one_adapter_with_rollouts_and_samples_beside_it(train
     assert [line["step"] for line in kept] == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4] + [
         step + 4 for step in (1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4)
     ]
+    assert [line["number"] for line in kept] == list(range(28))
     assert {line["row"] for line in kept} == set(range(14))
     for line, metrics in zip((kept[4:8], kept[8:12]), events(folder, "metrics")[1:3], strict=True):
         mean = sum(one["reward"] for one in line) / 4
