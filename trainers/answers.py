@@ -11,7 +11,7 @@ from graders.outcome import Outcome
 from graders.reasoning import split
 from graders.sample import Sample
 from graders.score import Scorer
-from trainers.grading import error_of, graded
+from trainers.grading import error_of, failed_gradings, graded, score_means, scores_of
 from trainers.prompts import Prompts
 from trainers.samples import as_text
 
@@ -36,7 +36,7 @@ class Answer:
     @property
     def scores(self) -> dict[str, float]:
         """What the reward is made of, and other figures, by their names."""
-        found = self.outcome.sub_rewards | self.outcome.scores
+        found = scores_of(self.outcome)
         return found | {WATCHED: self.watched.reward} if self.watched else found
 
 
@@ -98,16 +98,12 @@ def weights_of_parts(options: Reinforcement) -> dict[str, float]:
 def figures(answers: list[Answer]) -> dict[str, float]:
     """Means over answers, by their names without train_ or valid_; of scores over those that have them."""
     rewards = fmean(answer.outcome.reward for answer in answers)
-    names = dict.fromkeys(name for answer in answers for name in answer.scores)
     return {
         "reward_mean": rewards,
         "mean_reward": rewards,  # the contract has both names
-        **{
-            f"{name}_score_mean": fmean(answer.scores[name] for answer in answers if name in answer.scores)
-            for name in names
-        },
+        **score_means([answer.scores for answer in answers]),
         "completion_tokens_mean": fmean(answer.tokens for answer in answers),
         "reasoning_tokens_mean": fmean(answer.thought for answer in answers),
         "truncated_share": fmean(answer.truncated for answer in answers),
-        "failed_gradings": float(sum(error_of(answer.outcome) is not None for answer in answers)),
+        "failed_gradings": failed_gradings([error_of(answer.outcome) for answer in answers]),
     }

@@ -28,6 +28,7 @@ from graders.score import Scorer
 from trainers import attention, ppo_math
 from trainers.asking import Supervisor
 from trainers.finetuning import Method, Run, finetune
+from trainers.grading import failed_gradings, score_means
 from trainers.ppo_answers import Answer, Words, all_words, mask_of, parts, sample, words
 from trainers.ppo_math import KlController
 from trainers.ppo_scores import Judge, Judged, check_tokenizers, closing
@@ -117,6 +118,8 @@ class Played:
             "reward_mean": score - kl_coefficient * kl,
             "score_mean": score,
             "score_spread": fmean(one.spread for one in self.judged),
+            **score_means([one.parts for one in self.judged]),
+            "failed_gradings": failed_gradings([one.error for one in self.judged]),
             "kl": kl,
             "entropy": float(self.words.entropies.sum() / self.mask.sum()),
             "completion_tokens_mean": fmean(map(len, self.answers)),
