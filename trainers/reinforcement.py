@@ -133,6 +133,7 @@ def configure(run: Run, *, completion: int, part_weights: list[float]) -> GRPOCo
         use_vllm=on_gpu and importlib.util.find_spec("vllm") is not None,
         vllm_mode="colocate",
         vllm_enable_sleep_mode=True,
+        vllm_importance_sampling_mode="token_truncate" if options.loss == "vespo" else "sequence_mask",  # TRL's wish
         vllm_max_model_length=min(run.model.config.max_position_embeddings, longest_row(run.spec) + completion),
     )
 

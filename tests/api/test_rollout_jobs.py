@@ -177,6 +177,21 @@ def test_early_stopping_needs_no_metric(http: httpx.Client, file_id: str) -> Non
             "method.reinforcement.eval_interval",
             "not both",
         ),
+        (reinforcement(loss="luspo"), "method.reinforcement.importance", "loss luspo needs sequence"),
+        (
+            reinforcement(loss="vespo", importance="sequence"),
+            "method.reinforcement.importance",
+            "loss vespo needs token",
+        ),
+        (
+            reinforcement(
+                grader={"type": "reasoning", "name": "r", "reference": "{{ item.answer }}"},
+                aggregation="normalize_then_sum",
+                scale_rewards="none",
+            ),
+            "method.reinforcement.scale_rewards",
+            "leave it out",
+        ),
         (reinforcement(replay={"file": "x", "fraction": 0.1}), "method.reinforcement", "leave it out"),
         (
             reinforcement(keep_best="valid_loss", validation_split=0.1),

@@ -149,4 +149,5 @@ def test_parts_of_a_grader_are_not_called_as_ppos_own_figures(name: str) -> None
     grader = {"type": "multi", "name": "m", "graders": {name: SHORT}, "calculate_output": name}
     with pytest.raises(ValidationError) as refused:
         Ppo.model_validate({"reward_models": ["m"], "grader": grader})
-    assert refused.value.errors()[0]["ctx"]["error"].key == f"grader.graders.{name}"
+    errors: Any = refused.value.errors()
+    assert errors[0]["ctx"]["error"].key == f"grader.graders.{name}"
