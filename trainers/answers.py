@@ -1,5 +1,6 @@
 """Answers that a run has sampled, and what graders make of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -22,7 +23,7 @@ OPENING = 8  # tokens at the end of a prompt that may hold THINKING[0]
 class Answer:
     """place: of its prompt. tokens: with those that end it; thought: those of the chain of thought.
 
-    outcome, watched: by the grader that is optimised, and by the one that is not.
+    outcome, watched: by the grader that is optimised, and by the one that is not, if there is one and it did not fail.
     """
 
     place: int
@@ -45,12 +46,16 @@ class Judge:
 
     Args:
         ends: the tokens that end an answer.
+        warn: tells people; called once, where the grader that is only watched fails.
     """
 
-    def __init__(self, scorer: Scorer, options: Reinforcement, tokenizer: Any, *, ends: list[int]) -> None:
+    def __init__(
+        self, scorer: Scorer, options: Reinforcement, tokenizer: Any, *, ends: list[int], warn: Callable[[str], None]
+    ) -> None:
         self.latest: list[Answer] = []
         self.options = options
-        self._scorer, self._tokenizer, self._ends = scorer, tokenizer, ends
+        self._scorer, self._tokenizer, self._ends, self._warn = scorer, tokenizer, ends, warn
+        self._has_warned = False
 
     def grade(self, prompts: Prompts, places: list[int], said: list[list[int]]) -> list[Answer]:
         """Grade what was said, in tokens, to the prompts at those places.
@@ -64,17 +69,27 @@ class Judge:
             Sample(output_text=text, item=prompts.content[place].item)
             for place, text in zip(places, texts, strict=True)
         ]
-        outcomes = self._graded(options.grader, samples, key="grader")
-        watched = self._graded(options.watch, samples, key="watch") if options.watch else [None] * len(samples)
+        most, param = options.max_failed_gradings, "method.reinforcement.grader"
+        outcomes = graded(self._scorer, options.grader, samples, most_failed=most, param=param)
+        watched = self._watched(samples)
         self.latest = [
             Answer(place, text, len(ids), self._thought(text), ids[-1] not in self._ends, outcome, other)
             for place, text, ids, outcome, other in zip(places, texts, said, outcomes, watched, strict=True)
         ]
         return self.latest
 
-    def _graded(self, grader: Any, samples: list[Sample], *, key: str) -> list[Outcome]:
-        most, param = self.options.max_failed_gradings, f"method.reinforcement.{key}"
-        return graded(self._scorer, grader, samples, most_failed=most, param=param)
+    def _watched(self, samples: list[Sample]) -> list[Outcome | None]:
+        """None where nothing is watched, or where that failed: a figure is missing then, but nothing learns from it."""
+        watch = self.options.watch
+        if watch is None:
+            return [None] * len(samples)
+        outcomes = self._scorer.score(watch, samples)
+        failed = [error for error in map(error_of, outcomes) if error is not None]
+        if failed and not self._has_warned:
+            self._has_warned = True
+            words = f"{len(failed)} of {len(samples)} answers of a step could not be graded; its figures leave out such"
+            self._warn(f"method.reinforcement.watch: {words}. The first: {failed[0]}")
+        return [None if error_of(outcome) else outcome for outcome in outcomes]
 
     def _text(self, prompt: list[int], ids: list[int]) -> str:
         """As a reader sees it: without the end of the turn, and with the think block that the prompt has opened."""

@@ -76,7 +76,8 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     spec, options = run.spec, options_of(run.spec)
     ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(run.rows.content[0]))
     run.model.generation_config.eos_token_id = ends
-    judge = Judge(scorer, options, run.tokenizer, ends=ends)
+    warn = partial(run.run_dir.say, level="warn")
+    judge = Judge(scorer, options, run.tokenizer, ends=ends, warn=warn)
     parts = weights_of_parts(options)
     rewards: list[Any] = [partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)]
     completion = options.completion_tokens(context=run.model.config.max_position_embeddings)

@@ -43,7 +43,7 @@ class Reinforcement(RolloutTraining):
     watch: Grader | None = Field(
         default=None,
         description="A grader that is reported and never optimised: where the reward rises and this falls, the reward "
-        "is being gamed.",
+        "is being gamed. Answers that it fails at are left out of its figures; it never ends the job.",
     )
     group_size: int = Field(default=8, ge=2, le=256, description="Answers to each prompt of a step.")
     loss: Loss = Field(
