@@ -26,7 +26,7 @@ def graded(
     """
     outcomes = scorer.score(grader, samples)
     failed = [error for error in map(error_of, outcomes) if error is not None]
-    if len(failed) > most_failed * len(samples):
+    if len(failed) / len(samples) > most_failed:  # so rounded, 29 of 100 are 0.29
         words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
         raise SpecError(f"{param}: {words} allows; the first: {failed[0]}", param=param, code="grader_failed")
     for outcome in outcomes:
