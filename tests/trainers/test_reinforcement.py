@@ -383,9 +383,9 @@ def test_prompts_that_leave_no_room_are_told_or_left_out(train: Any, tmp_path: P
 
 def test_it_stops_early_by_the_reward(train: Any, tmp_path: Path) -> None:
     validation_file = write_rows(tmp_path / "valid.jsonl", prompts(range(20, 22)))
-    options = {"max_steps": 3, "eval_interval": 1, "early_stopping": {"patience": 1, "min_delta": 1000}}
-    folder = train("run", validation_file=validation_file, options=options)
-    assert outcome(folder)["step"] == 2
+    options = {"max_steps": 10_000, "eval_interval": 1, "early_stopping": {"patience": 1, "min_delta": 1000}}
+    folder = train("run", validation_file=validation_file, options=options | {"rollouts_kept": 200})
+    assert (outcome(folder)["step"], len(rollouts(folder))) == (2, 2 * BATCH * ANSWERS)
     assert any("Stopping early: valid_reward_mean" in event["message"] for event in events(folder, "message"))
 
 
