@@ -79,6 +79,8 @@ def list_rollouts(
     What the job yielded, and before it has succeeded, what its latest checkpoint holds: none before the first one, and
     none of a method that samples none.
     """
+    if order_by == rollouts.GRADER_REWARD and wanted.grader is None:
+        raise InvalidRequest("order_by: of which grader? Name one of a rollout's rewards as `grader`", param="order_by")
     with session_scope(engine) as session:  # ends before the store is read
         kept = rollouts.kept(session, job=repository.get(session, owner=owner, job_id=job_id))
     if kept is None:

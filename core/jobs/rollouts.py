@@ -102,11 +102,8 @@ def page(path: Path, wanted: Wanted, *, by: Key, descending: bool, after: str | 
     Of all but the page's, a few numbers are held.
 
     Raises:
-        InvalidRequest: the file has no rollout `after`, or none that the wanted grader has graded; or there is none
-            to sort by.
+        InvalidRequest: the file has no rollout `after`, or none that the wanted grader has graded.
     """
-    if by == GRADER_REWARD and wanted.grader is None:
-        raise InvalidRequest("order_by: of which grader? Name one of a rollout's rewards as `grader`", param="order_by")
     cursor, places = None, list[tuple[float, int, int]]()  # (value, id, where its line begins)
     graders = dict[str, None]()
     for id, (offset, row) in enumerate(_rows(path)):
