@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,14 @@ from sqlalchemy import Engine
 
 from api.main import create_app
 from core.registry import cards
-from core.registry.catalogue import load_catalogue
+from core.registry.catalogue import CatalogueEntry, load_catalogue
 from core.settings import PACKAGED_CATALOGUE, Settings
 from core.storage import Storage
 from embedded.ports import free_ports
-from tests.cards import CHATML, write_card
+from tests.cards import CHATML, SPECIAL, write_card
 from tests.conftest import ProjectKey
 
-TINY = next(entry for entry in load_catalogue(PACKAGED_CATALOGUE).models if entry.id == "tiny-random-llama")
+SMOLLM2, TINY = load_catalogue(PACKAGED_CATALOGUE).models
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,19 @@ def on_premises(settings: Settings, http: httpx.Client) -> Iterator[httpx.Client
 
 @pytest.fixture
 def publish_card(served: Served, storage: Storage, tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Publish a card for the tiny model, with a template of the test's."""
+    """Publish a card for a model of the catalogue, the tiny one by default, with a template of the test's."""
 
     def remove() -> None:
         served.app.state.cards.close()
-        for entry in storage.manifest(cards.prefix(TINY)) or []:
-            storage.delete(f"{cards.prefix(TINY)}{entry.name}")
-        storage.delete(f"{cards.prefix(TINY)}manifest.json")
+        for prefix in (cards.prefix(TINY), cards.prefix(SMOLLM2)):
+            for entry in storage.manifest(prefix) or []:
+                storage.delete(f"{prefix}{entry.name}")
+            storage.delete(f"{prefix}manifest.json")
 
-    def put(template: str = CHATML) -> None:
-        write_card(tmp_path / "published" / "card", template)
-        storage.put_folder(cards.prefix(TINY), tmp_path / "published")
+    def put(template: str = CHATML, *, model: CatalogueEntry = TINY, special: Sequence[str] = SPECIAL) -> None:
+        folder = tmp_path / f"published-{model.id}"
+        write_card(folder / "card", template, special=special)
+        storage.put_folder(cards.prefix(model), folder)
 
     remove()
     yield put

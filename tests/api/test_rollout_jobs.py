@@ -17,8 +17,9 @@ from core.models import File, Job, Model
 from core.registry import repository as registry
 from core.rows.survey import Survey
 from core.rows.validate import validate
-from tests.api.conftest import Served
+from tests.api.conftest import SMOLLM2, Served
 from tests.api.test_files import upload
+from tests.cards import SPECIAL
 from tests.conftest import ProjectKey
 from tests.core.factories import make_model
 
@@ -268,6 +269,41 @@ def test_an_answer_as_long_as_the_context_is_refused_where_that_is_known(
     assert create(http, file_id, reinforcement(max_completion_tokens=255), model=model).status_code == 200
 
 
+def test_the_context_of_a_model_of_the_catalogue_is_known_by_its_card(
+    http: httpx.Client, file_id: str, make: Callable[..., str], publish_card: Callable[..., None]
+) -> None:
+    adapter = make(model=MODEL, method={"type": "supervised", "supervised": {}})
+    wrong = {"max_completion_tokens": 2048, "max_length": 2049}
+    for key, value in wrong.items():
+        assert create(http, file_id, reinforcement(**{key: value})).status_code == 200, "only the trainer can tell yet"
+    publish_card()
+    for model in (MODEL, adapter):
+        for key, value in wrong.items():
+            param, message = error(create(http, file_id, reinforcement(**{key: value}), model=model))
+            assert param == f"method.reinforcement.{key}"
+            assert "the model's context is 2048" in message
+            assert create(http, file_id, reinforcement(**{key: value - 1}), model=model).status_code == 200
+    body = {"model": MODEL, "training_file": file_id, "method": reinforcement(max_completion_tokens=2048)}
+    param, _ = error(http.post("/v1/fine_tuning/jobs/estimate", json=body))
+    assert param == "method.reinforcement.max_completion_tokens"
+
+
+@pytest.mark.parametrize("special", [SPECIAL, ["<|bos|>", *SPECIAL[1:]]])
+def test_two_bases_of_the_catalogue_are_compared_by_their_cards(
+    http: httpx.Client, file_id: str, make: Callable[..., str], publish_card: Callable[..., None], special: list[str]
+) -> None:
+    scorer = make(model=MODEL, method=REWARD_MODEL)
+    publish_card()
+    publish_card(model=SMOLLM2, special=special)
+    answer = create(http, file_id, ppo(scorer), model="smollm2")
+    if special == SPECIAL:
+        assert answer.status_code == 200
+    else:
+        param, message = error(answer)
+        assert param == "method.ppo.reward_models[0]"
+        assert "has another tokenizer than the model that is trained" in message
+
+
 def test_reward_models_have_the_tokenizer_of_the_policy(
     http: httpx.Client, file_id: str, make: Callable[..., str]
 ) -> None:
@@ -282,7 +318,7 @@ def test_reward_models_have_the_tokenizer_of_the_policy(
         (alike, (of_ours,)),
         (others, (of_others,)),
         (MODEL, (of_catalogue,)),
-        ("smollm2-135m-instruct", (of_catalogue,)),  # of two bases of the catalogue only the trainer can tell
+        ("smollm2-135m-instruct", (of_catalogue,)),  # without cards only the trainer can tell
     ):
         assert create(http, file_id, ppo(*scorers), model=model).status_code == 200
     for model, scorers in (
