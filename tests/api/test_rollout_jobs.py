@@ -1,9 +1,7 @@
 """Jobs that learn from answers of their own: what is refused before anything is taken, and what they keep."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +10,9 @@ from openai import OpenAI
 from sqlalchemy import Engine, func, update
 
 from core.db import session_scope
-from core.jobs import service
-from core.models import File, Job, Model
+from core.models import Job, Model
 from core.registry import repository as registry
-from core.rows.survey import Survey
-from core.rows.validate import validate
-from tests.api.conftest import SMOLLM2, Served
-from tests.api.test_files import upload
+from tests.api.conftest import SMOLLM2, Served, Upload
 from tests.cards import SPECIAL
 from tests.conftest import ProjectKey
 from tests.core.factories import make_model
@@ -36,43 +30,10 @@ JUDGE = {"type": "score_model", "name": "j", "model": "judge", "input": [{"role"
 BAD_SOURCE = "def grade(sample, item):\n    return (\n"
 REWARD_MODEL = {"type": "reward_model", "reward_model": {}}
 
-Upload = Callable[..., str]
-
-
-@pytest.fixture
-def rows(http: httpx.Client, engine: Engine, tmp_path: Path) -> Upload:
-    """Uploads rows, and validates them as a worker does, unless they are to wait."""
-
-    def put(*rows: dict[str, Any], waits: bool = False) -> str:
-        (tmp_path / "rows").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        file_id = upload(http, (tmp_path / "rows").read_bytes()).json()["id"]
-        if not waits:
-            judge(engine, file_id, tmp_path / "rows")
-        return file_id
-
-    return put
-
-
-def judge(engine: Engine, file_id: str, path: Path) -> None:
-    report = validate(path, survey=Survey()).figures()
-    with session_scope(engine) as session:
-        values = {"status": "processed", "report": report, "rows": report["rows"]}
-        session.execute(update(File).where(File.id == file_id).values(**values))
-        service.file_finished(session, file_id=file_id)
-
 
 @pytest.fixture
 def file_id(rows: Upload) -> str:
     return rows(PROMPT)
-
-
-@pytest.fixture
-def make(engine: Engine, project: ProjectKey) -> Callable[..., str]:
-    def make(**spec: Any) -> str:
-        with session_scope(engine) as session:
-            return make_model(session, project.owner, **spec)
-
-    return make
 
 
 def create(
@@ -207,47 +168,6 @@ def test_what_can_be_known_is_refused_at_once(
     body = {"model": MODEL, "training_file": file_id, "method": method}
     told, message = error(http.post("/v1/fine_tuning/jobs/estimate", json=body, timeout=170))
     assert told.startswith(param)
-
-
-@pytest.mark.parametrize("waits", [False, True])
-def test_a_template_that_names_an_unknown_key_fails_the_job_before_it_is_queued(
-    http: httpx.Client, engine: Engine, rows: Upload, tmp_path: Path, waits: bool
-) -> None:
-    method = reinforcement(watch={**CHECK, "reference": "{{ item.anwser }} {{ item.answer }}"})
-    file_id = rows(PROMPT, {**PROMPT, "level": 1}, waits=waits)
-    job = create(http, file_id, method).json()
-    if waits:
-        assert job["status"] == "validating_files"
-        judge(engine, file_id, tmp_path / "rows")
-        job = http.get(f"/v1/fine_tuning/jobs/{job['id']}").json()
-    assert (job["status"], job["error"]["param"]) == ("failed", "method.reinforcement.watch.reference")
-    assert (
-        f"{{{{ item.anwser }}}}: no row of file {file_id} has 'anwser'; they have answer, level"
-        in (job["error"]["message"])
-    )
-
-
-def test_a_validation_file_needs_the_keys_too(http: httpx.Client, rows: Upload) -> None:
-    held_out = rows({"problem": "2+2?", "answer": "4"})
-    alike = {"type": "text_similarity", "name": "t", "evaluation_metric": "bleu", "input": "{{ item.level.0 }}"}
-    method = reinforcement(watch={**alike, "reference": "{{ item.answer }}"})
-    job = create(http, rows({**PROMPT, "level": ["a"]}), method, validation_file=held_out).json()
-    assert (job["status"], job["error"]["param"]) == ("failed", "method.reinforcement.watch.input")
-
-
-@pytest.mark.parametrize(
-    ("row", "key"),
-    [
-        ({"problem": "2+2?", "answer": "4"}, "problem"),
-        ({"problem": "2+2?", "reasoning": "Two and two.", "answer": "4"}, "reasoning"),
-        (PROMPT, "answer"),
-    ],
-)
-def test_every_key_of_a_row_may_be_named(http: httpx.Client, rows: Upload, row: dict[str, Any], key: str) -> None:
-    method = reinforcement(grader={**CHECK, "reference": f"{{{{ item.{key} }}}}"})
-    assert create(http, rows(row), method).json()["status"] == "queued"
-    method = reinforcement(grader={**CHECK, "reference": "{{ item.other }}"})
-    assert create(http, rows(row), method).json()["status"] == "failed"
 
 
 def test_a_file_of_chats_is_no_file_of_prompts(http: httpx.Client, rows: Upload) -> None:
