@@ -86,10 +86,10 @@ def test_another_architectures_calls_end_the_process() -> None:
 
 def test_the_environment_holds_nothing_of_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNESMITH_S3_SECRET_ACCESS_KEY", "hidden")
-    body = "import os\nraise ValueError(sorted(os.environ))"
+    body = "import os\nraise ValueError(sorted(os.environ.items()))"
     (found,) = sandbox.full(full(body), [SAMPLE])
-    names = "['LC_CTYPE', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'PWD']"
-    assert found.errors.details == [f"source: line 3: ValueError: {names}"]
+    there = [("LC_CTYPE", "C.UTF-8"), ("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1"), ("PWD", "/")]
+    assert found.errors.details == [f"source: line 3: ValueError: {there}"]
 
 
 def test_a_grader_sees_only_the_interpreter_and_packages(tmp_path: Path) -> None:
