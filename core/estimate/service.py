@@ -22,7 +22,7 @@ from core.files import repository as files
 from core.files.report import StoredSketch, overlap, stored_sketch, suffix
 from core.files.service import VALIDATED_PURPOSE
 from core.jobs import repository as jobs
-from core.jobs import usable
+from core.jobs import shapes, usable
 from core.jobs.known import KnownModels
 from core.jobs.service import inputs, set_up
 from core.models import File, Job, Worker
@@ -281,7 +281,7 @@ def _rank(session: Session, spec: JobSpec, start: StartingModel) -> int | None:
     if options.weights == "full":
         return None
     if options.lora is None and start.parent is not None and start.parent.weights == "adapter":
-        return repository.rank_of(session, job_id=start.parent.job_id)
+        return shapes.shape(session, start.parent).r
     return (options.lora or Lora()).r
 
 
