@@ -42,7 +42,7 @@ SUMS: dict[str, Any] = {
 }
 CHAINS: dict[str, Any] = {
     **COMMON,
-    "max_steps": 300,
+    "max_steps": 400,
     "beta": 0.02,
     # Divided by the spread of their group, brevity among right answers would weigh as much as being right.
     "scale_rewards": "none",
