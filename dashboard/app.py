@@ -1,0 +1,42 @@
+"""The application: pages, what guards them, and what they look like."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from nicegui import ui
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from dashboard import login
+from dashboard.guard import Guard
+from dashboard.pages import jobs, overview  # noqa: F401 - their pages
+from dashboard.sessions import Sessions
+from dashboard.settings import Settings
+
+HERE = Path(__file__).parent
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The dashboard of one API; it asks it nothing before somebody logs in."""
+    sessions = Sessions(api_url=settings.api_url, hours=settings.session_hours)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await sessions.end_all()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(login.router(settings, sessions))
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    ui.run_with(
+        app,
+        title="Tunesmith",
+        favicon=HERE / "static" / "favicon.svg",
+        language="en-US",
+        tailwind=False,
+        show_welcome_message=False,
+        reconnect_timeout=10.0,
+    )
+    return Guard(app, sessions=sessions)
