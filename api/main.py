@@ -14,6 +14,7 @@ from api.openapi import describe
 from api.query import known_query
 from api.request_id import RequestIdMiddleware
 from api.routes import (
+    access,
     artifacts,
     checkpoints,
     estimate,
@@ -56,6 +57,7 @@ ROUTERS = (
     models,
     usage,
     webhook_endpoints,
+    access,
     ops,
 )
 

@@ -148,6 +148,32 @@ class Model(Answer):
     aliases: list[str] = []
 
 
+class KeyProject(Answer):
+    """The project that a key speaks for."""
+
+    id: str
+    name: str
+
+
+class Key(Answer):
+    """The key that asks. An operator's has no project, and sees all of them."""
+
+    id: str
+    name: str
+    operator: bool
+    organization: str | None = None
+    project: KeyProject | None = None
+
+
+class Project(Answer):
+    """The owner of files, jobs and models; `organization` is a name."""
+
+    id: str
+    name: str
+    organization: str | None = None
+    created_at: int | None = None
+
+
 class Upload(Answer):
     """A large file on its way, in parts. `status`: pending, completed (then with `file`), cancelled or expired."""
 
