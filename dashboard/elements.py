@@ -4,12 +4,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nicegui import ui
 from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
+from tunesmith.types import Job
 
 from dashboard.words import percent, share
-from tunesmith.types import Job
 
 
 class Text(TextElement):
@@ -41,9 +40,7 @@ def link(text: str, target: str, *, classes: str = "", **properties: Any) -> Tex
     return Text("a", text, classes=classes, href=target, **properties)
 
 
-def button(
-    text: str, act: Callable[[], Awaitable[None] | None], *, classes: str = "", **properties: Any
-) -> Text:
+def button(text: str, act: Callable[[], Awaitable[None] | None], *, classes: str = "", **properties: Any) -> Text:
     made = Text("button", text, classes=f"button {classes}", type="button", **properties)
     made.on("click", act, args=[])
     return made
@@ -74,7 +71,9 @@ class ProgressBar:
     def __init__(self) -> None:
         with box():
             self.words = Text("span")
-            self.track = box("div", "bar", role="progressbar", aria_label="progress", aria_valuemin=0, aria_valuemax=100)
+            self.track = box(
+                "div", "bar", role="progressbar", aria_label="progress", aria_valuemin=0, aria_valuemax=100
+            )
             with self.track:
                 self.filled = box()
 

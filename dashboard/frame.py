@@ -10,11 +10,11 @@ from urllib.parse import quote
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
+from tunesmith import AsyncTunesmith, AuthenticationError, TunesmithError
 
 from dashboard.elements import Text, box, button, link, shown
 from dashboard.sessions import Session, SessionOver
 from dashboard.words import error_words, moment, zone_of
-from tunesmith import AsyncTunesmith, AuthenticationError, TunesmithError
 
 HEAD = '<script src="/static/page.js"></script><link rel="stylesheet" href="/static/style.css">'
 PAGES = (("Overview", "/"), ("Jobs", "/jobs"))
@@ -45,7 +45,9 @@ class Frame:
     def say(self, text: str, *, fault: bool = False) -> None:
         """Show it for some seconds; faults stay until they are clicked away."""
         with self.toasts:
-            note = Text("div", text, classes=f"note {'fault' if fault else 'good'}", role="alert" if fault else "status")
+            note = Text(
+                "div", text, classes=f"note {'fault' if fault else 'good'}", role="alert" if fault else "status"
+            )
             note.on("click", note.delete, args=[])
             if not fault:
                 ui.timer(6.0, note.delete, once=True)

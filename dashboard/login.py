@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
+from tunesmith import AuthenticationError, TunesmithError
 
 from dashboard.guard import token_of
 from dashboard.sessions import COOKIE, Sessions
 from dashboard.settings import Settings
 from dashboard.words import error_words
-from tunesmith import AuthenticationError, TunesmithError
 
 LONGEST_KEY = 512
 PAUSE = 0.5  # seconds after a key that is none

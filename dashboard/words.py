@@ -13,7 +13,7 @@ def number(value: float | int | None, digits: int = 3) -> str:
     """`digits` that matter, thousands apart."""
     if value is None:
         return NONE
-    if isinstance(value, int) or float(value).is_integer() and abs(value) < 1e15:
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
         return f"{int(value):,}".replace(",", "\u202f")
     return f"{value:.{digits}g}"
 

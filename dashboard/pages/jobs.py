@@ -1,18 +1,19 @@
 """All jobs, narrowed down by what the address says; and what can be done to several at once."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
-
-from dashboard.elements import Column, Table, Text, badge, box, button, link, shown, text_column
-from dashboard.frame import Frame, confirmed, frame
-from dashboard.pages.overview import job_cell, progress_cell
-from dashboard.words import clipped, duration
 from tunesmith import BadRequestError, NotFoundError
 from tunesmith.types import Job
+
+from dashboard.cells import job_cell, method_of, progress_cell, took
+from dashboard.elements import Column, Table, Text, badge, box, button, link, shown, text_column
+from dashboard.frame import Frame, confirmed, frame
+from dashboard.words import clipped, duration
 
 PER_PAGE = 50
 STATUSES = ("validating_files", "queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled")
@@ -56,9 +57,9 @@ async def jobs(request: Request) -> None:
         await here.live(refresh)
 
 
-def wanted(asked: dict[str, str]) -> dict[str, object]:
+def wanted(asked: dict[str, str]) -> dict[str, Any]:
     """The filters as the API takes them; metadata is written `key=value`, several with commas."""
-    given: dict[str, object] = dict(asked)
+    given: dict[str, Any] = dict(asked)
     if "metadata" in asked:
         pairs = (pair.partition("=") for pair in asked["metadata"].split(","))
         given["metadata"] = {key.strip(): value.strip() for key, _, value in pairs}
@@ -98,7 +99,7 @@ def choice(label: str, name: str, asked: dict[str, str], options: tuple[str, ...
             Text("option", "any", value="")
             chosen = asked.get(name)
             for option in options + ((chosen,) if chosen and chosen not in options else ()):
-                marked = {"selected": True} if option == chosen else {}
+                marked: dict[str, Any] = {"selected": True} if option == chosen else {}
                 Text("option", option.replace("_", " "), value=option, **marked)
 
 
@@ -144,7 +145,7 @@ def columns(here: Frame, bulk: Bulk) -> list[Column]:
         Column("", tick_box, lambda job: job.id),
         Column("Job", job_cell, lambda job: job.id),
         Column("Status", lambda job: badge(job.status), lambda job: job.status),
-        text_column("Method", lambda job: (job.method or {}).get("type", "")),
+        text_column("Method", method_of),
         text_column("Model", lambda job: clipped(job.model, 60), classes="mono"),
         text_column("Name", lambda job: clipped(job.suffix or "", 60)),
         Column("Progress", progress_cell, lambda job: (job.step, job.total_steps)),
@@ -157,7 +158,3 @@ def columns(here: Frame, bulk: Bulk) -> list[Column]:
 
 
 CHECKED = "(event) => emit(event.target.checked)"
-
-
-def took(job: Job) -> int | None:
-    return None if job.started_at is None or job.finished_at is None else job.finished_at - job.started_at

@@ -4,12 +4,14 @@ import time
 from urllib.parse import urlencode
 
 from nicegui import ui
+from nicegui.element import Element
 from starlette.requests import Request
+from tunesmith.types import Failure, Overview, Worker
 
-from dashboard.elements import Column, ProgressBar, Table, Text, badge, box, link, panel, text_column
-from dashboard.frame import Frame, frame
+from dashboard.cells import job_cell, method_of, progress_cell
+from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
+from dashboard.frame import frame
 from dashboard.words import ago, clipped, duration, number, size
-from tunesmith.types import Job, Overview, Worker
 
 SHOWN = 20  # running jobs
 HOURS = 24
@@ -59,7 +61,11 @@ class Figures:
 
     def __init__(self) -> None:
         with box("div", "cards"):
-            self.running, self.queued, self.oldest = card("running", "running"), card("queued", "queued"), card("oldest wait")
+            self.running, self.queued, self.oldest = (
+                card("running", "running"),
+                card("queued", "queued"),
+                card("oldest wait"),
+            )
             self.waiting = card("waiting for files", "validating_files")
             self.paused = card("paused", "paused")
             self.succeeded, self.failed = card("succeeded", "succeeded"), card("failed", "failed")
@@ -84,24 +90,20 @@ def card(label: str, status: str = "") -> Text:
     return figure
 
 
-def show_services(place: box, seen: Overview) -> None:
+def show_services(place: Element, seen: Overview) -> None:
     place.clear()
     with place:
         for name, state in seen.services.items():
-            Text("span", f"{name} {'ok' if state == 'ok' else state}", classes=f"badge {'ok' if state == 'ok' else 'bad'}")
-
-
-def job_cell(job: Job) -> None:
-    link(job.id, f"/jobs/{job.id}", classes="mono")
-
-
-def progress_cell(job: Job) -> None:
-    ProgressBar().show(job)
+            Text(
+                "span",
+                f"{name} {'ok' if state == 'ok' else state}",
+                classes=f"badge {'ok' if state == 'ok' else 'bad'}",
+            )
 
 
 RUNNING = [
     Column("Job", job_cell, lambda job: job.id),
-    text_column("Method", lambda job: (job.method or {}).get("type", "")),
+    text_column("Method", method_of),
     text_column("Model", lambda job: clipped(job.model, 60), classes="mono"),
     Column("Progress", progress_cell, lambda job: (job.step, job.total_steps)),
     text_column("Time left", lambda job: duration(job.seconds_left), number=True),
@@ -115,7 +117,7 @@ USE = [
 
 
 def failure_columns() -> list[Column]:
-    def latest(row: object) -> None:
+    def latest(row: Failure) -> None:
         link(row.latest_job_id, f"/jobs/{row.latest_job_id}", classes="mono")
 
     return [

@@ -1,0 +1,21 @@
+"""What tables of several pages show of a job."""
+
+from dashboard.elements import ProgressBar, link
+from tunesmith.types import Job
+
+
+def job_cell(job: Job) -> None:
+    link(job.id, f"/jobs/{job.id}", classes="mono")
+
+
+def progress_cell(job: Job) -> None:
+    ProgressBar().show(job)
+
+
+def method_of(job: Job) -> str:
+    return str((job.method or {}).get("type", ""))
+
+
+def took(job: Job) -> int | None:
+    """Seconds from its first attempt to its end."""
+    return None if job.started_at is None or job.finished_at is None else job.finished_at - job.started_at
