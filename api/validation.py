@@ -73,6 +73,20 @@ def one_of(param: str, value: str | None, allowed: Collection[str]) -> str | Non
     return value
 
 
+def some_of(param: str, value: str | None, allowed: Collection[str]) -> list[str] | None:
+    """The values of a query parameter that takes several, with commas between them; None where it is left out.
+
+    Raises:
+        InvalidValue: one of them is none of `allowed`.
+    """
+    if value is None:
+        return None
+    values = [part.strip() for part in value.split(",")]
+    for part in values:
+        one_of(param, part, allowed)
+    return values
+
+
 def _path(error: Any, body: Any) -> str:
     parts: list[str] = []
     node = body
