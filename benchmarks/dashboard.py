@@ -58,7 +58,9 @@ def seed(database: Database) -> str:
         connection.execute(text("SET statement_timeout = 0"))
         for statement in SEEDING:
             connection.execute(text(statement), {"running": RUNNING, "steps": STEPS} if ":" in statement else {})
-        job_id = connection.execute(text("SELECT id FROM jobs WHERE status = 'running' ORDER BY id LIMIT 1")).scalar_one()
+        job_id = connection.execute(
+            text("SELECT id FROM jobs WHERE status = 'running' ORDER BY id LIMIT 1")
+        ).scalar_one()
     engine.dispose()
     return job_id
 

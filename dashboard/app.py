@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nicegui
 from fastapi import FastAPI
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from dashboard import login
+from dashboard.frame import no_such_page, went_wrong
 from dashboard.guard import Guard
 from dashboard.pages import jobs, overview  # noqa: F401 - their pages
 from dashboard.sessions import Sessions
@@ -30,8 +32,10 @@ def create_app(settings: Settings) -> ASGIApp:
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(login.router(settings, sessions))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
+    nicegui.app.on_page_exception(went_wrong)
     ui.run_with(
         app,
+        root=no_such_page,
         title="Tunesmith",
         favicon=HERE / "static" / "favicon.svg",
         language="en-US",

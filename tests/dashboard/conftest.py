@@ -62,8 +62,6 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-
-
 @pytest.fixture
 def look(browser: Browser, dashboard: str) -> Iterator[Callable[..., Page]]:
     """Log in with a key, and look at a page; at the end nothing may have gone wrong in the browser."""
