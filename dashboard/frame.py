@@ -57,7 +57,7 @@ class Frame:
         try:
             await act()
         except (SessionOver, AuthenticationError):
-            to_login(self.path)
+            await self._to_login()
             return False
         except TunesmithError as error:
             self.say(error_words(error), fault=True)
@@ -73,7 +73,7 @@ class Frame:
             try:
                 await refresh()
             except (SessionOver, AuthenticationError):
-                to_login(self.path)
+                await self._to_login()
             except TunesmithError as error:
                 self.trouble.show(f"{error_words(error)} Trying again.")
                 shown(self.trouble, True)
@@ -82,6 +82,10 @@ class Frame:
 
         await once()
         ui.timer(seconds, once, immediate=False)
+
+    async def _to_login(self) -> None:
+        await self.session.end()  # also where the API no longer takes the key
+        ui.navigate.to(f"/login?next={quote(self.path, safe='')}")
 
 
 @contextmanager
@@ -116,10 +120,6 @@ def _side(here: Frame, path: str) -> None:
             button("Theme", lambda: None).on("click", js_handler="() => toggleTheme()")
             with box("form", method="post", action="/logout"):
                 Text("button", "Log out", classes="button", type="submit")
-
-
-def to_login(path: str) -> None:
-    ui.navigate.to(f"/login?next={quote(path, safe='')}")
 
 
 async def confirmed(question: str, action: str) -> bool:

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -23,8 +23,9 @@ COOKIE = "tunesmith_session"
 
 
 @pytest.fixture
-def anonymous(dashboard: str) -> httpx.Client:
-    return httpx.Client(base_url=dashboard)
+def anonymous(dashboard: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=dashboard) as client:
+        yield client
 
 
 def log_in(client: httpx.Client, key: str, *, onward: str = "/") -> httpx.Response:
@@ -126,7 +127,7 @@ def test_a_project_sees_its_own_and_an_operator_everything(
 
 def new_job(stack: Stack, key: str) -> str:
     """Of no file: a model with random weights."""
-    method = {"type": "initialization", "initialization": {}}
+    method = {"type": "initialization", "initialization": {"tokenizer": {"type": "model"}}}
     spec = {"model": "tiny-random-llama", "method": method}
     headers = {"authorization": f"Bearer {key}"}
     answer = httpx.post(f"{stack.url}/v1/fine_tuning/jobs", json=spec, headers=headers)
