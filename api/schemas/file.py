@@ -16,9 +16,10 @@ class FileObject(BaseModel):
     status: str
     status_details: str | None = None
     expires_at: int | None = None
-    # Ours: how many rows of data it holds, and the digest of its bytes.
+    # Ours: how many rows of data it holds, the digest of its bytes, and whose it is.
     rows: int | None = None
     sha256: str
+    project_id: str
 
     @classmethod
     def of(cls, file: File) -> "FileObject":
@@ -33,6 +34,7 @@ class FileObject(BaseModel):
             expires_at=unix_or_none(file.expires_at),
             rows=file.rows,
             sha256=file.sha256,
+            project_id=file.project_id,
         )
 
 

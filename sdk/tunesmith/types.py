@@ -43,6 +43,7 @@ class File(Answer):
     expires_at: int | None = None
     rows: int | None = None
     sha256: str | None = None
+    project_id: str | None = None
 
 
 class JobError(Answer):
@@ -66,7 +67,8 @@ class UsageTotals(Answer):
 class Job(Answer):
     """A fine-tuning job. `status` says where it is, `status_reason` why; `step` counts optimiser steps.
 
-    `queue_position` is told by `retrieve` only, while the job is queued: 1 is the next to run.
+    `queue_position` is told by `retrieve` only, while the job is queued: 1 is the next to run. `parent_job_id` is the
+    job that made the `model` that this one goes on from; None where that is a base model, or there is none.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Job(Answer):
     fine_tuned_model: str | None = None
     organization_id: str | None = None
     project_id: str | None = None
+    parent_job_id: str | None = None
     validation_file: str | None = None
     result_files: list[str] = []
     trained_tokens: int | None = None
@@ -142,7 +145,9 @@ class Artifact(Answer):
 class Model(Answer):
     """A base model of the catalogue, or what a job made (then with `base_model` and `job_id`).
 
-    kind: `policy`, which writes answers, or `reward_model`, which scores them. weights: `adapter`, or `full`.
+    parent: the model that its job went on from, where another job had made that; it may be deleted by now.
+    checkpoint_step: of a checkpoint. kind: `policy`, which writes answers, or `reward_model`, which scores them.
+    weights: `adapter`, or `full`.
     """
 
     id: str
@@ -152,6 +157,9 @@ class Model(Answer):
     kind: str = "policy"
     weights: str = "full"
     job_id: str | None = None
+    project_id: str | None = None
+    parent: str | None = None
+    checkpoint_step: int | None = None
     aliases: list[str] = []
 
 
