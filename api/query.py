@@ -13,7 +13,8 @@ async def known_query(request: Request) -> None:
     """Raises UnknownKey where the query has a parameter that the route has not."""
     if not request.scope["query_string"]:
         return
-    allowed = [field.alias for field in request.scope["route"].dependant.query_params]
+    route = request.scope["route"].dependant
+    allowed = [field.alias for asking in (route, *route.dependencies) for field in asking.query_params]
     for name in request.query_params:
         if name not in allowed and not ("metadata" in allowed and METADATA.fullmatch(name)):
             known = [f"{name}[key]" if name == "metadata" else name for name in allowed]

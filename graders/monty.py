@@ -25,6 +25,7 @@ from graders.sandbox import checked, runtime_error
 
 MEMORY = 256 * 1024**2  # bytes that the grader's values take
 DEPTH = 500  # calls inside one another
+CHECK_SECONDS = 5.0  # of a source's top level, when it is checked: somebody waits for the answer
 GRACE = 2.0  # seconds after which a worker that does not keep its own limit is killed
 CALL = "\ngrade(sample, item)"
 
@@ -52,7 +53,7 @@ class MontyRunner:
         def one(sample: Sample) -> Outcome:
             with self._session(grader.timeout_seconds) as session:
                 inputs = {"sample": sample.names, "item": sample.item}
-                answer = _run(session, source, inputs)
+                answer = _run(session, source, inputs, seconds=grader.timeout_seconds)
             if not isinstance(answer, int | float):
                 raise runtime_error(f"grade answered {type(answer).__name__}, not a number")
             try:
@@ -64,10 +65,11 @@ class MontyRunner:
 
     def check(self, grader: PythonGrader) -> str | None:
         """What is wrong with the source, with its line; None where it compiles, runs and defines `grade`."""
+        seconds = min(grader.timeout_seconds, CHECK_SECONDS)
         try:
-            with self._session(grader.timeout_seconds) as session:
-                _run(session, grader.source, {})
-                _run(session, "grade\nNone", {})
+            with self._session(seconds) as session:
+                _run(session, grader.source, {}, seconds=seconds)
+                _run(session, "grade\nNone", {}, seconds=seconds)
         except Failure as failure:
             if "'grade' is not defined" in failure.message:
                 return "no function 'grade' in it; define: def grade(sample, item) -> float"
@@ -88,7 +90,7 @@ class MontyRunner:
         return self.pool.checkout(script_name="grader.py", limits=limits)
 
 
-def _run(session: MontySession, code: str, inputs: dict[str, Any]) -> Any:
+def _run(session: MontySession, code: str, inputs: dict[str, Any], *, seconds: float) -> Any:
     """Raises Failure."""
     try:
         return session.feed_run(code, inputs=inputs, print_callback=_nowhere)
@@ -97,6 +99,8 @@ def _run(session: MontySession, code: str, inputs: dict[str, Any]) -> Any:
         words = f"source: the sandbox was ended: {error}"
         raise Failure("python_grader_server_error", words, python_grader_server_error_type=how) from None
     except (MontySyntaxError, MontyRuntimeError) as error:
+        if str(error).startswith("TimeoutError: feed time limit"):  # Monty's own, not one that the grader raised
+            raise runtime_error(f"TimeoutError: not done within {seconds:g} s") from None
         frames = error.traceback()
         place = f"line {frames[-1].line}: " if frames else ""
         kind = "SyntaxError: " if isinstance(error, MontySyntaxError) else ""

@@ -1,8 +1,8 @@
 """The full sandbox: CPython under bubblewrap, one launch for all samples of a batch.
 
-Namespaces of its own for everything, so that there is no network and no other process; an empty environment; the
-interpreter's files and the server's packages read-only and nothing else, no /proc; an allow-list of system calls;
-limits of memory, time and open files. docs/graders.md says what a machine or a container has to allow.
+Namespaces of its own for everything, so that there is no network and no other process; nothing of the server's
+environment; the interpreter's files and the server's packages read-only and nothing else, no /proc; an allow-list of
+system calls; limits of memory, time and open files. docs/graders.md says what a machine or a container has to allow.
 """
 
 import json

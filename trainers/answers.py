@@ -1,5 +1,6 @@
 """Answers that a run has sampled, and what graders make of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -11,7 +12,7 @@ from graders.outcome import Outcome
 from graders.reasoning import split
 from graders.sample import Sample
 from graders.score import Scorer
-from trainers.grading import error_of, graded
+from trainers.grading import error_of, failed_gradings, graded, score_means, scores_of
 from trainers.prompts import Prompts
 from trainers.samples import as_text
 
@@ -22,7 +23,7 @@ OPENING = 8  # tokens at the end of a prompt that may hold THINKING[0]
 class Answer:
     """place: of its prompt. tokens: with those that end it; thought: those of the chain of thought.
 
-    outcome, watched: by the grader that is optimised, and by the one that is not.
+    outcome, watched: by the grader that is optimised, and by the one that is not, if there is one and it did not fail.
     """
 
     place: int
@@ -36,7 +37,7 @@ class Answer:
     @property
     def scores(self) -> dict[str, float]:
         """What the reward is made of, and other figures, by their names."""
-        found = self.outcome.sub_rewards | self.outcome.scores
+        found = scores_of(self.outcome)
         return found | {WATCHED: self.watched.reward} if self.watched else found
 
 
@@ -45,12 +46,16 @@ class Judge:
 
     Args:
         ends: the tokens that end an answer.
+        warn: tells people; called once, where the grader that is only watched fails.
     """
 
-    def __init__(self, scorer: Scorer, options: Reinforcement, tokenizer: Any, *, ends: list[int]) -> None:
+    def __init__(
+        self, scorer: Scorer, options: Reinforcement, tokenizer: Any, *, ends: list[int], warn: Callable[[str], None]
+    ) -> None:
         self.latest: list[Answer] = []
         self.options = options
-        self._scorer, self._tokenizer, self._ends = scorer, tokenizer, ends
+        self._scorer, self._tokenizer, self._ends, self._warn = scorer, tokenizer, ends, warn
+        self._has_warned = False
 
     def grade(self, prompts: Prompts, places: list[int], said: list[list[int]]) -> list[Answer]:
         """Grade what was said, in tokens, to the prompts at those places.
@@ -64,17 +69,27 @@ class Judge:
             Sample(output_text=text, item=prompts.content[place].item)
             for place, text in zip(places, texts, strict=True)
         ]
-        outcomes = self._graded(options.grader, samples, key="grader")
-        watched = self._graded(options.watch, samples, key="watch") if options.watch else [None] * len(samples)
+        most, param = options.max_failed_gradings, "method.reinforcement.grader"
+        outcomes = graded(self._scorer, options.grader, samples, most_failed=most, param=param)
+        watched = self._watched(samples)
         self.latest = [
             Answer(place, text, len(ids), self._thought(text), ids[-1] not in self._ends, outcome, other)
             for place, text, ids, outcome, other in zip(places, texts, said, outcomes, watched, strict=True)
         ]
         return self.latest
 
-    def _graded(self, grader: Any, samples: list[Sample], *, key: str) -> list[Outcome]:
-        most, param = self.options.max_failed_gradings, f"method.reinforcement.{key}"
-        return graded(self._scorer, grader, samples, most_failed=most, param=param)
+    def _watched(self, samples: list[Sample]) -> list[Outcome | None]:
+        """None where nothing is watched, or where that failed: a figure is missing then, but nothing learns from it."""
+        watch = self.options.watch
+        if watch is None:
+            return [None] * len(samples)
+        outcomes = self._scorer.score(watch, samples)
+        failed = [error for error in map(error_of, outcomes) if error is not None]
+        if failed and not self._has_warned:
+            self._has_warned = True
+            words = f"{len(failed)} of {len(samples)} answers of a step could not be graded; its figures leave out such"
+            self._warn(f"method.reinforcement.watch: {words}. The first: {failed[0]}")
+        return [None if error_of(outcome) else outcome for outcome in outcomes]
 
     def _text(self, prompt: list[int], ids: list[int]) -> str:
         """As a reader sees it: without the end of the turn, and with the think block that the prompt has opened."""
@@ -98,16 +113,12 @@ def weights_of_parts(options: Reinforcement) -> dict[str, float]:
 def figures(answers: list[Answer]) -> dict[str, float]:
     """Means over answers, by their names without train_ or valid_; of scores over those that have them."""
     rewards = fmean(answer.outcome.reward for answer in answers)
-    names = dict.fromkeys(name for answer in answers for name in answer.scores)
     return {
         "reward_mean": rewards,
         "mean_reward": rewards,  # the contract has both names
-        **{
-            f"{name}_score_mean": fmean(answer.scores[name] for answer in answers if name in answer.scores)
-            for name in names
-        },
+        **score_means([answer.scores for answer in answers]),
         "completion_tokens_mean": fmean(answer.tokens for answer in answers),
         "reasoning_tokens_mean": fmean(answer.thought for answer in answers),
         "truncated_share": fmean(answer.truncated for answer in answers),
-        "failed_gradings": float(sum(error_of(answer.outcome) is not None for answer in answers)),
+        "failed_gradings": failed_gradings([error_of(answer.outcome) for answer in answers]),
     }

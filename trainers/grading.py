@@ -1,6 +1,7 @@
-"""Grading a step's answers while training."""
+"""Grading a step's answers while training, and what the methods tell of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from core.specs.graders import AnyGrader
 from graders.outcome import Outcome
@@ -25,7 +26,7 @@ def graded(
     """
     outcomes = scorer.score(grader, samples)
     failed = [error for error in map(error_of, outcomes) if error is not None]
-    if len(failed) > most_failed * len(samples):
+    if len(failed) / len(samples) > most_failed:  # so rounded, 29 of 100 are 0.29
         words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
         raise SpecError(f"{param}: {words} allows; the first: {failed[0]}", param=param, code="grader_failed")
     for outcome in outcomes:
@@ -37,3 +38,19 @@ def graded(
 def error_of(outcome: Outcome) -> str | None:
     """Why an answer has no reward of its own."""
     return "; ".join(outcome.errors.details) or None
+
+
+def scores_of(outcome: Outcome) -> dict[str, float]:
+    """What the reward is made of, and the figures behind it, by their names."""
+    return outcome.sub_rewards | outcome.scores
+
+
+def score_means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means of answers' scores, by their names in metrics; of each over the answers that have it."""
+    names = dict.fromkeys(name for one in scores for name in one)
+    return {f"{name}_score_mean": fmean(one[name] for one in scores if name in one) for name in names}
+
+
+def failed_gradings(errors: Sequence[str | None]) -> float:
+    """How many of the answers could not be graded."""
+    return float(sum(error is not None for error in errors))

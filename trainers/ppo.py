@@ -28,6 +28,7 @@ from graders.score import Scorer
 from trainers import attention, ppo_math
 from trainers.asking import Supervisor
 from trainers.finetuning import Method, Run, finetune
+from trainers.grading import failed_gradings, score_means
 from trainers.ppo_answers import Answer, Words, all_words, mask_of, parts, sample, words
 from trainers.ppo_math import KlController
 from trainers.ppo_scores import Judge, Judged, check_tokenizers, closing
@@ -117,6 +118,8 @@ class Played:
             "reward_mean": score - kl_coefficient * kl,
             "score_mean": score,
             "score_spread": fmean(one.spread for one in self.judged),
+            **score_means([one.parts for one in self.judged]),
+            "failed_gradings": failed_gradings([one.error for one in self.judged]),
             "kl": kl,
             "entropy": float(self.words.entropies.sum() / self.mask.sum()),
             "completion_tokens_mean": fmean(map(len, self.answers)),
@@ -160,9 +163,7 @@ class Trainer(transformers.Trainer):
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
         self.controller = KlController(options.kl_coefficient, options.kl_target, options.kl_horizon)
-        self.rollouts = Rollouts(
-            run.run_dir, kept=options.rollouts_kept, steps=run.plan.total_steps, each=run.plan.batch_size
-        )
+        self.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """One iteration; answers the mean loss of its updates, and leaves the gradients of the last one."""
@@ -273,10 +274,12 @@ class Trainer(transformers.Trainer):
         """Write some of the answers down."""
         played = lesson.played
         worth = lesson.gained.sum(-1) / played.mask.sum(-1)
+        before = self.answers_before()
 
         def rollout(i: int) -> Rollout:
             answer, judged, kl = played.answers[i], played.judged[i], float(played.kl[i])
             return Rollout(
+                number=before + i,
                 step=self.state.global_step + 1,
                 row=answer.place,
                 prompt=as_dicts(answer.prompt.messages),
@@ -289,7 +292,13 @@ class Trainer(transformers.Trainer):
                 error=judged.error,
             )
 
-        self.rollouts.add(self.state.global_step + 1, len(played.answers), rollout)
+        self.rollouts.add(len(played.answers), rollout, before=before)
+
+    def answers_before(self) -> int:
+        """Those of all steps before this one. The last step of a pass over the prompts may have fewer than others."""
+        rows, batch = len(self.prompts), self.args.train_batch_size
+        passes, steps = divmod(self.state.global_step, math.ceil(rows / batch))
+        return passes * rows + steps * batch
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         optimizer = super().create_optimizer(model)

@@ -12,11 +12,12 @@ from core.rows.prompt import Prompt
 from core.rows.tokens import IGNORED, ChatTokenizer
 from core.specs.ppo import Ppo
 from core.specs.run import RunSpec
+from graders.outcome import Outcome
 from graders.sample import Sample
 from graders.score import Scorer
 from trainers import scores
 from trainers.errors import SpecError
-from trainers.grading import error_of, graded
+from trainers.grading import error_of, graded, scores_of
 from trainers.loading import load_tokenizer
 from trainers.ppo_answers import Answer
 from trainers.samples import answered
@@ -27,7 +28,8 @@ TOKENS = ("bos_token", "eos_token")  # beside the vocabulary: where rows begin a
 
 @dataclass(frozen=True)
 class Judged:
-    """score: what an answer is worth. spread: the reward models' standard deviation. parts: further figures, by name.
+    """score: what an answer is worth. spread: the reward models' standard deviation. parts: the score of each reward
+    model, the grader's reward, and what that is made of, by their names.
 
     error: of the grader, whose reward is then 0.
     """
@@ -91,27 +93,26 @@ class Judge:
         of_grader = self._graded(answers)
         return [self._judged(*one) for one in zip(answers, by_model, of_grader, strict=True)]
 
-    def _graded(self, answers: Sequence[Answer]) -> list[tuple[float, str | None]]:
-        """(reward, error) of each answer by the job's grader, where there is one."""
+    def _graded(self, answers: Sequence[Answer]) -> Sequence[Outcome | None]:
+        """What the job's grader, where there is one, makes of each answer."""
         options = self._options
         if options.grader is None:
-            return [(0.0, None)] * len(answers)
-        outcomes = graded(
+            return [None] * len(answers)
+        return graded(
             self._grading,
             options.grader,
             [Sample(output_text=one.text, item=one.prompt.item) for one in answers],
             most_failed=options.max_failed_gradings,
             param="method.ppo.grader",
         )
-        return [(outcome.reward, error_of(outcome)) for outcome in outcomes]
 
-    def _judged(self, answer: Answer, by_model: tuple[float, ...], of_grader: tuple[float, str | None]) -> Judged:
+    def _judged(self, answer: Answer, by_model: tuple[float, ...], of_grader: Outcome | None) -> Judged:
         options = self._options
-        reward, error = of_grader
         spread = statistics.pstdev(by_model)
         score = statistics.fmean(by_model) - options.spread_penalty * spread
-        score += options.grader_weight * reward - options.missing_eos_penalty * (not answer.ended)
+        score -= options.missing_eos_penalty * (not answer.ended)
         parts = {f"reward_model_{i}": value for i, value in enumerate(by_model, 1)}
-        if options.grader is not None:
-            parts["grader"] = reward
-        return Judged(score, spread, parts, error)
+        if of_grader is None:
+            return Judged(score, spread, parts, None)
+        score += options.grader_weight * of_grader.reward
+        return Judged(score, spread, parts | {"grader": of_grader.reward} | scores_of(of_grader), error_of(of_grader))

@@ -76,7 +76,8 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     spec, options = run.spec, options_of(run.spec)
     ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(run.rows.content[0]))
     run.model.generation_config.eos_token_id = ends
-    judge = Judge(scorer, options, run.tokenizer, ends=ends)
+    warn = partial(run.run_dir.say, level="warn")
+    judge = Judge(scorer, options, run.tokenizer, ends=ends, warn=warn)
     parts = weights_of_parts(options)
     rewards: list[Any] = [partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)]
     completion = options.completion_tokens(context=run.model.config.max_position_embeddings)
@@ -93,8 +94,7 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     if reference is not None and spec.start_adapter:  # TRL's is the base alone
         reference.load_state_dict(weights.start(spec).state_dict())
     trainer.rows, trainer.judge, trainer.longest = run.rows, judge, run.plan.longest + completion
-    each = run.plan.batch_size * options.answers
-    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept, steps=batches, each=each)
+    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept)
     return trainer
 
 
@@ -134,6 +134,7 @@ def configure(run: Run, *, completion: int, part_weights: list[float]) -> GRPOCo
         use_vllm=on_gpu and importlib.util.find_spec("vllm") is not None,
         vllm_mode="colocate",
         vllm_enable_sleep_mode=True,
+        vllm_importance_sampling_mode="token_truncate" if options.loss == "vespo" else "sequence_mask",  # TRL's wish
         vllm_max_model_length=min(run.model.config.max_position_embeddings, longest_row(run.spec) + completion),
     )
 
@@ -204,10 +205,12 @@ class Trainer(GRPOTrainer):
         groups = [advantages[at : at + size] for at in range(0, len(advantages), size)]
         alike = sum(max(group) - min(group) == 0 for group in groups) / len(groups)
         self._of_answers = figures(answers) | {"zero_variance_share": alike}
+        before = self.state.global_step // self.judge.options.cycle * len(answers)
 
         def rollout(i: int) -> Rollout:
             answer = answers[i]
             return Rollout(
+                number=before + i,
                 step=step,
                 row=self.rows.numbers[answer.place],
                 prompt=as_dicts(self.rows.content[answer.place].messages),
@@ -220,7 +223,7 @@ class Trainer(GRPOTrainer):
                 error=error_of(answer.outcome),
             )
 
-        self.rollouts.add(math.ceil(step / self.judge.options.cycle), len(answers), rollout)
+        self.rollouts.add(len(answers), rollout, before=before)
         return batch
 
     def compute_loss(

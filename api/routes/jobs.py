@@ -6,6 +6,7 @@ from api.answer import as_json
 from api.body import described_by
 from api.deps import After, CatalogueDep, OwnerDep, SessionDep, SettingsDep
 from api.grading import CheckedJobDep
+from api.known_models import KnownModelsDep
 from api.once import OnceDep
 from api.query import metadata_filter
 from api.schemas.job import CheckpointObject, JobObject
@@ -24,6 +25,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 @router.post("", response_model=JobObject, openapi_extra=described_by(JobSpec))
 def create_job(
     spec: CheckedJobDep,
+    known: KnownModelsDep,
     owner: OwnerDep,
     session: SessionDep,
     catalogue: CatalogueDep,
@@ -36,6 +38,7 @@ def create_job(
         owner=owner,
         catalogue=catalogue,
         spec=spec,
+        known=known,
         integrations=settings.integrations,
         max_parameters=settings.initialization_max_parameters,
     )

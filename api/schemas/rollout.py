@@ -6,9 +6,9 @@ from pydantic import BaseModel
 class RolloutObject(BaseModel):
     """One answer that a job has learnt from.
 
-    id: where it stands among the job's. row: which row of the training file the prompt is of, from 0 on. reward: what
-    was optimised; rewards: what that is made of, and other figures of the answer. advantage: by how much it was better
-    than expected. error: why it could not be graded.
+    id: which of all answers that the job has sampled it is, from 0 on. row: which row of the training file the prompt
+    is of, from 0 on. reward: what was optimised; rewards: what that is made of, and other figures of the answer.
+    advantage: by how much it was better than expected. error: why it could not be graded.
     """
 
     id: str

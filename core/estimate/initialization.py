@@ -33,7 +33,7 @@ def estimate(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobS
     options = spec.method.options
     assert isinstance(options, Initialization)
     check_size(spec, most=settings.initialization_max_parameters)
-    _, training, _, _ = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    _, training, _, _ = inputs(session, owner=owner, catalogue=catalogue, spec=spec, known={})
     check_files(session, spec, None, {"training_file": training} if training else {})
     parameters = options.parameters(vocab_size=options.vocab_size or 0)
     bytes_ = parameters * FULL_BYTES

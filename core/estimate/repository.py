@@ -8,9 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.jobs.repository import origin
 from core.jobs.states import SUCCEEDED
-from core.models import Job, Metric, Model
-from core.specs.job import JobSpec
-from core.specs.lora import Lora
+from core.models import Job, Metric
 from core.specs.method import Method
 
 RECENT = 20  # jobs
@@ -55,13 +53,3 @@ def throughput(
     among = Metric.job_id.in_([job.id for job in jobs])
     found, count = session.execute(select(median, counted).where(among, speed.is_not(None))).one()
     return None if found is None else Throughput(float(found), count)
-
-
-def rank_of(session: Session, *, job_id: str) -> int:
-    """The LoRA rank of what a job trained: its own, or the one that it took over from the job before it."""
-    job = session.get_one(Job, job_id)
-    lora = JobSpec.model_validate(job.spec).method.options.lora
-    parent = session.get_one(Model, job.parent_model_id) if job.parent_model_id else None
-    if lora is not None or parent is None or parent.weights == "full":
-        return (lora or Lora()).r
-    return rank_of(session, job_id=parent.job_id)

@@ -22,7 +22,8 @@ from core.files import repository as files
 from core.files.report import StoredSketch, overlap, stored_sketch, suffix
 from core.files.service import VALIDATED_PURPOSE
 from core.jobs import repository as jobs
-from core.jobs import usable
+from core.jobs import shapes, usable
+from core.jobs.known import KnownModels
 from core.jobs.service import inputs, set_up
 from core.models import File, Job, Worker
 from core.registry.cards import Card, Cards
@@ -84,7 +85,9 @@ class Estimate:
     warnings: list[Warning]
 
 
-def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, settings: Settings) -> Question:
+def ask(
+    session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, known: KnownModels, settings: Settings
+) -> Question:
     """Check a job that trains as if it were created, and read what its estimate needs.
 
     Raises:
@@ -93,7 +96,7 @@ def ask(session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, 
         InvalidFile: the method can't learn from a file.
     """
     require_project(owner)
-    start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec, known=known)
     assert start is not None  # this and the next only an initialization lacks
     assert training is not None
     set_up(spec, settings.integrations)
@@ -278,7 +281,7 @@ def _rank(session: Session, spec: JobSpec, start: StartingModel) -> int | None:
     if options.weights == "full":
         return None
     if options.lora is None and start.parent is not None and start.parent.weights == "adapter":
-        return repository.rank_of(session, job_id=start.parent.job_id)
+        return shapes.shape(session, start.parent).r
     return (options.lora or Lora()).r
 
 

@@ -184,11 +184,18 @@ def waiting_with_finished_file(session: Session) -> list[Job]:
     return list(session.scalars(statement.with_for_update(skip_locked=True).execution_options(populate_existing=True)))
 
 
-def origin(session: Session, *, job: Job) -> Job:
-    """The first job of the line that leads to this one, from whose model each job after it began."""
+def line(session: Session, *, job: Job) -> Iterator[Job]:
+    """The job, the one that made the model that it began from, and so on."""
+    yield job
     while job.parent_model_id is not None:
         job = session.get_one(Job, session.get_one(Model, job.parent_model_id).job_id)
-    return job
+        yield job
+
+
+def origin(session: Session, *, job: Job) -> Job:
+    """The first job of the line that leads to this one."""
+    *_, first = line(session, job=job)
+    return first
 
 
 def files_of(session: Session, *, job: Job) -> list[tuple[str, File]]:

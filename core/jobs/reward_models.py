@@ -7,13 +7,22 @@ from sqlalchemy.orm import Session
 from core.access.owner import Owner
 from core.errors import InvalidRequest
 from core.jobs import repository
+from core.jobs.known import KnownModels
 from core.models import File, Job
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model
 from core.specs.ppo import Ppo
 
 
-def check(session: Session, *, owner: Owner, catalogue: Catalogue, options: Ppo, policy: StartingModel) -> None:
+def check(
+    session: Session,
+    *,
+    owner: Owner,
+    catalogue: Catalogue,
+    options: Ppo,
+    policy: StartingModel,
+    known: KnownModels,
+) -> None:
     """Whether they can score the policy's answers, as far as that is known here.
 
     Raises:
@@ -28,8 +37,9 @@ def check(session: Session, *, owner: Owner, catalogue: Catalogue, options: Ppo,
             session, owner=owner, catalogue=catalogue, name=name, kinds=("reward_model",), param=param
         )
         ours, theirs = _tokenizer(session, policy), _tokenizer(session, found)
-        # Models of a family share a tokenizer: of two of the catalogue only the trainer can tell.
-        if ours != theirs and "learnt" in (ours[0], theirs[0]):
+        # Models of a family share a tokenizer: of two of the catalogue their cards tell, else only the trainer.
+        tokens = {known[card.key].tokens for card in (policy.card, found.card) if card.key in known}
+        if ours != theirs and ("learnt" in (ours[0], theirs[0]) or len(tokens) == 2):
             words = "has another tokenizer than the model that is trained, whose tokens it would have to read"
             raise InvalidRequest(f"{param}: {name!r} {words}", param=param)
 

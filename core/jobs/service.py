@@ -14,6 +14,7 @@ from core.files import repository as files
 from core.ids import new_id
 from core.jobs import repository, reward_models, shapes, usable
 from core.jobs.claims import end_attempt
+from core.jobs.known import KnownModels
 from core.jobs.lifecycle import append_event, transition
 from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING, TERMINAL, VALIDATING_FILES
 from core.models import File, Job
@@ -34,12 +35,14 @@ def create(
     owner: Owner,
     catalogue: Catalogue,
     spec: JobSpec,
+    known: KnownModels,
     integrations: Collection[str] = (),
     max_parameters: int | None = None,
 ) -> Job:
     """Insert a job with its first events; it is queued at once where its files are processed already.
 
     Args:
+        known: what cards tell of the models that it names.
         integrations: the types that this deployment has set.
         max_parameters: of a model that an initialization may make.
 
@@ -52,7 +55,7 @@ def create(
     project_id = require_project(owner)
     if max_parameters is not None:
         check_size(spec, most=max_parameters)
-    start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec)
+    start, training, validation, replay = inputs(session, owner=owner, catalogue=catalogue, spec=spec, known=known)
     base_model = start.base_model if start else architecture(spec)
     stored = spec.model_dump(mode="json", exclude={"hyperparameters"})
     if start is None and spec.model and (entry := catalogue.find(spec.model)):
@@ -106,7 +109,7 @@ def set_up(spec: JobSpec, integrations: Collection[str]) -> list[Integration]:
 
 
 def inputs(
-    session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec
+    session: Session, *, owner: Owner, catalogue: Catalogue, spec: JobSpec, known: KnownModels
 ) -> tuple[StartingModel | None, File | None, File | None, File | None]:
     """What a job would start from and read: (model, training file, validation file, replay file).
 
@@ -142,19 +145,21 @@ def inputs(
             if other and replay.id == other.id:
                 raise InvalidRequest(f"{param}: is the {key}; give rows of earlier training", param=param)
     if start and isinstance(options, Ppo):
-        reward_models.check(session, owner=owner, catalogue=catalogue, options=options, policy=start)
+        reward_models.check(session, owner=owner, catalogue=catalogue, options=options, policy=start, known=known)
     if start and start.parent:
         shapes.check(session, spec, start.parent)
-    _check_length(session, spec, start)
+    if start:
+        _check_length(session, spec, start, known)
     return start, training, validation, replay
 
 
-def _check_length(session: Session, spec: JobSpec, start: StartingModel | None) -> None:
-    """Raises InvalidRequest where rows or answers are to be longer than the context of a model initialised here."""
+def _check_length(session: Session, spec: JobSpec, start: StartingModel, known: KnownModels) -> None:
+    """Raises InvalidRequest where rows or answers are to be longer than the model's context, if that is known."""
     options = spec.method.options
-    if start is None or start.parent is None or isinstance(options, Initialization):
-        return
-    context = usable.context(session, job=session.get_one(Job, start.parent.job_id))
+    assert not isinstance(options, Initialization), "starts from nothing"
+    context = usable.context(session, job=session.get_one(Job, start.parent.job_id)) if start.parent else None
+    if context is None and start.card.key in known:
+        context = known[start.card.key].context
     if context is None:
         return
     path = f"method.{spec.method.type}"

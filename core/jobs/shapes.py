@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from core.errors import InvalidRequest
+from core.jobs import repository
 from core.models import Job, Model
 from core.specs.job import JobSpec
 from core.specs.lora import Lora
@@ -19,7 +20,7 @@ def check(session: Session, spec: JobSpec, parent: Model) -> None:
     lora = spec.method.options.lora
     if lora is None or parent.weights == "full":
         return
-    there = _shape(session, parent)
+    there = shape(session, parent)
     for key in SHAPE:
         given, has = (
             sorted(set(value)) if isinstance(value, list) else value
@@ -34,11 +35,12 @@ def check(session: Session, spec: JobSpec, parent: Model) -> None:
             )
 
 
-def _shape(session: Session, adapter: Model) -> Lora:
+def shape(session: Session, adapter: Model) -> Lora:
     """As the first job of its line that began with no adapter has asked for it; those after it have not changed it."""
-    job = session.get_one(Job, adapter.job_id)
-    asked = job.spec["method"][job.spec["method"]["type"]]["lora"]
-    if asked is not None:
-        return Lora.model_validate(asked)
-    parent = session.get_one(Model, job.parent_model_id) if job.parent_model_id else None
-    return _shape(session, parent) if parent and parent.weights == "adapter" else Lora()
+    for job in repository.line(session, job=session.get_one(Job, adapter.job_id)):
+        options = JobSpec.model_validate(job.spec).method.options
+        if options.weights == "full":
+            break
+        if options.lora is not None:
+            return options.lora
+    return Lora()

@@ -9,19 +9,22 @@ models, read them. A card is named by its model's source and never changes:
 The card of a model with full weights that a job made are files of the model.
 """
 
+import hashlib
+import json
 import re
 import shutil
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import Unavailable
 from core.models import Model
 from core.registry.catalogue import CatalogueEntry
 from core.scratch import scratch
 from core.specs.base_model import Facts
-from core.storage import Entry, Storage
+from core.storage import STORE_ERRORS, Entry, IntegrityError, Storage
 
 
 class CardPending(Unavailable):
@@ -44,6 +47,15 @@ class Card:
     name: str
     prefix: str
     entries: tuple[Entry, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What can be refused by. context: longest sequence, in tokens. tokens: a digest of the tokenizer's vocabulary and
+    of where its rows begin and end."""
+
+    context: int
+    tokens: str
 
 
 def of_base(entry: CatalogueEntry) -> Card:
@@ -69,6 +81,7 @@ class Cards:
         self._folder: Path | None = None
         self._opened = ExitStack()  # holds the folder
         self._lock = threading.Lock()
+        self._known = dict[str, Known]()
 
     def folder(self, card: Card) -> Path:
         """Where the card lies.
@@ -78,12 +91,15 @@ class Cards:
             IntegrityError: the store's bytes are not what its manifest says.
         """
         with self._lock:
-            if self._folder is None:
-                self._folder = self._opened.enter_context(scratch("cards"))
-            folder = self._folder / card.key
-            if not folder.exists():
-                self._fetch(card, folder)
-            return folder
+            return self._at(card)
+
+    def _at(self, card: Card) -> Path:
+        if self._folder is None:
+            self._folder = self._opened.enter_context(scratch("cards"))
+        folder = self._folder / card.key
+        if not folder.exists():
+            self._fetch(card, folder)
+        return folder
 
     def _fetch(self, card: Card, folder: Path) -> None:
         partial = folder.with_name(f"{folder.name}.partial")
@@ -106,8 +122,42 @@ class Cards:
 
     def facts(self, card: Card) -> Facts:
         """Raises what `folder` raises."""
-        return Facts.model_validate_json((self.folder(card) / FACTS).read_bytes())
+        return _facts(self.folder(card))
+
+    def known(self, card: Card) -> Known | None:
+        """None where the card is not published yet or can't be fetched now: for whoever can do without.
+
+        Of those who ask at once only one waits for the store, however long that is silent.
+        """
+        if card.key in self._known:
+            return self._known[card.key]
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            folder = self._at(card)
+            found = self._known[card.key] = Known(_facts(folder).context, _tokens(folder))
+        except (CardPending, IntegrityError, *STORE_ERRORS):
+            return None
+        finally:
+            self._lock.release()
+        return found
 
     def close(self) -> None:
         self._opened.close()
         self._folder = None
+        self._known.clear()
+
+
+def _facts(folder: Path) -> Facts:
+    return Facts.model_validate_json((folder / FACTS).read_bytes())
+
+
+def _tokens(folder: Path) -> str:
+    tokenizer: dict[str, Any] = json.loads((folder / "tokenizer.json").read_bytes())
+    config: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_bytes())
+    listed = tokenizer["model"]["vocab"]  # of Unigram a list of [token, score], else {token: id}
+    vocabulary = dict(listed) if isinstance(listed, dict) else {token: i for i, (token, _) in enumerate(listed)}
+    vocabulary |= {added["content"]: added["id"] for added in tokenizer["added_tokens"]}
+    ends = [config.get("bos_token"), config.get("eos_token")]
+    ends = [end["content"] if isinstance(end, dict) else end for end in ends]
+    return hashlib.sha256(json.dumps([sorted(vocabulary.items()), ends]).encode()).hexdigest()

@@ -43,7 +43,7 @@ class Reinforcement(RolloutTraining):
     watch: Grader | None = Field(
         default=None,
         description="A grader that is reported and never optimised: where the reward rises and this falls, the reward "
-        "is being gamed.",
+        "is being gamed. Answers that it fails at are left out of its figures; it never ends the job.",
     )
     group_size: int = Field(default=8, ge=2, le=256, description="Answers to each prompt of a step.")
     loss: Loss = Field(
@@ -51,7 +51,8 @@ class Reinforcement(RolloutTraining):
         description="TRL's names. dapo: by token over the step (Yu et al., 2025, arXiv 2503.14476). grpo: by answer "
         "(arXiv 2402.03300). dr_grpo: without its bias of length (Liu et al., 2025, arXiv 2503.20783). bnpo: by token "
         "over the batch. cispo: clipped weights (MiniMax, 2025, arXiv 2506.13585). sapo: a soft gate (arXiv "
-        "2511.20347). luspo: by answer, weighted by length. vespo: a smooth weight of the whole answer.",
+        "2511.20347). luspo: by answer, weighted by length; needs importance sequence. vespo: a smooth weight of the "
+        "whole answer; needs importance token. sapo and vespo clip nothing, cispo upwards alone.",
     )
     importance: Literal["token", "sequence"] = Field(
         default="token",
@@ -71,7 +72,8 @@ class Reinforcement(RolloutTraining):
         default=1, ge=1, le=16, description="Optimiser steps on each batch of answers; with 1 nothing is clipped."
     )
     scale_rewards: Literal["group", "batch", "none"] = Field(
-        default="group", description="By whose standard deviation advantages are divided."
+        default="group",
+        description="By whose standard deviation advantages are divided; goes with sum_then_normalize alone.",
     )
     aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = Field(
         default="sum_then_normalize",
@@ -84,6 +86,19 @@ class Reinforcement(RolloutTraining):
     def has_parts_to_normalize(self) -> "Reinforcement":
         if self.aggregation == "normalize_then_sum" and not isinstance(self.grader, MultiGrader | ReasoningGrader):
             raise WrongKey("aggregation", "normalize_then_sum needs a grader of type multi or reasoning")
+        return self
+
+    @model_validator(mode="after")
+    def scales_what_is_summed_first(self) -> "Reinforcement":
+        if self.aggregation == "normalize_then_sum" and self.scale_rewards != "group":
+            raise WrongKey("scale_rewards", "normalize_then_sum scales each part within its group: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def importance_suits_the_loss(self) -> "Reinforcement":
+        needed = {"luspo": "sequence", "vespo": "token"}.get(self.loss, self.importance)
+        if self.importance != needed:
+            raise WrongKey("importance", f"loss {self.loss} needs {needed}")
         return self
 
     @model_validator(mode="after")

@@ -54,8 +54,8 @@ class RolloutTraining(Training):
         default=500,
         ge=200,
         le=10_000,
-        description="About how many answers are kept, with their rewards, as the artifact rollouts.jsonl: spread "
-        "evenly over the steps.",
+        description="How many answers are kept, with their rewards, as the artifact rollouts.jsonl: at least as many, "
+        "if the job gets to sample them, and at most twice as many, spread evenly over the steps so far.",
     )
 
     @model_validator(mode="after")
@@ -86,6 +86,7 @@ class RolloutTraining(Training):
 class Rollout(Strict):
     """A line of rollouts.jsonl: one answer of the model, and what it was worth."""
 
+    number: int = Field(description="Which of all answers that the job has sampled it is, from 0 on.")
     step: int = Field(description="The optimiser step that learnt from it.")
     row: int = Field(description="Which row of the training file the prompt is of, from 0 on.")
     prompt: list[dict[str, Any]] = Field(description="The messages.")

@@ -48,6 +48,32 @@ def test_answers_are_counted_at_their_longest(
     assert (found["epochs"], found["steps"]) == (2, 2 * 5)
 
 
+@pytest.mark.parametrize(
+    ("hyperparameters", "answers", "tokens"),
+    [
+        ({}, 8, 512),
+        ({"compute_multiplier": 2.5}, 20, 512),
+        ({"compute_multiplier": 0.01, "reasoning_effort": "low"}, 2, 256),
+        ({"reasoning_effort": "medium"}, 8, 1024),
+        ({"reasoning_effort": "high"}, 8, 1024),  # half of the model's context
+    ],
+)
+def test_more_effort_is_more_and_longer_answers(
+    http: httpx.Client,
+    engine: Engine,
+    publish_card: Callable[..., None],
+    hyperparameters: dict[str, Any],
+    answers: int,
+    tokens: int,
+) -> None:
+    publish_card()
+    file_id = processed(http, engine, [prompt(10)] * 8)
+    found = estimate(http, file_id, method=reinforcement(hyperparameters=hyperparameters)).json()
+    assert found["max_completion_tokens"] == tokens
+    assert found["tokens"]["trained"] == 8 * answers * tokens
+    assert found["tokens"]["total"] == 8 * answers * (AROUND + 10 + tokens)
+
+
 def test_without_a_method_that_samples_nothing_is_said_of_answers(
     http: httpx.Client, engine: Engine, publish_card: Callable[..., None]
 ) -> None:

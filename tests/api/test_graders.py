@@ -15,7 +15,7 @@ from core.specs.asking import Reply
 from graders import process
 from graders.task import Task
 from tests.api.conftest import serve
-from tests.graders.grading import grader, need_full_sandbox, nobody
+from tests.graders.grading import grader, need_full_sandbox, nobody, without_bubblewrap
 from tests.model_server import ModelServer, model_server
 from tests.stack import eventually
 
@@ -29,6 +29,7 @@ CHECK = {
 }
 PYTHON = {"type": "python", "name": "p", "source": "def grade(sample, item):\n    return len(sample['output_text'])\n"}
 MODEL = {"type": "score_model", "name": "s", "model": "judge", "input": [{"role": "user", "content": "{{ item.a }}"}]}
+JOB = {"model": "tiny-random-llama", "training_file": "file-none"}
 FLAGS = {
     *("formula_parse_error", "sample_parse_error", "truncated_observation_error", "unresponsive_reward_error"),
     *("invalid_variable_error", "other_error", "python_grader_server_error", "python_grader_server_error_type"),
@@ -72,6 +73,10 @@ def with_models(settings: Settings, http: httpx.Client, models: ModelServer) -> 
         transport = httpx.HTTPTransport(retries=20)
         with httpx.Client(base_url=served.url, headers=http.headers, timeout=PATIENCE, transport=transport) as client:
             yield client
+
+
+def reinforcement(grader: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "reinforcement", "reinforcement": {"grader": grader}}
 
 
 def error(answer: httpx.Response) -> tuple[str, str, str]:
@@ -159,6 +164,44 @@ def test_refusals(http: httpx.Client, route: str, grader: dict[str, Any], code: 
     told = error(http.post(f"{URL}/{route}", json=body, timeout=PATIENCE))
     assert told[:2] == (code, param)
     assert words in told[2]
+
+
+@pytest.mark.parametrize(
+    ("route", "param", "body"),
+    [
+        ("alpha/graders/run", "grader", lambda grader: {"grader": grader, "model_sample": "x"}),
+        ("alpha/graders/validate", "grader", lambda grader: {"grader": grader}),
+        *(
+            (route, "method.reinforcement.grader", lambda grader: {**JOB, "method": reinforcement(grader)})
+            for route in ("jobs", "jobs/estimate")
+        ),
+    ],
+)
+def test_without_bubblewrap_the_full_sandbox_is_refused(
+    http: httpx.Client, route: str, param: str, body: Callable[[Any], Any]
+) -> None:
+    with without_bubblewrap():
+        answer = http.post(f"/v1/fine_tuning/{route}", json=body({**PYTHON, "sandbox": "full"}))
+    code, told, message = error(answer)
+    assert (code, told) == ("invalid_grader", f"{param}.sandbox")
+    assert f"{param}.sandbox: 'full' is not possible here: bubblewrap is not installed" in message
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("while True: pass", "not done within 0.5 s"),
+        ("x = 9 ** 9 ** 9", "line 1: MemoryError"),
+        ("x = 'a' * 10 ** 12", "line 1: MemoryError"),
+        ("x = 3 ** 10 ** 8", "the sandbox was ended"),  # within one operation, whose time nobody looks at
+    ],
+)
+def test_a_source_whose_top_level_takes_too_much_is_refused(run: Call, validate: Call, source: str, words: str) -> None:
+    greedy = {**PYTHON, "source": f"{source}\n{PYTHON['source']}", "timeout_seconds": 0.5}
+    for answer in (validate(greedy), run(greedy)):
+        code, param, message = error(answer)
+        assert (code, param, words in message) == ("invalid_grader", "grader.source", True), message
+    assert run(PYTHON, "x").json()["reward"] == 1
 
 
 def test_a_run_needs_a_sample(http: httpx.Client) -> None:

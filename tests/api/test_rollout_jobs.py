@@ -1,9 +1,7 @@
 """Jobs that learn from answers of their own: what is refused before anything is taken, and what they keep."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +10,10 @@ from openai import OpenAI
 from sqlalchemy import Engine, func, update
 
 from core.db import session_scope
-from core.jobs import service
-from core.models import File, Job, Model
+from core.models import Job, Model
 from core.registry import repository as registry
-from core.rows.survey import Survey
-from core.rows.validate import validate
-from tests.api.conftest import Served
-from tests.api.test_files import upload
+from tests.api.conftest import SMOLLM2, Served, Upload
+from tests.cards import SPECIAL
 from tests.conftest import ProjectKey
 from tests.core.factories import make_model
 
@@ -35,43 +30,10 @@ JUDGE = {"type": "score_model", "name": "j", "model": "judge", "input": [{"role"
 BAD_SOURCE = "def grade(sample, item):\n    return (\n"
 REWARD_MODEL = {"type": "reward_model", "reward_model": {}}
 
-Upload = Callable[..., str]
-
-
-@pytest.fixture
-def rows(http: httpx.Client, engine: Engine, tmp_path: Path) -> Upload:
-    """Uploads rows, and validates them as a worker does, unless they are to wait."""
-
-    def put(*rows: dict[str, Any], waits: bool = False) -> str:
-        (tmp_path / "rows").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        file_id = upload(http, (tmp_path / "rows").read_bytes()).json()["id"]
-        if not waits:
-            judge(engine, file_id, tmp_path / "rows")
-        return file_id
-
-    return put
-
-
-def judge(engine: Engine, file_id: str, path: Path) -> None:
-    report = validate(path, survey=Survey()).figures()
-    with session_scope(engine) as session:
-        values = {"status": "processed", "report": report, "rows": report["rows"]}
-        session.execute(update(File).where(File.id == file_id).values(**values))
-        service.file_finished(session, file_id=file_id)
-
 
 @pytest.fixture
 def file_id(rows: Upload) -> str:
     return rows(PROMPT)
-
-
-@pytest.fixture
-def make(engine: Engine, project: ProjectKey) -> Callable[..., str]:
-    def make(**spec: Any) -> str:
-        with session_scope(engine) as session:
-            return make_model(session, project.owner, **spec)
-
-    return make
 
 
 def create(
@@ -177,6 +139,21 @@ def test_early_stopping_needs_no_metric(http: httpx.Client, file_id: str) -> Non
             "method.reinforcement.eval_interval",
             "not both",
         ),
+        (reinforcement(loss="luspo"), "method.reinforcement.importance", "loss luspo needs sequence"),
+        (
+            reinforcement(loss="vespo", importance="sequence"),
+            "method.reinforcement.importance",
+            "loss vespo needs token",
+        ),
+        (
+            reinforcement(
+                grader={"type": "reasoning", "name": "r", "reference": "{{ item.answer }}"},
+                aggregation="normalize_then_sum",
+                scale_rewards="none",
+            ),
+            "method.reinforcement.scale_rewards",
+            "leave it out",
+        ),
         (reinforcement(replay={"file": "x", "fraction": 0.1}), "method.reinforcement", "leave it out"),
         (
             reinforcement(keep_best="valid_loss", validation_split=0.1),
@@ -208,47 +185,6 @@ def test_what_can_be_known_is_refused_at_once(
     assert told.startswith(param)
 
 
-@pytest.mark.parametrize("waits", [False, True])
-def test_a_template_that_names_an_unknown_key_fails_the_job_before_it_is_queued(
-    http: httpx.Client, engine: Engine, rows: Upload, tmp_path: Path, waits: bool
-) -> None:
-    method = reinforcement(watch={**CHECK, "reference": "{{ item.anwser }} {{ item.answer }}"})
-    file_id = rows(PROMPT, {**PROMPT, "level": 1}, waits=waits)
-    job = create(http, file_id, method).json()
-    if waits:
-        assert job["status"] == "validating_files"
-        judge(engine, file_id, tmp_path / "rows")
-        job = http.get(f"/v1/fine_tuning/jobs/{job['id']}").json()
-    assert (job["status"], job["error"]["param"]) == ("failed", "method.reinforcement.watch.reference")
-    assert (
-        f"{{{{ item.anwser }}}}: no row of file {file_id} has 'anwser'; they have answer, level"
-        in (job["error"]["message"])
-    )
-
-
-def test_a_validation_file_needs_the_keys_too(http: httpx.Client, rows: Upload) -> None:
-    held_out = rows({"problem": "2+2?", "answer": "4"})
-    alike = {"type": "text_similarity", "name": "t", "evaluation_metric": "bleu", "input": "{{ item.level.0 }}"}
-    method = reinforcement(watch={**alike, "reference": "{{ item.answer }}"})
-    job = create(http, rows({**PROMPT, "level": ["a"]}), method, validation_file=held_out).json()
-    assert (job["status"], job["error"]["param"]) == ("failed", "method.reinforcement.watch.input")
-
-
-@pytest.mark.parametrize(
-    ("row", "key"),
-    [
-        ({"problem": "2+2?", "answer": "4"}, "problem"),
-        ({"problem": "2+2?", "reasoning": "Two and two.", "answer": "4"}, "reasoning"),
-        (PROMPT, "answer"),
-    ],
-)
-def test_every_key_of_a_row_may_be_named(http: httpx.Client, rows: Upload, row: dict[str, Any], key: str) -> None:
-    method = reinforcement(grader={**CHECK, "reference": f"{{{{ item.{key} }}}}"})
-    assert create(http, rows(row), method).json()["status"] == "queued"
-    method = reinforcement(grader={**CHECK, "reference": "{{ item.other }}"})
-    assert create(http, rows(row), method).json()["status"] == "failed"
-
-
 def test_a_file_of_chats_is_no_file_of_prompts(http: httpx.Client, rows: Upload) -> None:
     chats = rows({"messages": [*PROMPT["messages"], {"role": "assistant", "content": "4"}]})
     job = create(http, chats, reinforcement()).json()
@@ -268,6 +204,41 @@ def test_an_answer_as_long_as_the_context_is_refused_where_that_is_known(
     assert create(http, file_id, reinforcement(max_completion_tokens=255), model=model).status_code == 200
 
 
+def test_the_context_of_a_model_of_the_catalogue_is_known_by_its_card(
+    http: httpx.Client, file_id: str, make: Callable[..., str], publish_card: Callable[..., None]
+) -> None:
+    adapter = make(model=MODEL, method={"type": "supervised", "supervised": {}})
+    wrong = {"max_completion_tokens": 2048, "max_length": 2049}
+    for key, value in wrong.items():
+        assert create(http, file_id, reinforcement(**{key: value})).status_code == 200, "only the trainer can tell yet"
+    publish_card()
+    for model in (MODEL, adapter):
+        for key, value in wrong.items():
+            param, message = error(create(http, file_id, reinforcement(**{key: value}), model=model))
+            assert param == f"method.reinforcement.{key}"
+            assert "the model's context is 2048" in message
+            assert create(http, file_id, reinforcement(**{key: value - 1}), model=model).status_code == 200
+    body = {"model": MODEL, "training_file": file_id, "method": reinforcement(max_completion_tokens=2048)}
+    param, _ = error(http.post("/v1/fine_tuning/jobs/estimate", json=body))
+    assert param == "method.reinforcement.max_completion_tokens"
+
+
+@pytest.mark.parametrize("special", [SPECIAL, ["<|bos|>", *SPECIAL[1:]]])
+def test_two_bases_of_the_catalogue_are_compared_by_their_cards(
+    http: httpx.Client, file_id: str, make: Callable[..., str], publish_card: Callable[..., None], special: list[str]
+) -> None:
+    scorer = make(model=MODEL, method=REWARD_MODEL)
+    publish_card()
+    publish_card(model=SMOLLM2, special=special)
+    answer = create(http, file_id, ppo(scorer), model="smollm2")
+    if special == SPECIAL:
+        assert answer.status_code == 200
+    else:
+        param, message = error(answer)
+        assert param == "method.ppo.reward_models[0]"
+        assert "has another tokenizer than the model that is trained" in message
+
+
 def test_reward_models_have_the_tokenizer_of_the_policy(
     http: httpx.Client, file_id: str, make: Callable[..., str]
 ) -> None:
@@ -282,7 +253,7 @@ def test_reward_models_have_the_tokenizer_of_the_policy(
         (alike, (of_ours,)),
         (others, (of_others,)),
         (MODEL, (of_catalogue,)),
-        ("smollm2-135m-instruct", (of_catalogue,)),  # of two bases of the catalogue only the trainer can tell
+        ("smollm2-135m-instruct", (of_catalogue,)),  # without cards only the trainer can tell
     ):
         assert create(http, file_id, ppo(*scorers), model=model).status_code == 200
     for model, scorers in (

@@ -35,6 +35,7 @@ METHOD = {"type": "reinforcement", "reinforcement": {"grader": CHECK}}
 def rollout(step: int, k: int, **given: Any) -> Rollout:
     """Of three rows, two answers a step; the reward falls where the step rises."""
     row = {
+        "number": 2 * (step - 1) + k,
         "step": step,
         "row": step % 3,
         "prompt": [{"role": "user", "content": f"Question {step % 3}?"}],
@@ -42,7 +43,7 @@ def rollout(step: int, k: int, **given: Any) -> Rollout:
         "completion_tokens": 10 + k,
         "truncated": k == 1,
         "reward": 1.0 - step / 10,
-        "rewards": {"c": 1.0},
+        "rewards": {"c": 1.0, **({"judge": step * (0.5 + k)} if step > 2 else {})},
         "advantage": (-1.0) ** k * step,
         "error": "c: it broke" if step == 3 and k == 0 else None,
     }
@@ -101,7 +102,9 @@ def listed(http: httpx.Client, job_id: str, **query: Any) -> list[str]:
 
 def test_each_rollout_says_what_it_was_and_what_it_was_worth(http: httpx.Client, job_id: str) -> None:
     page = http.get(f"/v1/fine_tuning/jobs/{job_id}/rollouts", params={"order": "asc", "limit": 1}).json()
-    assert page["data"] == [{"id": "0", "object": "fine_tuning.job.rollout", **ROLLOUTS[0].model_dump()}]
+    assert page["data"] == [
+        {"id": "0", "object": "fine_tuning.job.rollout", **ROLLOUTS[0].model_dump(exclude={"number"})}
+    ]
     assert (page["object"], page["has_more"], page["first_id"], page["last_id"]) == ("list", True, "0", "0")
 
 
@@ -115,6 +118,17 @@ def test_a_job_that_runs_shows_those_of_its_latest_checkpoint(
     assert listed(http, running) == ["2.1", "2.0", "1.1", "1.0"]
     succeed(engine, running, put(ROLLOUTS))
     assert len(listed(http, running)) == 10
+
+
+def test_an_id_stays_an_answers_own_where_a_job_has_thinned_out_what_it_kept(
+    http: httpx.Client, engine: Engine, running: str, put: Callable[[list[Rollout]], Folder]
+) -> None:
+    checkpoint(engine, running, put(ROLLOUTS[:6]), step=3)
+    assert listed(http, running, after="4") == ["2.1", "2.0", "1.1", "1.0"]
+    checkpoint(engine, running, put(ROLLOUTS[::2]), step=5)
+    assert listed(http, running, after="4") == ["2.0", "1.0"]
+    answer = http.get(f"/v1/fine_tuning/jobs/{running}/rollouts", params={"after": "3"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "after")
 
 
 def test_a_method_that_samples_nothing_has_none(http: httpx.Client, engine: Engine, project: ProjectKey) -> None:
@@ -154,6 +168,19 @@ def test_pages_hold_every_rollout_once_in_their_order(http: httpx.Client, job_id
         ({"q": "question 0", "failed": False}, ["3.1"]),
         ({"q": "nowhere"}, []),
         ({"min_reward": "nan"}, []),
+        ({"min_advantage": 3}, ["5.0", "4.0", "3.0"]),
+        ({"min_advantage": -2, "max_advantage": 1}, ["2.1", "1.1", "1.0"]),
+        ({"min_completion_tokens": 11, "min_step": 4}, ["5.1", "4.1"]),
+        ({"max_completion_tokens": 10, "min_step": 4}, ["5.0", "4.0"]),
+        ({"grader": "judge", "max_step": 3}, ["3.1", "3.0"]),
+        ({"grader": "judge", "min_grader_reward": 4.5, "max_grader_reward": 6}, ["4.1", "3.1"]),
+        ({"grader": "judge", "max_grader_reward": 2}, ["4.0", "3.0"]),
+        ({"grader": "judge", "order_by": "grader_reward"}, ["5.1", "4.1", "3.1", "5.0", "4.0", "3.0"]),
+        (
+            {"grader": "judge", "order_by": "grader_reward", "order": "asc", "after": "4"},
+            ["4.0", "5.0", "3.1", "4.1", "5.1"],
+        ),
+        ({"grader": "judge", "order_by": "grader_reward", "order": "asc", "after": "0", "max_step": 3}, ["3.0", "3.1"]),
     ],
 )
 def test_filters_narrow_the_list_down(http: httpx.Client, job_id: str, query: dict[str, Any], found: list[str]) -> None:
@@ -177,11 +204,28 @@ def test_a_page_may_go_on_behind_what_the_filter_leaves_out(http: httpx.Client, 
         ({"truncated": "maybe"}, "truncated"),
         ({"q": ""}, "q"),
         ({"reward": 1}, "reward"),
+        ({"grader": "x"}, "grader"),
+        ({"min_grader_reward": 1}, "min_grader_reward"),
+        ({"max_grader_reward": 1}, "max_grader_reward"),
+        ({"order_by": "grader_reward"}, "order_by"),
+        ({"max_completion_tokens": -1}, "max_completion_tokens"),
     ],
 )
 def test_what_is_no_query_is_refused(http: httpx.Client, job_id: str, query: dict[str, Any], param: str) -> None:
     answer = http.get(f"/v1/fine_tuning/jobs/{job_id}/rollouts", params=query)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_an_unknown_grader_is_told_which_there_are(http: httpx.Client, job_id: str) -> None:
+    answer = http.get(f"/v1/fine_tuning/jobs/{job_id}/rollouts", params={"grader": "juge", "step": 1})
+    assert answer.json()["error"]["message"] == "grader: the job's rewards have no 'juge'; they have c, judge"
+
+
+def test_the_filters_are_documented(http: httpx.Client) -> None:
+    route = http.get("/openapi.json").json()["paths"]["/v1/fine_tuning/jobs/{job_id}/rollouts"]["get"]
+    names = {parameter["name"] for parameter in route["parameters"]}
+    bounds = {f"{end}_{key}" for end in ("min", "max") for key in ("advantage", "completion_tokens", "grader_reward")}
+    assert {"grader", "order_by", *bounds} <= names
 
 
 def test_another_projects_rollouts_do_not_exist(
@@ -194,10 +238,14 @@ def test_another_projects_rollouts_do_not_exist(
 
 def test_the_clients_list_them(served: Served, project: ProjectKey, job_id: str) -> None:
     options: Any = {"order_by": "completion_tokens", "min_reward": 0.7, "truncated": False, "q": "answer", "limit": 1}
+    bounds: Any = {"min_advantage": 3, "max_advantage": 4, "min_completion_tokens": 10, "max_completion_tokens": 10}
+    by_grader: Any = {"grader": "judge", "order_by": "grader_reward", "min_grader_reward": 1, "max_grader_reward": 2}
     with Tunesmith(base_url=f"{served.url}/v1", api_key=project.key) as client:
         found = list(client.fine_tuning.jobs.rollouts.list(job_id, **options))
+        bounded = [list(client.fine_tuning.jobs.rollouts.list(job_id, **one)) for one in (bounds, by_grader)]
     assert [rollout.completion for rollout in found] == ["Answer 3.0", "Answer 2.0", "Answer 1.0"]
-    assert (found[0].reward, found[0].rewards, found[0].error) == (0.7, {"c": 1.0}, "c: it broke")
+    assert [[rollout.completion for rollout in one] for one in bounded] == [["Answer 4.0", "Answer 3.0"]] * 2
+    assert (found[0].reward, found[0].rewards, found[0].error) == (0.7, {"c": 1.0, "judge": 1.5}, "c: it broke")
 
     async def twins() -> list[Any]:
         async with AsyncTunesmith(base_url=f"{served.url}/v1", api_key=project.key) as twin:
@@ -237,3 +285,6 @@ def test_the_command_line_shows_them(served: Served, project: ProjectKey, job_id
     assert "Answer 5.0" in run(*command)
     assert run("--format", "id", "jobs", "rollouts", job_id, "--failed") == "4\n"
     assert run("--format", "id", "jobs", "rollouts", job_id, "--text", "question 1", "--step", "4") == "7\n6\n"
+    by_grader = ("--grader", "judge", "--order-by", "grader_reward", "--min-grader-reward", "2", "--max-advantage", "0")
+    command = ("jobs", "rollouts", job_id, *by_grader, "--min-completion-tokens", "11", "--max-grader-reward", "7")
+    assert run("--format", "id", *command) == "7\n5\n"

@@ -8,12 +8,15 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import Engine
 
 from core import queue
+from core.db import session_scope
 from core.settings import Settings, get_settings
 from embedded.ports import free_ports
 from tests.api.conftest import serve
 from tests.conftest import ProjectKey
+from tests.core.factories import make_file
 
 THREADS = 40  # of the pool that serves everything that is not a coroutine
 FORM: dict[str, Any] = {"data": {"purpose": "fine-tune"}, "files": {"file": ("a.jsonl", b"x")}}
@@ -60,6 +63,25 @@ def test_the_process_answers_while_every_thread_waits_for_the_store(
                 connection.sendall(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
                 connection.close()
         assert {upload.result().status_code for upload in uploads} == {503}
+
+
+def test_jobs_are_created_while_the_store_is_silent(
+    settings: Settings, project: ProjectKey, engine: Engine, silent: socket.socket
+) -> None:
+    """Whether their lengths are possible is then for the trainer to say; one request alone waits for the store."""
+    with session_scope(engine) as session:
+        file_id = make_file(session, project.owner).id
+    method = {"type": "supervised", "supervised": {"max_length": 131_072}}
+    job = {"model": "tiny-random-llama", "training_file": file_id, "method": method}
+    away = settings.model_copy(update={"s3_endpoint_url": f"http://{address(silent)}"})
+    with serve(away) as served, client(served.url, project.key) as http, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(http.post, "/v1/fine_tuning/jobs", json=job)
+        with silent.accept()[0] as asking:
+            assert http.post("/v1/fine_tuning/jobs", json=job).status_code == 200
+            assert is_open(asking), "the answer has waited until the store was given up"
+            asking.setblocking(True)
+            asking.sendall(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+        assert first.result().status_code == 200
 
 
 def test_nobody_waits_for_the_broker(

@@ -1,5 +1,6 @@
 """One round: a cluster under load, one fault at a time from a seeded schedule, and the verdict on what was recorded."""
 
+import itertools
 import random
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from tests.chaos.checker import Violation, check
 from tests.chaos.cluster import PATIENCE, TRAINERS, Cluster, run_cluster
-from tests.chaos.faults import FAULTS, Fault, NotPossible
+from tests.chaos.faults import FAULTS, OTHER, OTHERS, Fault, NotPossible
 from tests.chaos.history import Dump, History, Record
 from tests.chaos.watch import Watch
 from tests.chaos.work import METHODS, User, busy, one_job
@@ -88,7 +89,12 @@ def one_fault(cluster: Cluster, folder: Path, fault: Fault, draw: random.Random,
 
 
 def drawn(draw: random.Random, variants: Sequence[str]) -> list[str]:
-    """In an order that is drawn; those with one first word, such as a method that jobs must have, stay together."""
+    """In an order that is drawn; those with one first word, such as a method that jobs must have, stay together.
+
+    OTHER becomes a method, of all others in turn, in an order that is drawn.
+    """
+    turns = itertools.cycle(draw.sample(OTHERS, len(OTHERS)))
+    variants = [variant.replace(OTHER, next(turns)) if variant.startswith(OTHER) else variant for variant in variants]
     places = {variant.split()[0]: draw.random() for variant in variants}
     return sorted(draw.sample(variants, len(variants)), key=lambda variant: places[variant.split()[0]])
 

@@ -27,7 +27,8 @@ OPTIONS: dict[str, Any] = {
     "checkpoint_interval": CHECKPOINT_INTERVAL,
     "samples": {"rows": 0},
 }
-# What each method is trained on: each is disturbed in every way, and must end with the bytes of its undisturbed run.
+# What each method is trained on: disturbed in whatever way, each must end with the bytes of its undisturbed run. Which
+# ways of fault 1 a method joins in, KILLED tells; the other faults take whatever runs.
 # A word after a dot is for ourselves, where a method is trained in more than one way.
 METHODS = {
     "supervised": upper_case(120, seed=1),

@@ -35,7 +35,7 @@ def make_file(session: Session, owner: Owner, *, status: str = "processed") -> F
 def make_job(session: Session, owner: Owner, *, file_status: str = "processed", **spec: object) -> Job:
     file = make_file(session, owner, status=file_status)
     body = JobSpec.model_validate({"model": "tiny-random-llama", "training_file": file.id, **spec})
-    return jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body)
+    return jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body, known={})
 
 
 def make_checkpoint(session: Session, owner: Owner, **spec: object) -> str:
@@ -58,7 +58,7 @@ def make_checkpoint(session: Session, owner: Owner, **spec: object) -> str:
 def make_model(session: Session, owner: Owner, *, folder: publishing.Folder | None = None, **spec: object) -> str:
     """What a job of this spec yielded; answers the model's name. No other job may be claimable."""
     body = JobSpec.model_validate({"training_file": make_file(session, owner).id, **spec})
-    jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body)
+    jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body, known={})
     job = claims.claim(session, worker_id="w", devices=0, lease=3600)
     assert job is not None
     assert job.token is not None

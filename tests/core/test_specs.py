@@ -1,5 +1,8 @@
 """What the schema says of methods is what they do."""
 
+import re
+
+import pytest
 from pydantic import BaseModel
 
 from core.specs.choices import resolve
@@ -8,7 +11,7 @@ from core.specs.kto import Kto
 from core.specs.optimization import Optimization
 from core.specs.ppo import Ppo
 from core.specs.pretraining import Pretraining
-from core.specs.reinforcement import Reinforcement
+from core.specs.reinforcement import Reinforcement, ReinforcementHyperparameters
 from core.specs.reward_model import RewardModel
 from core.specs.supervised import Supervised
 from core.specs.training import MEASURED, EarlyStopping, Hyperparameters, Training
@@ -63,3 +66,29 @@ def test_what_early_stopping_goes_by() -> None:
         options = method.model_construct(early_stopping=EarlyStopping())
         assert options.stops_by == ("valid_reward_mean" if method in BY_ANSWERS else "valid_loss")
     assert Dpo(early_stopping=EarlyStopping(metric="valid_reward_accuracy")).stops_by == "valid_reward_accuracy"
+
+
+def effort(**hyperparameters: float | str) -> Reinforcement:
+    grader = {"type": "string_check", "name": "c", "operation": "eq", "input": "a", "reference": "b"}
+    return Reinforcement.model_validate({"grader": grader, "group_size": 8, "hyperparameters": hyperparameters})
+
+
+def test_reasoning_effort() -> None:
+    words = said(ReinforcementHyperparameters, "reasoning_effort")
+    assert "at most half of the context" in words
+    efforts = {name: int(tokens) for name, tokens in re.findall(r"(low|default|medium|high): (\d+)", words)}
+    assert len(efforts) == 4
+    for name, tokens in efforts.items():
+        assert effort(reasoning_effort=name).completion_tokens(context=32_768) == tokens
+        assert effort(reasoning_effort=name).completion_tokens(context=400) == 200
+    assert effort().completion_tokens(context=32_768) == efforts["default"]
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "answers"), [("auto", 8), (1, 8), (0.5, 4), (2.5, 20), (10, 80), (0.2, 2), (1e-4, 2)]
+)
+def test_compute_multiplier(multiplier: float | str, answers: int) -> None:
+    words = said(ReinforcementHyperparameters, "compute_multiplier")
+    assert words == "Factor on group_size, the answers to each prompt, which become at least 2. auto: 1."
+    options = effort(compute_multiplier=multiplier)
+    assert (options.answers, options.further) == (answers, {"group_size": answers})

@@ -1,7 +1,8 @@
 """Shorthand for tests: graders from plain objects, and what they make of a few samples."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -41,3 +42,13 @@ def need_full_sandbox() -> None:
     """Without bubblewrap the test is skipped, and fails with CI=true."""
     if (why := sandbox.missing()) is not None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"there is no full sandbox: {why}")
+
+
+@contextmanager
+def without_bubblewrap() -> Iterator[None]:
+    """A PATH in which it is not found."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        sandbox._tried.cache_clear()  # pyright: ignore[reportPrivateUsage]
+        yield
+    sandbox._tried.cache_clear()  # pyright: ignore[reportPrivateUsage]

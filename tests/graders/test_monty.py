@@ -5,6 +5,7 @@ import time
 import pytest
 
 from core.specs.graders import PythonGrader
+from graders import monty
 from graders.monty import MontyRunner
 from graders.sample import Sample
 from graders.score import Scorer
@@ -81,10 +82,10 @@ def test_a_grader_reaches_nothing_of_the_machine(escape: str) -> None:
 def test_a_grader_takes_no_more_than_its_share(greedy: str, word: str) -> None:
     started = time.monotonic()
     samples = [Sample(output_text="x"), Sample(output_text="y")]
-    with MontyRunner(memory=MEMORY) as monty:
-        found = monty.grade(source(greedy, timeout_seconds=1), samples)
+    with MontyRunner(memory=MEMORY) as runner:
+        found = runner.grade(source(greedy, timeout_seconds=1), samples)
         # Whatever became of the worker: the next grader has one.
-        (after,) = monty.grade(source("return 1"), samples[:1])
+        (after,) = runner.grade(source("return 1"), samples[:1])
     assert [one.reward for one in found] == [0, 0]
     assert all(one.errors.python_grader_runtime_error or one.errors.python_grader_server_error for one in found)
     assert all(word in one.errors.details[0] for one in found), found
@@ -96,6 +97,13 @@ def test_a_grader_takes_no_more_than_its_share(greedy: str, word: str) -> None:
 def test_only_a_finite_number_is_a_reward(answer: str) -> None:
     found = outcome(source(f"return {answer}"), "x")
     assert (found.reward, found.errors.python_grader_runtime_error) == (0, True)
+
+
+def test_a_check_does_not_take_as_long_as_an_answer_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monty, "CHECK_SECONDS", 0.2)
+    endless = PythonGrader(type="python", name="p", source="while True: pass\ndef grade(s, i): return 1")
+    with MontyRunner() as runner:
+        assert runner.check(endless) == "TimeoutError: not done within 0.2 s"
 
 
 def test_an_error_names_its_line() -> None:

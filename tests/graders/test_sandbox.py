@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from core.specs.graders import PythonGrader
 from graders import sandbox, seccomp
 from graders.needs import lacking
 from graders.sample import Sample
-from tests.graders.grading import need_full_sandbox
+from tests.graders.grading import need_full_sandbox, without_bubblewrap
 from tests.graders.test_monty import source
 
 
@@ -87,10 +86,10 @@ def test_another_architectures_calls_end_the_process() -> None:
 
 def test_the_environment_holds_nothing_of_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNESMITH_S3_SECRET_ACCESS_KEY", "hidden")
-    body = "import os\nraise ValueError(sorted(os.environ))"
+    body = "import os\nraise ValueError(sorted(os.environ.items()))"
     (found,) = sandbox.full(full(body), [SAMPLE])
-    names = "['LC_CTYPE', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'PWD']"
-    assert found.errors.details == [f"source: line 3: ValueError: {names}"]
+    there = [("LC_CTYPE", "C.UTF-8"), ("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1"), ("PWD", "/")]
+    assert found.errors.details == [f"source: line 3: ValueError: {there}"]
 
 
 def test_a_grader_sees_only_the_interpreter_and_packages(tmp_path: Path) -> None:
@@ -182,17 +181,10 @@ def test_the_filter_alone_forbids_processes_to_a_process_of_ours() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
-@pytest.fixture
-def without_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("PATH", "/nowhere")
-    sandbox._tried.cache_clear()  # pyright: ignore[reportPrivateUsage]
-    yield
-    sandbox._tried.cache_clear()  # pyright: ignore[reportPrivateUsage]
-
-
-def test_without_bubblewrap_it_is_refused(without_bubblewrap: None) -> None:
-    problem = lacking(full("return 1"), models=False, embeddings=False)
+def test_without_bubblewrap_it_is_refused() -> None:
+    with without_bubblewrap():
+        problem = lacking(full("return 1"), models=False, embeddings=False)
+        (found,) = sandbox.full(full("return 1"), [SAMPLE])
     assert problem is not None
     assert (problem.path, "bubblewrap is not installed" in problem.message) == ("sandbox", True)
-    (found,) = sandbox.full(full("return 1"), [SAMPLE])
     assert (found.reward, found.errors.python_grader_server_error_type) == (0, "unavailable")

@@ -1,10 +1,13 @@
 """What an answer is worth in training where a grader fails at it."""
 
-from core.specs.graders import MultiGrader, TextSimilarity
+import pytest
+
+from core.specs.graders import MultiGrader, PythonGrader, TextSimilarity
 from graders.sample import Sample
 from graders.score import Scorer
 from graders.text import MOST_COMPARED
 from tests.graders.grading import nobody
+from trainers.errors import SpecError
 from trainers.grading import error_of, graded
 
 RIGHT = {"type": "string_check", "name": "right", "operation": "eq", "input": "{{ sample.output_text }}"}
@@ -39,3 +42,18 @@ def test_an_answer_of_which_only_a_part_was_compared_is_graded() -> None:
     with Scorer(nobody) as scorer:
         (found,) = graded(scorer, grader, [Sample(output_text=text)], most_failed=0, param="method.ppo.grader")
     assert (found.reward, error_of(found), found.errors.truncated_observation_error) == (1, None, True)
+
+
+@pytest.mark.parametrize(("failing", "of", "share"), [(0, 4, 0), (29, 100, 0.29), (7, 100, 0.07), (1, 3, 1 / 3)])
+def test_as_many_failures_as_may_be_go_and_one_more_does_not(failing: int, of: int, share: float) -> None:
+    grader = PythonGrader.model_validate(PENALTY)
+
+    def grade(failing: int) -> list[float]:
+        samples = [Sample(output_text="!" if i < failing else "good") for i in range(of)]
+        with Scorer(nobody) as scorer:
+            found = graded(scorer, grader, samples, most_failed=share, param="method.ppo.grader")
+        return [outcome.reward for outcome in found]
+
+    assert grade(failing) == [0] * failing + [0.25] * (of - failing)
+    with pytest.raises(SpecError, match=f"^method.ppo.grader: {failing + 1} of {of} answers of a step"):
+        grade(failing + 1)

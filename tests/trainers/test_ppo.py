@@ -256,6 +256,7 @@ def test_what_comes_out_is_one_adapter_with_rollouts_and_samples_beside_it(train
     assert [line["step"] for line in kept] == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4] + [
         step + 4 for step in (1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4)
     ]
+    assert [line["number"] for line in kept] == list(range(28))
     assert {line["row"] for line in kept} == set(range(14))
     for line, metrics in zip((kept[4:8], kept[8:12]), events(folder, "metrics")[1:3], strict=True):
         mean = sum(one["reward"] for one in line) / 4
@@ -316,6 +317,21 @@ def test_a_grader_that_always_fails_ends_the_job_with_its_own_error(train: Any) 
     said = error(train("run", status=1, ppo={"grader": grader}))
     assert (said["code"], said["param"]) == ("grader_failed", "method.ppo.grader")
     assert "division" in said["message"]
+
+
+def test_prompts_that_leave_no_room_are_told_or_left_out(train: Any, tmp_path: Path) -> None:
+    rows = [*prompts(range(6)), {"problem": "x" * 80}]
+    given: dict[str, Any] = {"training_file": write_rows(tmp_path / "long.jsonl", rows)}
+    said = error(train("refused", status=1, ppo={"max_length": 64}, **given))
+    assert (said["code"], said["param"]) == ("invalid_file", "training_file")
+    assert said["message"].startswith("training_file: line 7: has ")
+    said = error(train("no_room", status=1, ppo={"max_completion_tokens": 2040}))
+    assert said["param"] == "training_file"
+    assert "without max_completion_tokens" in said["message"]
+    said = error(train("nothing_left", status=1, ppo={"max_completion_tokens": 2048}))
+    assert said["param"] == "method.ppo.max_completion_tokens"
+    folder = train("dropped", ppo={"max_length": 64, "long_rows": "drop"}, **given)
+    assert {line["row"] for line in rollouts(folder)} == set(range(6))
 
 
 def test_minibatches_have_to_divide_a_step() -> None:

@@ -257,12 +257,19 @@ def checkpoints(state: State, job_id: str) -> None:
 @click.option("--step", type=click.IntRange(0), help="Of this step alone.")
 @click.option("--min-reward", type=float, help="Worth at least so much.")
 @click.option("--max-reward", type=float, help="Worth at most so much.")
+@click.option("--min-advantage", type=float, help="Better than expected by at least so much.")
+@click.option("--max-advantage", type=float, help="Better than expected by at most so much.")
+@click.option("--min-completion-tokens", type=click.IntRange(0), help="At least so long.")
+@click.option("--max-completion-tokens", type=click.IntRange(0), help="At most so long.")
+@click.option("--grader", help="Those that have this one of their rewards.")
+@click.option("--min-grader-reward", type=float, help="Worth at least so much by that grader.")
+@click.option("--max-grader-reward", type=float, help="Worth at most so much by that grader.")
 @click.option("--truncated/--not-truncated", default=None, help="Those that were cut off, or those that were not.")
 @click.option("--failed/--graded", default=None, help="Those that could not be graded, or those that could.")
 @click.option("--text", "q", help="Part of the prompt or the completion, in any case.")
 @click.option(
     "--order-by",
-    type=click.Choice(["step", "reward", "advantage", "completion_tokens"]),
+    type=click.Choice(["step", "reward", "advantage", "completion_tokens", "grader_reward"]),
     default="step",
     show_default=True,
 )

@@ -2,15 +2,17 @@
 # Copied from core/specs/ppo.py by sdk/tools/copy_core.py: change it there.
 """Proximal policy optimisation against reward models: its options."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from tunesmith.specs import choices
-from tunesmith.specs.graders import Grader
+from tunesmith.specs.graders import Grader, MultiGrader
 from tunesmith.specs.rollouts import RolloutTraining
 from tunesmith.specs.strict import Strict, WrongKey
 
+TAKEN = re.compile(r"score|score_spread|kl|grader|reward_model_\d+")  # among the rewards of an answer
 RewardModelId = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -93,6 +95,13 @@ class Ppo(RolloutTraining):
         batch_size = choices.batch_size(self)
         if batch_size % self.minibatches:
             raise WrongKey("minibatches", f"{self.minibatches} does not divide the {batch_size} answers of a step")
+        return self
+
+    @model_validator(mode="after")
+    def names_are_apart(self) -> "Ppo":
+        parts = self.grader.graders if isinstance(self.grader, MultiGrader) else ()
+        if taken := [name for name in parts if TAKEN.fullmatch(name)]:
+            raise WrongKey(f"grader.graders.{taken[0]}", "is what PPO's own figures are called: choose another name")
         return self
 
 

@@ -21,13 +21,20 @@ class AsyncRollouts(AsyncResource):
         self,
         job_id: str,
         *,
-        order_by: Literal["step", "reward", "advantage", "completion_tokens"] | None = None,
+        order_by: Literal["step", "reward", "advantage", "completion_tokens", "grader_reward"] | None = None,
         order: Literal["asc", "desc"] | None = None,
         step: int | None = None,
         min_step: int | None = None,
         max_step: int | None = None,
         min_reward: float | None = None,
         max_reward: float | None = None,
+        min_advantage: float | None = None,
+        max_advantage: float | None = None,
+        min_completion_tokens: int | None = None,
+        max_completion_tokens: int | None = None,
+        grader: str | None = None,
+        min_grader_reward: float | None = None,
+        max_grader_reward: float | None = None,
         truncated: bool | None = None,
         failed: bool | None = None,
         q: str | None = None,
@@ -37,7 +44,8 @@ class AsyncRollouts(AsyncResource):
         """Some answers of each step, those of the last step first; of a job that runs, as far as its last checkpoint.
 
         Args:
-            order_by: what to sort by; None: the step.
+            order_by: what to sort by; None: the step. grader_reward: the reward by `grader`.
+            grader: a key of `rewards`: only those that have it.
             truncated: only those that were cut off, or only those that were not.
             failed: only those that could not be graded, or only those that could.
             q: part of the prompt or the completion, in any case.
@@ -50,6 +58,13 @@ class AsyncRollouts(AsyncResource):
             max_step=max_step,
             min_reward=min_reward,
             max_reward=max_reward,
+            min_advantage=min_advantage,
+            max_advantage=max_advantage,
+            min_completion_tokens=min_completion_tokens,
+            max_completion_tokens=max_completion_tokens,
+            grader=grader,
+            min_grader_reward=min_grader_reward,
+            max_grader_reward=max_grader_reward,
             truncated=truncated,
             failed=failed,
             q=q,
