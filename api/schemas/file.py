@@ -16,8 +16,9 @@ class FileObject(BaseModel):
     status: str
     status_details: str | None = None
     expires_at: int | None = None
-    # Ours: how many rows of data it holds, and the digest of its bytes.
+    # Ours: how many rows of data it holds, which kind of rows, and the digest of its bytes.
     rows: int | None = None
+    kind: str | None = None
     sha256: str
 
     @classmethod
@@ -32,6 +33,7 @@ class FileObject(BaseModel):
             status_details=file.status_details,
             expires_at=unix_or_none(file.expires_at),
             rows=file.rows,
+            kind=(file.report or {}).get("kind"),
             sha256=file.sha256,
         )
 
