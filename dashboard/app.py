@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from dashboard import login
 from dashboard.guard import Guard
-from dashboard.pages import jobs, overview  # noqa: F401 - their pages
+from dashboard.pages import jobs, new_job, overview  # noqa: F401 - their pages
 from dashboard.sessions import Sessions
 from dashboard.settings import Settings
 

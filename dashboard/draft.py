@@ -149,6 +149,8 @@ def parsed(node: Node, text: str) -> Any:
     """
     if not text:
         return NOTHING
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("it holds half of a surrogate pair")
     if node.nullable and text == "null":
         return None
     match node.kind:

@@ -95,7 +95,9 @@ def _node(path: tuple[str, ...], schema: dict[str, Any], required: bool) -> Node
 
 
 def _kind(branches: list[dict[str, Any]]) -> tuple[Kind, tuple[str, ...]]:
-    words = tuple(word for branch in branches for word in branch.get("enum", [branch["const"]] if "const" in branch else []))
+    words = tuple(
+        word for branch in branches for word in branch.get("enum", [branch["const"]] if "const" in branch else [])
+    )
     others = [branch for branch in branches if "enum" not in branch and "const" not in branch]
     if not others:
         return "choice", words
@@ -134,7 +136,8 @@ def _lines(schema: dict[str, Any], indent: str, above: tuple[str, ...]) -> Itera
     if "properties" not in schema or title in above:
         return
     type_ = schema["properties"].get("type", {}).get("const")
-    yield f"{indent}{json.dumps({'type': type_}) if type_ else title}: {' '.join(schema.get('description', '').split())}"
+    what = json.dumps({"type": type_}) if type_ else title
+    yield f"{indent}{what}: {' '.join(schema.get('description', '').split())}"
     for name, child in schema["properties"].items():
         if name == "type":
             continue

@@ -31,6 +31,7 @@ async def jobs(request: Request) -> None:
         with box("div", "top"):
             Text("h1", "Jobs")
             box("div", "grow")
+            link("New job", "/jobs/new", classes="button primary")
         filter_form(here, asked)
         refused = Text("p", classes="note fault hidden", role="alert")
         bulk = Bulk(here)
