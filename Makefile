@@ -23,6 +23,9 @@ $(READY): pyproject.toml sdk/pyproject.toml constraints.txt tests/worker/mlflow-
 	@command -v bwrap >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && { apt-get update && apt-get install --yes bubblewrap; } >/dev/null 2>&1; } \
 	  || echo "bubblewrap is missing: python graders with sandbox 'full' will be refused, and their tests left out"
+	@command -v chromium >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && { apt-get update && apt-get install --yes --no-install-recommends chromium; } >/dev/null 2>&1; } \
+	  || echo "chromium is missing: the tests of the dashboard will be left out"
 	touch $(READY)
 
 demo: setup  ## train a small model on order e-mails and show whether it got better

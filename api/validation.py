@@ -43,3 +43,17 @@ def one_of(param: str, value: str | None, allowed: Collection[str]) -> str | Non
     if value is not None and value not in allowed:
         raise InvalidValue(f"{param}: must be one of {', '.join(sorted(allowed))}; given {shown(value)}", param=param)
     return value
+
+
+def some_of(param: str, value: str | None, allowed: Collection[str]) -> list[str] | None:
+    """The values of a query parameter that takes several, with commas between them; None where it is left out.
+
+    Raises:
+        InvalidValue: one of them is none of `allowed`.
+    """
+    if value is None:
+        return None
+    values = [part.strip() for part in value.split(",")]
+    for part in values:
+        one_of(param, part, allowed)
+    return values

@@ -1,7 +1,8 @@
 """What tables of several pages show of a job."""
 
-from dashboard.elements import ProgressBar, link
 from tunesmith.types import Job
+
+from dashboard.elements import ProgressBar, link
 
 
 def job_cell(job: Job) -> None:

@@ -1,10 +1,11 @@
 """SQL about jobs, as their owners see them."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
@@ -13,6 +14,10 @@ from core.jobs.states import QUEUED, VALIDATING_FILES
 from core.models import Artifact, Checkpoint, CheckpointPermission, Event, File, Job, LogChunk, Metric, Model
 from core.models.job import INPUTS
 from core.paging import Page, page, unknown_cursor
+
+# What LIKE takes for more than the character itself, and how it is told not to.
+LIKE_WORDS = re.compile(r"([\\%_])")
+PLAIN = r"\\\1"
 
 
 def get(session: Session, *, owner: Owner, job_id: str, lock: bool = False) -> Job:
@@ -32,31 +37,41 @@ def get(session: Session, *, owner: Owner, job_id: str, lock: bool = False) -> J
 
 @dataclass(frozen=True)
 class JobFilter:
-    """What a list of jobs is narrowed down to; None leaves a field open, but `metadata=None` asks for jobs without."""
+    """What a list of jobs is narrowed down to; None leaves a field open, but `metadata=None` asks for jobs without.
+
+    statuses, methods: any of them. search: a part of the id, the names of models, the suffix, a value of the metadata
+    or the error's message, in upper or lower case.
+    """
 
     metadata: dict[str, str] | None = field(default_factory=dict)
-    status: str | None = None
-    method: str | None = None
+    statuses: Sequence[str] | None = None
+    methods: Sequence[str] | None = None
     model: str | None = None
     project_id: str | None = None
+    search: str | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         if self.metadata is None:
             yield Job.spec["metadata"].astext.is_(None)
         elif self.metadata:
             yield Job.spec["metadata"].contains(self.metadata)
-        if self.status is not None:
-            yield Job.status == self.status
-        if self.method is not None:
-            yield Job.spec["method"]["type"].astext == self.method
+        if self.statuses is not None:
+            yield Job.status.in_(self.statuses)
+        if self.methods is not None:
+            yield Job.spec["method"]["type"].astext.in_(self.methods)
         if self.model is not None:
             yield (Job.model == self.model) | (Job.base_model == self.model)
         if self.project_id is not None:
             yield Job.project_id == self.project_id
+        if self.search is not None:
+            yield Job.search_text.like(func.lower(f"%{LIKE_WORDS.sub(PLAIN, self.search)}%"))
 
 
 def jobs(session: Session, *, owner: Owner, wanted: JobFilter, after: str | None, limit: int) -> Page[Job]:
     """Jobs, newest first."""
+    if wanted.search is not None:
+        # How to look for it depends on how rare it is: a plan that suits any text suits no frequent one.
+        session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     statement = select(Job).where(owner.owns(Job.project_id), *wanted.conditions())
     cursor = None
     if after is not None:

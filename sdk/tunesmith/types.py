@@ -76,6 +76,7 @@ class Job(Answer):
     estimated_finish: int | None = None
     fine_tuned_model: str | None = None
     organization_id: str | None = None
+    project_id: str | None = None
     validation_file: str | None = None
     result_files: list[str] = []
     trained_tokens: int | None = None

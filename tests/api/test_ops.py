@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event, text
 from api.monitoring import RequestMetrics, exposition
 from core.db import session_scope
 from core.jobs import claims, publishing
+from core.models import Job
 from core.retention import purge_deleted_files
 from core.specs.run import MetricsEvent
 from core.storage import Storage
@@ -18,10 +19,13 @@ from core.workers import repository as workers
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file, make_job
 
-MANY_JOBS = """
-INSERT INTO jobs SELECT made.* FROM jobs, generate_series(1, 20000) AS n, LATERAL jsonb_populate_record(
-    jobs, jsonb_build_object('id', 'ftjob-' || n, 'status', 'succeeded')
-) AS made WHERE jobs.id = :id
+STORED = ", ".join(column.name for column in Job.__table__.columns if column.computed is None)
+MANY_JOBS = f"""
+INSERT INTO jobs ({STORED}) SELECT {STORED} FROM (
+    SELECT made.* FROM jobs, generate_series(1, 20000) AS n, LATERAL jsonb_populate_record(
+        jobs, jsonb_build_object('id', 'ftjob-' || n, 'status', 'succeeded')
+    ) AS made WHERE jobs.id = :id
+) AS made
 """
 MANY_ATTEMPTS = """
 INSERT INTO attempts (token, job_id, worker_id, started_at, ended_at, outcome)
