@@ -26,6 +26,7 @@ from api.routes import (
     jobs,
     models,
     ops,
+    overview,
     preview,
     rollouts,
     uploads,
@@ -58,6 +59,7 @@ ROUTERS = (
     usage,
     webhook_endpoints,
     access,
+    overview,
     ops,
 )
 

@@ -37,6 +37,7 @@ class Job(Owned, Base):
         ),
         Index("ix_jobs_queued", "priority", "created_at", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_active", "lease_expires_at", postgresql_where=text("token IS NOT NULL")),
+        Index("ix_jobs_finished", "status", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
         Index("ix_jobs_validating", "created_at", postgresql_where=text("status = 'validating_files'")),
     )
 

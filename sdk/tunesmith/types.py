@@ -5,16 +5,21 @@ Times are whole seconds since 1970, UTC; sizes are bytes; digests are SHA-256, i
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tunesmith.base import Answer as Answer
+from tunesmith.deployment import Failure as Failure
+from tunesmith.deployment import Key as Key
+from tunesmith.deployment import KeyProject as KeyProject
+from tunesmith.deployment import Overview as Overview
+from tunesmith.deployment import OwnQueue as OwnQueue
+from tunesmith.deployment import Project as Project
+from tunesmith.deployment import ProjectUsage as ProjectUsage
+from tunesmith.deployment import Queue as Queue
+from tunesmith.deployment import Worker as Worker
 
 SUCCEEDED = "succeeded"
 TERMINAL = frozenset({SUCCEEDED, "failed", "cancelled"})
-
-
-class Answer(BaseModel):
-    """The base of all of them."""
-
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
 
 
 class Deleted(Answer):
@@ -151,32 +156,6 @@ class Model(Answer):
     weights: str = "full"
     job_id: str | None = None
     aliases: list[str] = []
-
-
-class KeyProject(Answer):
-    """The project that a key speaks for."""
-
-    id: str
-    name: str
-
-
-class Key(Answer):
-    """The key that asks. An operator's has no project, and sees all of them."""
-
-    id: str
-    name: str
-    operator: bool
-    organization: str | None = None
-    project: KeyProject | None = None
-
-
-class Project(Answer):
-    """The owner of files, jobs and models; `organization` is a name."""
-
-    id: str
-    name: str
-    organization: str | None = None
-    created_at: int | None = None
 
 
 class Upload(Answer):
@@ -408,23 +387,3 @@ class UsageRow(UsageTotals):
     model: str | None = None
     day: str | None = None
     jobs: int = 0
-
-
-class Worker(Answer):
-    """A worker process as it last reported itself."""
-
-    id: str
-    queue: str | None = None
-    alive: bool | None = None
-    slots: int | None = None
-    devices: list[int] = []
-    attempts: list[dict[str, Any]] = []
-    last_seen: int | None = None
-
-
-class Queue(Answer):
-    """What waits for the workers of one queue; `oldest_wait` in seconds."""
-
-    id: str
-    depth: int
-    oldest_wait: float | None = None

@@ -22,7 +22,7 @@ from tunesmith._sync.transport import Transport
 from tunesmith.answers import parse
 from tunesmith.errors import ConfigurationError
 from tunesmith.profiles import connection
-from tunesmith.types import Job, Key
+from tunesmith.types import Job, Key, Overview
 
 
 class Tunesmith:
@@ -78,6 +78,13 @@ class Tunesmith:
     def me(self) -> Key:
         """What this client's key is, and which project it speaks for."""
         return parse(Key, self._transport.request("GET", "/me"))
+
+    def overview(self, *, hours: int = 24) -> Overview:
+        """How things stand, and what has ended, failed and been used within so many hours, at most 744.
+
+        Of the key's project; for an operator's key of all projects.
+        """
+        return parse(Overview, self._transport.request("GET", "/overview", query={"hours": hours}))
 
     def load_peft(
         self, job_or_model: Job | str, *, base: Any = None, folder: str | os.PathLike[str] | None = None
