@@ -46,6 +46,8 @@ class Draft:
     def put(self, path: tuple[str, ...], value: Any) -> None:
         """Set it, or take it out; an object that becomes empty by that goes too, unless it is a method's."""
         name, *below = path
+        if name == "method" and "method" not in self.body:
+            self.choose(self.method)
         self.body = _with(self.body, name, below, value, kept=2 if name == "method" else 0)
 
     def write(self, node: Node, text: str) -> None:

@@ -60,7 +60,7 @@ class Frame:
             return await what
         except (SessionOver, AuthenticationError):
             to_login(self.path)
-        except TunesmithError as error:
+        except (TunesmithError, ValueError) as error:  # ValueError: an address with what cannot be an id
             self.trouble.show(error_words(error))
             self.trouble.classes(add="fault", remove="hidden")
         return None

@@ -14,7 +14,7 @@ from dashboard.spec_schema import Node, outline
 
 VALUE = "(event) => emit(event.target.value)"
 TYPING = 0.25  # seconds between two looks at what is being typed
-REQUIRED = ("missing", "union_tag_not_found")  # kinds of mistakes that an empty form is full of
+FIRST = "hyperparameters"  # the contract's knobs, which most people come for
 
 
 class Entry:
@@ -25,9 +25,10 @@ class Entry:
     ) -> None:
         self.node = node
         with box("div", "entry"):
-            with box("label"):
-                Text("span", node.name, classes="mono")
+            with box("div", "asked"):
+                label = Text("label", node.name, classes="mono")
                 self.element = self._input(as_text(node, draft.get(node.path)), choices)
+                label.props["for"] = self.element.html_id
             with box("div", "about") as about:
                 if node.help:
                     Text("p", node.help, classes="quiet")
@@ -61,11 +62,10 @@ class Entry:
             "input", defaultValue=text, placeholder=hint, autocomplete="off", spellcheck="false", **listed, **mode
         )
 
-    def mark(self, sentence: str | None, *, quiet: bool = False) -> None:
+    def mark(self, sentence: str | None) -> None:
         self.fault.show(sentence or "")
         shown(self.fault, bool(sentence))
-        self.fault.classes(add="quiet", remove="fault") if quiet else self.fault.classes(add="fault", remove="quiet")
-        wrong = "true" if sentence and not quiet else "false"
+        wrong = "true" if sentence else "false"
         if self.element.props.get("aria-invalid") != wrong:
             self.element.props["aria-invalid"] = wrong
 
@@ -79,7 +79,8 @@ class Group:
     """Keys that belong together, folded away where none of them is given."""
 
     def __init__(self, node: Node, draft: Draft) -> None:
-        opened: dict[str, Any] = {"open": True} if isinstance(draft.get(node.path), dict) else {}
+        unfolded = node.name == FIRST or isinstance(draft.get(node.path), dict)
+        opened: dict[str, Any] = {"open": True} if unfolded else {}
         with box("details", "group", **opened) as self.element:
             with box("summary"):
                 Text("span", node.name, classes="mono")
@@ -103,7 +104,7 @@ class Section:
         self._add(nodes)
 
     def _add(self, nodes: Iterable[Node]) -> None:
-        for node in sorted(nodes, key=lambda node: (not node.required, node.kind == "group")):
+        for node in sorted(nodes, key=lambda node: (not node.required, node.name != FIRST, node.kind == "group")):
             if node.kind == "group":
                 self.groups[node.key] = group = Group(node, self.draft)
                 with group.element:
@@ -115,13 +116,12 @@ class Section:
         """What should stand in the inputs, by the ids of their elements."""
         return {e.element.html_id: as_text(e.node, self.draft.get(e.node.path)) for e in self.entries.values()}
 
-    def mark(self, wrong: dict[str, str], quiet: set[str]) -> None:
-        """wrong: what is wrong, by the paths of the keys; quiet: those of them that nobody is to blame for yet."""
+    def mark(self, wrong: dict[str, str]) -> None:
+        """wrong: what is wrong, by the paths of the keys."""
         for key, entry in self.entries.items():
-            entry.mark(wrong.get(key), quiet=key in quiet)
+            entry.mark(wrong.get(key))
         for key, group in self.groups.items():
-            inside = [path for path in wrong if path not in quiet and f"{path}.".startswith(f"{key}.")]
-            group.mark(wrong.get(key), wrong=len(inside))
+            group.mark(wrong.get(key), wrong=sum(f"{path}.".startswith(f"{key}.") for path in wrong))
 
 
 def set_texts(texts: dict[str, str]) -> None:

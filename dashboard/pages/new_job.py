@@ -18,7 +18,7 @@ from dashboard.elements import Text, box, button, link, panel, shown
 from dashboard.estimate import show_estimate
 from dashboard.frame import Frame, frame
 from dashboard.lists import MOST, datalist, file_words, fits, model_words, propose
-from dashboard.spec_form import REQUIRED, TYPING, VALUE, Entry, Section, reveal, set_texts
+from dashboard.spec_form import TYPING, VALUE, Entry, Section, reveal, set_texts
 
 CHOSEN = ("model", "training_file", "validation_file")  # from lists
 
@@ -65,12 +65,13 @@ class NewJob:
         nodes = {node.name: node for node in spec_schema.of_job()}
         with panel("What to train"):
             with box("div", "entry"):
-                with box("label"):
-                    Text("span", "method", classes="mono")
+                with box("div", "asked"):
+                    label = Text("label", "method", classes="mono")
                     with box("select") as self.method:
                         for name in spec_schema.METHODS:
                             chosen: dict[str, Any] = {"selected": True} if name == self.draft.method else {}
                             Text("option", name.replace("_", " "), value=name, **chosen)
+                    label.props["for"] = self.method.html_id
                 self.about_method = Text("p", classes="quiet about")
             self.method.on("change", lambda event: self._choose(str(event.args)), js_handler=VALUE)
             lists = {"model": of_models, "training_file": self.of_files, "validation_file": self.of_files}
@@ -144,20 +145,19 @@ class NewJob:
     def look(self) -> None:
         """Say at each key what is wrong with it, and all of it beside the form."""
         found = self.draft.mistakes()
-        missing = {key for key, mistake in found.items() if mistake.kind in REQUIRED}
         self.wrong = {key: mistake.sentence for key, mistake in found.items()} | self.refused
-        quiet = set() if self.asked else missing - set(self.refused)
+        early = set() if self.asked else {key for key, mistake in found.items() if mistake.missing}
+        told = {key: words for key, words in self.wrong.items() if key not in early}
         for key, entry in self.chosen.items():
-            entry.mark(self.wrong.get(key), quiet=key in quiet)
-        self.options.mark(self.wrong, quiet)
-        self.further.mark(self.wrong, quiet)
+            entry.mark(told.get(key))
+        self.options.mark(told)
+        self.further.mark(told)
         self._tell_choices()
-        loud = [] if self.no_json else [sentence for key, sentence in self.wrong.items() if key not in quiet]
-        self.state.show(self.no_json or ("To mend:" if loud else "" if self.wrong else "Ready."))
+        self.state.show(self.no_json or ("To mend:" if told else "Not complete yet." if self.wrong else "Ready."))
         self.state.classes(add="fault") if self.no_json else self.state.classes(remove="fault")
         self.list.clear()
         with self.list:
-            for sentence in loud:
+            for sentence in [] if self.no_json else told.values():
                 Text("li", sentence, classes="fault")
 
     def _tell_choices(self) -> None:
@@ -220,9 +220,14 @@ class NewJob:
                     self._reveal(error.param)
                 raise
 
-        self.busy = True
+        self._set_busy(True)
         try:
             await self.here.trying(told)
         finally:
-            self.busy = False
+            self._set_busy(False)
             self.look()
+
+    def _set_busy(self, busy: bool) -> None:
+        self.busy = busy
+        for asked in (self.create, self.ask):
+            asked.props["disabled"] = busy

@@ -35,6 +35,8 @@ ALLOWED = {
     "union_tag_invalid": "one of {expected_tags}",
 }
 
+MISSING = ("missing", "union_tag_not_found")
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -42,6 +44,11 @@ class Mistake:
 
     kind: str
     sentence: str
+
+    @property
+    def missing(self) -> bool:
+        """Nothing was given, rather than something wrong."""
+        return self.kind in MISSING
 
 
 def mistakes(errors: Sequence[Any], *, body: Any = None, schema: dict[str, Any] | None = None) -> dict[str, Mistake]:
@@ -88,7 +95,7 @@ def _sentence(path: str, errors: list[Any], schema: dict[str, Any] | None, body:
         allowed = _allowed_keys(schema, path.split(".")[:-1], body) if schema else []
         hint = f"; allowed here: {', '.join(allowed)}" if allowed else ""
         return f"{path}: unknown key{hint}"
-    if first["type"] in ("missing", "union_tag_not_found"):
+    if first["type"] in MISSING:
         return f"{path}: required"
     reasons = ", or ".join(dict.fromkeys(_reason(error) for error in errors)).replace(", or must be ", ", or ")
     value = first["ctx"]["tag"] if first["type"] == "union_tag_invalid" else first.get("input")
