@@ -9,9 +9,9 @@ from nicegui import ui
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from dashboard import login
+from dashboard import login, upload
 from dashboard.guard import Guard
-from dashboard.pages import jobs, new_job, overview  # noqa: F401 - their pages
+from dashboard.pages import data, file, jobs, new_job, overview  # noqa: F401 - their pages
 from dashboard.sessions import Sessions
 from dashboard.settings import Settings
 
@@ -29,6 +29,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(login.router(settings, sessions))
+    app.include_router(upload.router())
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     ui.run_with(
         app,

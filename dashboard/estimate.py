@@ -36,7 +36,7 @@ def rows(found: Estimate) -> list[tuple[str, str]]:
         ("time", time.get("reason") or NONE if seconds is None else duration(seconds)),
         ("memory", f"{size(memory.get('total_bytes'))}; {_devices(memory)}"),
         ("cost", cost.get("reason") or NONE if amount is None else f"{number(amount)} {cost.get('currency')}"),
-        ("compute", f"{number(compute.get('flops'))} FLOP, {number(compute.get('parameters'))} parameters"),
+        ("compute", f"{compute.get('flops') or 0:.2e} FLOP, {number(compute.get('parameters'))} parameters"),
     ]
 
 

@@ -81,7 +81,7 @@ class Sessions:
             raise
         await self._forget()
         token = secrets.token_urlsafe(32)
-        patient = AsyncTunesmith(base_url=self.api_url, api_key=api_key, timeout=LONG_PATIENCE, max_retries=0)
+        patient = AsyncTunesmith(base_url=self.api_url, api_key=api_key, timeout=LONG_PATIENCE)
         self._by_digest[_digest(token)] = Session(key, time.monotonic() + self.seconds, client, patient)
         return token
 

@@ -62,8 +62,8 @@ class Entry:
             "input", defaultValue=text, placeholder=hint, autocomplete="off", spellcheck="false", **listed, **mode
         )
 
-    def mark(self, sentence: str | None) -> None:
-        self.fault.show(sentence or "")
+    def mark(self, sentence: str) -> None:
+        self.fault.show(sentence)
         shown(self.fault, bool(sentence))
         wrong = "true" if sentence else "false"
         if self.element.props.get("aria-invalid") != wrong:
@@ -119,7 +119,8 @@ class Section:
     def mark(self, wrong: dict[str, str]) -> None:
         """wrong: what is wrong, by the paths of the keys."""
         for key, entry in self.entries.items():
-            entry.mark(wrong.get(key))
+            inside = [sentence for path, sentence in wrong.items() if f"{path}.".startswith(f"{key}.")]
+            entry.mark("; ".join(inside))
         for key, group in self.groups.items():
             group.mark(wrong.get(key), wrong=sum(f"{path}.".startswith(f"{key}.") for path in wrong))
 

@@ -25,11 +25,11 @@ CHOSEN = ("model", "training_file", "validation_file")  # from lists
 
 @ui.page("/jobs/new")
 async def new_job(request: Request) -> None:
-    clone, model = request.query_params.get("clone"), request.query_params.get("model")
+    clone = request.query_params.get("clone")
     with frame("New job", request) as here:
         ui.add_head_html('<script src="/static/form.js"></script>')
         Text("h1", "New job")
-        body = {"model": model} if model else {}
+        body: dict[str, Any] = {name: request.query_params[name] for name in CHOSEN if request.query_params.get(name)}
         if clone and (job := await here.fetched(here.api.fine_tuning.jobs.retrieve(clone))):
             body = draft.of_job(job)
             with box("p", "quiet"):
@@ -149,7 +149,7 @@ class NewJob:
         early = set() if self.asked else {key for key, mistake in found.items() if mistake.missing}
         told = {key: words for key, words in self.wrong.items() if key not in early}
         for key, entry in self.chosen.items():
-            entry.mark(told.get(key))
+            entry.mark(told.get(key, ""))
         self.options.mark(told)
         self.further.mark(told)
         self._tell_choices()

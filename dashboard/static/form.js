@@ -2,7 +2,7 @@
 window.setTexts = (texts) => {
   for (const [id, text] of Object.entries(texts)) {
     const input = document.getElementById(id);
-    if (input && input.value !== text && input !== document.activeElement) input.value = text;
+    if (input && input.value !== text) input.value = text;
   }
 };
 
