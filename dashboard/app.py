@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from dashboard import login, upload
 from dashboard.guard import Guard
-from dashboard.pages import data, file, jobs, new_job, overview  # noqa: F401 - their pages
+from dashboard.pages import data, file, jobs, model, models, new_job, overview, projects  # noqa: F401 - their pages
 from dashboard.sessions import Sessions
 from dashboard.settings import Settings
 

@@ -74,14 +74,13 @@ def columns(here: Frame) -> list[Column]:
 
     return [
         Column("File", name, lambda file: file.filename),
-        text_column("Id", lambda file: file.id, classes="mono"),
+        text_column("Id", lambda file: file.id, classes="mono id"),
         Column("Status", lambda file: state(file), lambda file: file.status),
         text_column("Purpose", lambda file: file.purpose),
         text_column("Rows of", lambda file: (file.kind or "").replace("_", " ")),
         text_column("Rows", lambda file: number(file.rows), number=True),
         text_column("Size", lambda file: size(file.bytes), number=True),
         text_column("Created", lambda file: here.time(file.created_at), number=True),
-        text_column("Deleted at", lambda file: here.time(file.expires_at), number=True),
     ]
 
 
