@@ -63,7 +63,7 @@ proofs: setup  ## train for real, beside controls that must fail; writes docs/pr
 	touch $@
 
 bench: setup .venv/llama-factory/ready  ## measure things side by side and print ratios; fails where one is not what was asked for
-	for name in api event_streams upload_memory validation estimate graders cli_help training methods ppo jobs; do \
+	for name in api event_streams upload_memory validation estimate graders cli_help training methods ppo jobs dashboard; do \
 	  $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $${missed:-0}
 
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nicegui
 from fastapi import FastAPI
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from dashboard import login, upload
+from dashboard.frame import no_such_page, went_wrong
 from dashboard.guard import Guard
 from dashboard.pages import data, file, jobs, model, models, new_job, overview, projects  # noqa: F401 - their pages
 from dashboard.sessions import Sessions
@@ -31,8 +33,10 @@ def create_app(settings: Settings) -> ASGIApp:
     app.include_router(login.router(settings, sessions))
     app.include_router(upload.router())
     app.mount("/static", StaticFiles(directory=HERE / "static"))
+    nicegui.app.on_page_exception(went_wrong)
     ui.run_with(
         app,
+        root=no_such_page,
         title="Tunesmith",
         favicon=HERE / "static" / "favicon.svg",
         language="en-US",

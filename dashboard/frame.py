@@ -145,3 +145,24 @@ async def confirmed(question: str, action: str) -> bool:
     answer = bool(await dialog)
     dialog.delete()
     return answer
+
+
+def went_wrong(error: Exception) -> None:
+    """The page in the place of one that could not be made."""
+    known = isinstance(error, TunesmithError)
+    _bare("This page could not be shown", error_words(error) if known else "The dashboard's log says why.")
+
+
+def no_such_page() -> None:
+    _bare("There is no such page", "The address is not one of this dashboard.")
+
+
+def _bare(title: str, text: str) -> None:
+    ui.add_head_html(HEAD)
+    ui.page_title(f"{title} · Tunesmith")
+    with box("div", "content", id="content"):
+        Text("h1", title)
+        Text("p", text, classes="note fault", role="alert")
+        with box("div", "top"):
+            link("Try again", "", classes="button")
+            link("Overview", "/", classes="button")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +60,8 @@ async def lineage(api: AsyncTunesmith, model: Model) -> Lineage:
 
 async def _fetch_files(api: AsyncTunesmith, stages: Iterable[Stage]) -> None:
     async def one(stage: Stage, file_id: str) -> None:
-        try:
+        with suppress(NotFoundError):  # deleted since: its id still says which it was
             stage.files[file_id] = await api.files.retrieve(file_id)
-        except NotFoundError:
-            pass  # deleted since: its id still says which it was
 
     await asyncio.gather(*(one(stage, id_) for stage in stages if stage.job for _, id_ in files_of(stage.job)))
 

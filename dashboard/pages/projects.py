@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 from starlette.requests import Request
-from tunesmith.types import Project, UsageRow
+from tunesmith.types import UsageRow
 
 from dashboard.elements import Table, Text, box, facts, link, panel, text_column
 from dashboard.frame import Frame, frame

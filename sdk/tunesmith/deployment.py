@@ -1,7 +1,5 @@
 """What the API answers about keys, projects and the deployment; `tunesmith.types` has these names too."""
 
-from typing import Any
-
 from tunesmith.base import Answer
 
 
@@ -74,21 +72,40 @@ class Overview(Answer):
     services: dict[str, str] = {}
 
 
+class RunningAttempt(Answer):
+    """What one slot of a worker is at; `seconds` since it began."""
+
+    attempt: int
+    job_id: str
+    seconds: float
+
+
 class Worker(Answer):
-    """A worker process as it last reported itself."""
+    """A worker process as it last reported itself; `alive`: within the last lease.
+
+    queue: `train`, `cpu` or `reconciler`. devices: GPUs; none: it trains on the CPU. memory_bytes: what the process
+    and its trainers hold. slot_memory_bytes: what one slot may use. disk_bytes, disk_free_bytes: of its work folder.
+    """
 
     id: str
     queue: str | None = None
     alive: bool | None = None
     slots: int | None = None
     devices: list[int] = []
-    attempts: list[dict[str, Any]] = []
+    host: str | None = None
+    memory_bytes: int | None = None
+    slot_memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    disk_free_bytes: int | None = None
+    attempts: list[RunningAttempt] = []
+    started_at: int | None = None
     last_seen: int | None = None
 
 
 class Queue(Answer):
-    """What waits for the workers of one queue; `oldest_wait` in seconds."""
+    """What waits for the workers of one queue, and how much they have in hand; `oldest_wait` in seconds."""
 
     id: str
     depth: int
+    running: int | None = None
     oldest_wait: float | None = None

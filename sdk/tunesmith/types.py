@@ -16,6 +16,7 @@ from tunesmith.deployment import OwnQueue as OwnQueue
 from tunesmith.deployment import Project as Project
 from tunesmith.deployment import ProjectUsage as ProjectUsage
 from tunesmith.deployment import Queue as Queue
+from tunesmith.deployment import RunningAttempt as RunningAttempt
 from tunesmith.deployment import Worker as Worker
 
 SUCCEEDED = "succeeded"
