@@ -69,7 +69,8 @@ def columns(here: Frame) -> list[Column]:
             link(model.job_id, f"/jobs/{quote(model.job_id, safe='')}", classes="mono")
 
     def train(model: Model) -> None:
-        link("Train", f"/jobs/new?{urlencode({'model': model.id})}", aria_label=f"train on from {model.id}")
+        target = f"/jobs/new?{urlencode({'model': model.id})}"
+        link("Train", target, classes="id", aria_label=f"train on from {model.id}")
 
     found = [
         Column("Model", lambda model: model_cell(model.id), lambda model: model.id),

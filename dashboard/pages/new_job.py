@@ -1,5 +1,6 @@
 """A new job: a form made from the spec's schema and the same spec as JSON, checked while it is written."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
@@ -36,8 +37,8 @@ async def new_job(request: Request) -> None:
                 Text("span", "As ")
                 link(job.id, f"/jobs/{quote(job.id, safe='')}", classes="mono")
                 Text("span", " was trained: what was auto there is what it came to.")
-        models = await here.fetched(here.api.models.list())
-        files = await here.fetched(here.api.files.list(purpose="fine-tune", limit=MOST))
+        lists = here.api.models.list(), here.api.files.list(purpose="fine-tune", limit=MOST)
+        models, files = await here.fetched(asyncio.gather(*lists)) or (None, None)
         NewJob(here, Draft(body), models.data if models else [], files.data if files else [])
 
 

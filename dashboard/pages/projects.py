@@ -22,6 +22,7 @@ MEASURES: dict[str, tuple[str, Callable[[UsageRow], float], str]] = {
 }
 # Okabe and Ito's: safe for colour-blind people; patterns tell them apart as well.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+GRID = {"lineStyle": {"color": "rgba(128, 128, 128, 0.35)"}}
 OTHERS = "all others"
 NO_PROJECT = "none"
 
@@ -134,9 +135,9 @@ def options(shown: dict[str, dict[str, float]], dates: list[str], unit: str) -> 
         "animation": False,
         "color": COLOURS,
         "grid": {"left": 60, "right": 10, "top": 40, "bottom": 30},
-        "legend": {"show": True, "type": "scroll"},
+        "legend": {"show": True, "type": "scroll", "top": 0},
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": dates},
-        "yAxis": {"type": "value", "name": unit, "minInterval": 1 if unit != "hours" else 0},
+        "yAxis": {"type": "value", "name": unit, "minInterval": 0 if unit == "hours" else 1, "splitLine": GRID},
         "series": series,
     }
