@@ -10,10 +10,10 @@ from nicegui import ui
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from dashboard import login
+from dashboard import login, upload
 from dashboard.frame import no_such_page, went_wrong
 from dashboard.guard import Guard
-from dashboard.pages import jobs, overview  # noqa: F401 - their pages
+from dashboard.pages import data, file, jobs, model, models, new_job, overview, projects  # noqa: F401 - their pages
 from dashboard.sessions import Sessions
 from dashboard.settings import Settings
 
@@ -31,6 +31,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(login.router(settings, sessions))
+    app.include_router(upload.router())
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     nicegui.app.on_page_exception(went_wrong)
     ui.run_with(

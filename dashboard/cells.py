@@ -1,4 +1,6 @@
-"""What tables of several pages show of a job."""
+"""What tables of several pages show of a job, and of models."""
+
+from urllib.parse import quote
 
 from tunesmith.types import Job
 
@@ -7,6 +9,10 @@ from dashboard.elements import ProgressBar, link
 
 def job_cell(job: Job) -> None:
     link(job.id, f"/jobs/{job.id}", classes="mono")
+
+
+def model_cell(name: str) -> None:
+    link(name, f"/models/{quote(name, safe='')}", classes="mono break")
 
 
 def progress_cell(job: Job) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from typing import TypeVar
 from urllib.parse import quote
 
 from nicegui import ui
@@ -17,8 +18,9 @@ from dashboard.sessions import Session, SessionOver
 from dashboard.words import error_words, moment, zone_of
 
 HEAD = '<script src="/static/page.js"></script><link rel="stylesheet" href="/static/style.css">'
-PAGES = (("Overview", "/"), ("Jobs", "/jobs"))
+PAGES = (("Overview", "/"), ("Jobs", "/jobs"), ("Data", "/data"), ("Models", "/models"), ("Projects", "/projects"))
 LIVE_SECONDS = 2.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -51,6 +53,17 @@ class Frame:
             note.on("click", note.delete, args=[])
             if not fault:
                 ui.timer(6.0, note.delete, once=True)
+
+    async def fetched(self, what: Awaitable[T]) -> T | None:
+        """What the API answers, while the page is built; where it refuses, None, and its words stand above the page."""
+        try:
+            return await what
+        except (SessionOver, AuthenticationError):
+            to_login(self.path)
+        except (TunesmithError, ValueError) as error:  # ValueError: an address with what cannot be an id
+            self.trouble.show(error_words(error))
+            self.trouble.classes(add="fault", remove="hidden")
+        return None
 
     async def trying(self, act: Callable[[], Awaitable[object]], *, done: str = "") -> bool:
         """Whether it worked; what went wrong is told."""

@@ -15,6 +15,7 @@ from tunesmith.types import Key
 COOKIE = "tunesmith_session"
 MOST = 1000  # sessions; beyond them the oldest ends
 PATIENCE = 10.0  # seconds without a byte from the API
+LONG_PATIENCE = 300.0  # where it has rows to render and files to put together
 
 
 class SessionOver(Exception):
@@ -28,6 +29,7 @@ class Session:
     key: Key
     ends_at: float
     _client: AsyncTunesmith = field(repr=False)
+    _patient: AsyncTunesmith = field(repr=False)
 
     @property
     def over(self) -> bool:
@@ -43,9 +45,21 @@ class Session:
             raise SessionOver
         return self._client
 
+    @property
+    def patient(self) -> AsyncTunesmith:
+        """A client for what may take minutes.
+
+        Raises:
+            SessionOver: as above.
+        """
+        if self.over:
+            raise SessionOver
+        return self._patient
+
     async def end(self) -> None:
         self.ends_at = 0.0
         await self._client.aclose()
+        await self._patient.aclose()
 
 
 class Sessions:
@@ -67,7 +81,8 @@ class Sessions:
             raise
         await self._forget()
         token = secrets.token_urlsafe(32)
-        self._by_digest[_digest(token)] = Session(key, time.monotonic() + self.seconds, client)
+        patient = AsyncTunesmith(base_url=self.api_url, api_key=api_key, timeout=LONG_PATIENCE)
+        self._by_digest[_digest(token)] = Session(key, time.monotonic() + self.seconds, client, patient)
         return token
 
     def of(self, token: str | None) -> Session | None:

@@ -31,6 +31,7 @@ async def jobs(request: Request) -> None:
         with box("div", "top"):
             Text("h1", "Jobs")
             box("div", "grow")
+            link("New job", "/jobs/new", classes="button primary")
         filter_form(here, asked)
         refused = Text("p", classes="note fault hidden", role="alert")
         bulk = Bulk(here)
@@ -89,7 +90,8 @@ def filter_form(here: Frame, asked: dict[str, str]) -> None:
 def field(label: str, name: str, asked: dict[str, str], **properties: str) -> None:
     with box("label"):
         Text("span", label)
-        box("input", name=name, value=asked.get(name, ""), **properties)
+        # `value` would be set anew, over what is being typed, whenever anything on the page changes.
+        box("input", name=name, defaultValue=asked.get(name, ""), **properties)
 
 
 def choice(label: str, name: str, asked: dict[str, str], options: tuple[str, ...]) -> None:

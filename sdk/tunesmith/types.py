@@ -31,7 +31,10 @@ class Deleted(Answer):
 
 
 class File(Answer):
-    """An uploaded file. `status`: uploaded (not yet validated), processed (usable) or error (see `status_details`)."""
+    """An uploaded file. `status`: uploaded (not yet validated), processed (usable) or error (see `status_details`).
+
+    kind: of its rows, such as `messages`; None where it is not training data, or not validated.
+    """
 
     id: str
     bytes: int
@@ -42,6 +45,7 @@ class File(Answer):
     status_details: str | None = None
     expires_at: int | None = None
     rows: int | None = None
+    kind: str | None = None
     sha256: str | None = None
     project_id: str | None = None
 
