@@ -32,7 +32,8 @@ LOADS = 5  # of each page; the first one after the start is left out
 LONGEST = 1.0  # seconds
 # Of every hundred jobs some have failed; fifty run, each with so many steps measured.
 SEEDING = (
-    """UPDATE jobs SET status = 'failed', error = jsonb_build_object('code', 'out_of_memory', 'message', 'no memory left')
+    """UPDATE jobs SET status = 'failed',
+       error = jsonb_build_object('code', 'out_of_memory', 'message', 'no memory left')
        WHERE right(id, 2) = '07'""",
     """UPDATE jobs SET status = 'succeeded', started_at = created_at, step = 100, total_steps = 100
        WHERE right(id, 1) IN ('1', '2', '3')""",

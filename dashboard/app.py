@@ -13,7 +13,21 @@ from starlette.types import ASGIApp
 from dashboard import login, upload
 from dashboard.frame import no_such_page, went_wrong
 from dashboard.guard import Guard
-from dashboard.pages import data, file, jobs, model, models, new_job, overview, projects  # noqa: F401 - their pages
+from dashboard.pages import (  # noqa: F401 - their pages; /jobs/new comes before /jobs/{job_id}
+    compare,
+    data,
+    file,
+    job,
+    job_results,
+    job_rollouts,
+    job_spec,
+    jobs,
+    model,
+    models,
+    new_job,
+    overview,
+    projects,
+)
 from dashboard.sessions import Sessions
 from dashboard.settings import Settings
 
@@ -32,6 +46,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(login.router(settings, sessions))
     app.include_router(upload.router())
+    app.include_router(job.router())
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     nicegui.app.on_page_exception(went_wrong)
     ui.run_with(

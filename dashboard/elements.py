@@ -110,6 +110,10 @@ class Table:
             self.nothing = Text("p", empty, classes="empty hidden")
         self._rows: dict[str, list[tuple[Element, object]]] = {}
 
+    @property
+    def has_rows(self) -> bool:
+        return bool(self._rows)
+
     def show(self, rows: dict[str, Any]) -> None:
         """rows: by what tells them apart, in their order."""
         shown(self.nothing, not rows)

@@ -18,7 +18,14 @@ from dashboard.sessions import Session, SessionOver
 from dashboard.words import error_words, moment, zone_of
 
 HEAD = '<script src="/static/page.js"></script><link rel="stylesheet" href="/static/style.css">'
-PAGES = (("Overview", "/"), ("Jobs", "/jobs"), ("Data", "/data"), ("Models", "/models"), ("Projects", "/projects"))
+PAGES = (
+    ("Overview", "/"),
+    ("Jobs", "/jobs"),
+    ("Compare", "/compare"),
+    ("Data", "/data"),
+    ("Models", "/models"),
+    ("Projects", "/projects"),
+)
 LIVE_SECONDS = 2.0
 T = TypeVar("T")
 
@@ -59,7 +66,7 @@ class Frame:
         try:
             return await what
         except (SessionOver, AuthenticationError):
-            to_login(self.path)
+            await self._to_login()
         except (TunesmithError, ValueError) as error:  # ValueError: an address with what cannot be an id
             self.trouble.show(error_words(error))
             self.trouble.classes(add="fault", remove="hidden")

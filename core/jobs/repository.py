@@ -83,14 +83,18 @@ def jobs(session: Session, *, owner: Owner, wanted: JobFilter, after: str | None
     return page(session, statement, by=(Job.created_at, Job.id), after=cursor and tuple(cursor), limit=limit)
 
 
-def events(session: Session, *, job: Job, after: str | None, limit: int) -> Page[Event]:
+def events(session: Session, *, job: Job, after: str | None, limit: int, type: str | None = None) -> Page[Event]:
+    """What happened to the job, newest first; type: of those alone."""
     cursor = None
     if after is not None:
         seq = session.scalar(select(Event.seq).where(Event.job_id == job.id, Event.id == after))
         if seq is None:
             raise unknown_cursor(after)
         cursor = (seq,)
-    return page(session, select(Event).where(Event.job_id == job.id), by=(Event.seq,), after=cursor, limit=limit)
+    statement = select(Event).where(Event.job_id == job.id)
+    if type is not None:
+        statement = statement.where(Event.type == type)
+    return page(session, statement, by=(Event.seq,), after=cursor, limit=limit)
 
 
 def events_behind(session: Session, *, job_id: str, seq: int, limit: int) -> list[Event]:

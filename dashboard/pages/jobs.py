@@ -116,6 +116,7 @@ class Bulk:
             self.count = Text("span", role="status")
             for name, classes in ACTIONS.items():
                 button(name.capitalize(), lambda name=name: self.act(name), classes=classes)
+            self.compare = link("Compare", "#", classes="button")
 
     def tick(self, job_id: str, tick_box: Element, ticked: bool) -> None:
         if ticked:
@@ -124,6 +125,7 @@ class Bulk:
             self.ticked.pop(job_id, None)
         shown(self.bar, bool(self.ticked))
         self.count.show(f"{len(self.ticked)} ticked")
+        self.compare.props["href"] = f"/compare?{urlencode({'jobs': ','.join(self.ticked)})}"
 
     async def act(self, name: str) -> None:
         chosen = list(self.ticked)

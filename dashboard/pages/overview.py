@@ -134,8 +134,8 @@ def worker_columns() -> list[Column]:
 
     def at(worker: Worker) -> None:
         for attempt in worker.attempts:
-            link(attempt["job_id"], f"/jobs/{attempt['job_id']}", classes="mono")
-            Text("span", f" for {duration(attempt['seconds'])} ")
+            link(attempt.job_id, f"/jobs/{attempt.job_id}", classes="mono")
+            Text("span", f" for {duration(attempt.seconds)} ")
 
     return [
         text_column("Worker", lambda worker: clipped(worker.id, 60), classes="mono"),
@@ -143,7 +143,7 @@ def worker_columns() -> list[Column]:
         text_column("Queue", lambda worker: worker.queue or ""),
         text_column("Slots", lambda worker: number(worker.slots), number=True),
         text_column("Devices", lambda worker: ", ".join(f"GPU {device}" for device in worker.devices) or "CPU"),
-        Column("At work on", at, lambda worker: [(a["job_id"], duration(a["seconds"])) for a in worker.attempts]),
+        Column("At work on", at, lambda worker: [(a.job_id, duration(a.seconds)) for a in worker.attempts]),
         text_column("Memory", lambda worker: size(worker.memory_bytes), number=True),
         text_column("Last seen", lambda worker: ago(worker.last_seen, now=time.time()), number=True),
     ]

@@ -1,0 +1,130 @@
+"""The answers that a job has learnt from: narrowed down and sorted by what the address says."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import ui
+from starlette.requests import Request
+from tunesmith.types import Rollout
+
+from dashboard.elements import Text, box, link
+from dashboard.frame import frame
+from dashboard.job_frame import JobFrame, path_of
+from dashboard.words import clipped, number
+
+PER_PAGE = 20
+LONGEST = 20_000  # characters of a text; the artifact has all of it
+NUMBERS = ("min_step", "max_step", "min_reward", "max_reward", "min_advantage", "max_advantage")
+FLAGS = ("truncated", "failed")
+ORDERS = ("step", "reward", "advantage", "completion_tokens", "grader_reward")
+FILTERS = ("q", "grader", "min_grader_reward", "max_grader_reward", *NUMBERS, *FLAGS, "order_by", "order")
+LABELS = {"q": "Words", "min_grader_reward": "Its reward, least", "max_grader_reward": "Its reward, most"}
+
+
+@ui.page("/jobs/{job_id}/rollouts")
+async def rollouts_page(request: Request, job_id: str) -> None:
+    asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
+    asked = {name: value for name, value in asked.items() if value}
+    after = request.query_params.get("after") or None
+    with frame(f"Rollouts of {clipped(job_id, 40)}", request) as here:
+        job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+        if job is None:
+            link("All jobs", "/jobs")
+            return
+        JobFrame(here, job, "/rollouts")
+        filters(job_id, asked)
+        listed = here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
+        page = await here.fetched(wait_for(listed))
+        if page is None:
+            return
+        if not page.data:
+            none = "No answer is like that." if asked else "No answers yet: the first checkpoint brings some."
+            Text("p", none, classes="panel empty")
+        for rollout in page.data:
+            show(rollout)
+        with box("nav", "top", aria_label="Pages of the list"):
+            if after:
+                link("First", f"{path_of(job_id, '/rollouts')}?{urlencode(asked)}", classes="button")
+            if page.has_more:
+                onward = urlencode(asked | {"after": page.data[-1].id})
+                link("More", f"{path_of(job_id, '/rollouts')}?{onward}", classes="button")
+
+
+async def wait_for(pages: Any) -> Any:
+    return await pages
+
+
+def wanted(asked: dict[str, str]) -> dict[str, Any]:
+    """As the SDK takes them. What is no number goes along as it is: the API says what is wrong with it."""
+    return {name: value == "yes" if name in FLAGS else value for name, value in asked.items()}
+
+
+def filters(job_id: str, asked: dict[str, str]) -> None:
+    path = path_of(job_id, "/rollouts")
+    with box("form", "filters panel", method="get", action=path, role="search"):
+        field("q", asked, type="search", placeholder="in prompt or completion")
+        for name in NUMBERS:
+            field(name, asked, type="number", step="any")
+        field("grader", asked, placeholder="a name among the rewards")
+        field("min_grader_reward", asked, type="number", step="any")
+        field("max_grader_reward", asked, type="number", step="any")
+        for name in FLAGS:
+            choice(name, asked, ("", "yes", "no"))
+        choice("order_by", asked, ORDERS)
+        choice("order", asked, ("desc", "asc"))
+        Text("button", "Show", classes="button primary", type="submit")
+        if asked:
+            link("Clear", path, classes="button")
+
+
+def label(name: str) -> str:
+    return LABELS.get(name, name.replace("_", " ").replace("min ", "least ").replace("max ", "most ").capitalize())
+
+
+def field(name: str, asked: dict[str, str], **properties: str) -> None:
+    with box("label"):
+        Text("span", label(name))
+        box("input", name=name, defaultValue=asked.get(name, ""), **properties)
+
+
+def choice(name: str, asked: dict[str, str], options: tuple[str, ...]) -> None:
+    with box("label"):
+        Text("span", label(name))
+        with box("select", name=name):
+            for option in options:
+                chosen: dict[str, Any] = {"selected": True} if option == asked.get(name, options[0]) else {}
+                Text("option", option.replace("_", " ") or "either", value=option, **chosen)
+
+
+def show(rollout: Rollout) -> None:
+    with box("article", "panel rollout", aria_label=f"answer {rollout.id}"):
+        with box("div", "top"):
+            Text("span", f"step {number(rollout.step)}", classes="badge")
+            Text("strong", f"reward {number(rollout.reward)}")
+            Text("span", f"advantage {rollout.advantage:+.3f}")
+            Text("span", f"{number(rollout.completion_tokens)} tokens", classes="quiet")
+            if rollout.truncated:
+                Text("span", "cut off", classes="badge paused")
+            if rollout.error:
+                Text("span", f"not graded: {clipped(rollout.error, 300)}", classes="badge failed")
+        with box("div", "top quiet"):
+            for name, value in rollout.rewards.items():
+                Text("span", f"{clipped(name, 60)} {number(value)}")
+        with box("div", "halves"):
+            with box("div"):
+                Text("h3", f"Prompt, row {rollout.row}")
+                for message in rollout.prompt:
+                    said(f"{message.get('role', '')}: {text_of(message.get('content'))}")
+            with box("div"):
+                Text("h3", "Completion")
+                said(rollout.completion)
+
+
+def said(text: str) -> None:
+    """A text that a user or a model has written, as it is."""
+    more = f"\n… and {len(text) - LONGEST:,} characters more" if len(text) > LONGEST else ""
+    Text("div", text[:LONGEST] + more, classes="pre", tabindex=0)
+
+
+def text_of(content: Any) -> str:
+    return content if isinstance(content, str) else "" if content is None else str(content)
