@@ -124,8 +124,8 @@ def cost(job: Job) -> str:
     used = job.usage
     assert used is not None
     return (
-        f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU, {number(used.trained_tokens)} tokens "
-        f"trained, {size(used.input_bytes)} read, {size(used.output_bytes)} written"
+        f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU, "
+        f"{number(used.trained_tokens)} tokens trained, {size(used.input_bytes)} read, {size(used.output_bytes)} written"
     )
 
 
