@@ -147,7 +147,7 @@ def options(look: Look) -> dict[str, Any]:
     return {
         "animation": False,
         "grid": {"left": 8, "right": 16, "top": 34, "bottom": 30, "containLabel": True},
-        "legend": {"top": 0, "type": "scroll", "textStyle": {"color": INK}, "data": [], "right": 90, "left": 0},
+        "legend": {"top": 0, "type": "scroll", "textStyle": {"color": INK}, "data": [], "right": 110, "left": 0},
         "tooltip": {"trigger": "axis", "confine": True, "renderMode": "richText"},  # never markup
         "toolbox": {"right": 0, "top": -4, "feature": {"dataZoom": {"yAxisIndex": False}, "restore": {}}},
         "dataZoom": [{"type": "inside", "zoomOnMouseWheel": "ctrl", "moveOnMouseWheel": False}],

@@ -107,9 +107,10 @@ def show(rollout: Rollout) -> None:
                 Text("span", "cut off", classes="badge paused")
             if rollout.error:
                 Text("span", f"not graded: {clipped(rollout.error, 300)}", classes="badge failed")
-        with box("div", "top quiet"):
-            for name, value in rollout.rewards.items():
-                Text("span", f"{clipped(name, 60)} {number(value)}")
+        if rollout.rewards:
+            with box("div", "top quiet"):
+                for name, value in rollout.rewards.items():
+                    Text("span", f"{clipped(name, 60)} {number(value)}")
         with box("div", "halves"):
             with box("div"):
                 Text("h3", f"Prompt, row {rollout.row}")
