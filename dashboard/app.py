@@ -18,6 +18,8 @@ from dashboard.pages import (  # noqa: F401 - their pages; /jobs/new comes befor
     data,
     file,
     job,
+    job_lineage,
+    job_log,
     job_results,
     job_rollouts,
     job_spec,

@@ -102,13 +102,14 @@ def of_job(job: Job) -> dict[str, Any]:
         for told in (job.model_extra or {}).get("integrations") or []
     ]
     body: dict[str, Any] = {
-        "model": job.model,
+        "model": None if _is_of_no_model(job) else job.model,
         "training_file": job.training_file,
         "validation_file": job.validation_file,
         "suffix": job.suffix,
         "seed": job.seed,
         "metadata": job.metadata,
         "resources": job.resources,
+        "max_duration_seconds": job.max_duration_seconds,
         "method": job.method,
         "integrations": integrations or None,
     }
@@ -120,6 +121,12 @@ def of_job(job: Job) -> dict[str, Any]:
     options = spec.method.options.model_dump(mode="json", exclude_defaults=True)
     method = {"type": spec.method.type, **({spec.method.type: options} if options else {})}
     return {**spec.model_dump(mode="json", exclude_defaults=True, exclude={"method"}), "method": method}
+
+
+def _is_of_no_model(job: Job) -> bool:
+    """An initialization without one has the name of its architecture there."""
+    options = (job.method or {}).get("initialization")
+    return bool(options) and options["tokenizer"]["type"] != "model"
 
 
 def from_json(text: str) -> Any:

@@ -1,6 +1,7 @@
 """What all pages of one job have: what it is, how it stands, what may be done to it, and the way to its other pages."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from nicegui.element import Element
@@ -12,7 +13,14 @@ from dashboard.frame import Frame, confirmed
 from dashboard.words import clipped, duration
 
 SAMPLING = ("ppo", "reinforcement")  # methods that learn from answers of their own
-TABS = (("Job", ""), ("Rollouts", "/rollouts"), ("Results", "/results"), ("Spec", "/spec"), ("Log", "/log"))
+TABS = (
+    ("Job", ""),
+    ("Rollouts", "/rollouts"),
+    ("Results", "/results"),
+    ("Lineage", "/lineage"),
+    ("Spec", "/spec"),
+    ("Log", "/log"),
+)
 ACTIONS = {
     "cancel": ("validating_files", "queued", "running", "pausing", "paused"),
     "pause": ("queued", "running"),
@@ -73,11 +81,13 @@ class JobFrame:
         async def act() -> None:
             if name == "cancel" and not await confirmed("Cancel this job? It can't be taken up again.", "Cancel it"):
                 return
-            do: Callable[[str], Awaitable[Job]] = getattr(self.here.api.fine_tuning.jobs, name)
-            if await self.here.trying(lambda: do(self.job.id)):
-                self.show(await self.here.api.fine_tuning.jobs.retrieve(self.job.id))
+            await self.here.trying(partial(self._do, name))
 
         return button(name.capitalize(), act, classes="danger" if name == "cancel" else "")
+
+    async def _do(self, name: str) -> None:
+        act: Callable[[str], Awaitable[Job]] = getattr(self.here.api.fine_tuning.jobs, name)
+        self.show(await act(self.job.id))
 
 
 def reason_of(job: Job) -> str:

@@ -89,10 +89,11 @@ def job_logs(
         int | None, Query(ge=0, le=2**62, description="The id of the last item of the page before.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    order: Annotated[Literal["asc", "desc"], Query(description="asc: the oldest first.")] = "asc",
 ) -> ListPage[LogObject]:
-    """The trainer's own output, oldest first, over all attempts; paths of the host are masked."""
+    """The trainer's own output over all attempts; paths of the host are masked."""
     job = repository.get(session, owner=owner, job_id=job_id)
-    page = repository.logs(session, job=job, after=after, limit=limit)
+    page = repository.logs(session, job=job, after=after, limit=limit, descending=order == "desc")
     data = [LogObject.of(chunk) for chunk in page.items]
     return ListPage(
         data=data,

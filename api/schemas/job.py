@@ -55,6 +55,7 @@ class JobObject(BaseModel):
     base_model: str
     suffix: str | None
     resources: dict[str, Any]
+    max_duration_seconds: int | None
     started_at: int | None
     step: int | None
     total_steps: int | None
@@ -115,6 +116,7 @@ class JobObject(BaseModel):
             base_model=job.base_model,
             suffix=job.spec["suffix"],
             resources=job.spec["resources"],
+            max_duration_seconds=job.spec["max_duration_seconds"],
             started_at=unix_or_none(job.started_at),
             step=job.step,
             total_steps=job.total_steps,

@@ -149,10 +149,10 @@ def metrics(session: Session, *, job: Job) -> Iterator[tuple[int, dict[str, Any]
         yield row.step, row.data
 
 
-def logs(session: Session, *, job: Job, after: int | None, limit: int) -> Page[LogChunk]:
+def logs(session: Session, *, job: Job, after: int | None, limit: int, descending: bool) -> Page[LogChunk]:
     statement = select(LogChunk).where(LogChunk.job_id == job.id)
     cursor = None if after is None else (after,)
-    return page(session, statement, by=(LogChunk.seq,), after=cursor, limit=limit, descending=False)
+    return page(session, statement, by=(LogChunk.seq,), after=cursor, limit=limit, descending=descending)
 
 
 def queue_position(session: Session, *, job: Job) -> int | None:

@@ -9,79 +9,83 @@ from starlette.requests import Request
 from tunesmith.types import Job, MetricSeries, Series
 
 from dashboard import draft
-from dashboard.cells import job_cell
-from dashboard.charts import MAX_POINTS, Charts, Look
+from dashboard.cells import job_cell, method_of
+from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, distinct, grouped
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
-from dashboard.frame import frame
+from dashboard.frame import Frame, frame
+from dashboard.pages.jobs import MOST_COMPARED
 from dashboard.words import clipped, number
-
-MOST = 8
 
 
 @ui.page("/compare")
 async def compare_page(request: Request) -> None:
-    ids = list(dict.fromkeys(id.strip() for id in request.query_params.get("jobs", "").split(",") if id.strip()))
+    ids = ids_of(request)
     with frame("Compare", request) as here:
         Text("h1", "Compare")
-        with box("form", "filters", method="get", action="/compare"):
-            with box("label"):
-                Text("span", f"Jobs, up to {MOST} ids with commas")
-                box("input", name="jobs", defaultValue=",".join(ids), style="width: 420px")
-            Text("button", "Show", classes="button primary", type="submit")
+        add_form(ids)
         if not ids:
-            Text("p", "Name some jobs, or tick them on the page of jobs and choose Compare.", classes="quiet")
+            Text("p", "Add jobs by their ids, or tick some on the page of jobs and choose Compare.", classes="quiet")
             return
-        if len(ids) > MOST:
-            Text("p", f"Only the first {MOST} of {len(ids)} jobs are shown.", classes="note", role="status")
-        jobs = await here.fetched(asyncio.gather(*map(here.api.fine_tuning.jobs.retrieve, ids[:MOST])))
-        if jobs is None:
-            return
+        if len(ids) > MOST_COMPARED:
+            Text("p", f"Only the first {MOST_COMPARED} of {len(ids)} jobs are shown.", classes="note", role="status")
+        asked = [here.fetched(here.api.fine_tuning.jobs.retrieve(id)) for id in ids[:MOST_COMPARED]]
+        jobs = [job for job in await asyncio.gather(*asked) if job]
         with panel("Jobs"):
-            Table(JOBS, empty="", label="jobs").show({job.id: job for job in jobs})
-        with panel("What differs between their specs"):
-            differing = differences(jobs)
-            columns = [text_column("Key", lambda row: row[0], classes="mono")]
-            columns += [
-                text_column(name_of(job), lambda row, i=i: clipped(row[1][i], 200), classes="mono")
-                for i, job in enumerate(jobs)
-            ]
-            Table(columns, empty="Nothing.", label="differences").show({row[0]: row for row in differing})
-        look = Look(smooth="smooth" in request.query_params)
-        query = {"jobs": ",".join(ids)} | ({} if look.smooth else {"smooth": "1"})
-        with box("div", "top"):
+            Table(columns(ids), empty="None.", label="jobs").show({job.id: job for job in jobs})
+        if len(jobs) > 1:
+            show_differences(jobs)
+        look = Look.of(request.query_params)
+        with box("div", "top", id="figures"):
             Text("h2", "Figures")
             box("div", "grow")
-            link("Smoothed", f"/compare?{urlencode(query)}", classes="button", aria_pressed=str(look.smooth).lower())
-        charts = Charts(look)
-
-        async def refresh() -> None:
-            retrieve = here.api.fine_tuning.jobs.metrics.retrieve
-            found = await asyncio.gather(*(retrieve(job.id, max_points=MAX_POINTS) for job in jobs))
-            charts.show_groups(overlaid(jobs, found))
-
-        await here.live(refresh)
+            controls(look, "/compare", {"jobs": ",".join(ids)})
+        await here.live(Curves(here, jobs, look).refresh)
 
 
-JOBS = [
-    Column("Job", job_cell, lambda job: job.id),
-    Column("Status", lambda job: badge(job.status), lambda job: job.status),
-    text_column("Name", lambda job: clipped(job.suffix or "", 60)),
-    text_column("Model", lambda job: clipped(job.model, 60), classes="mono"),
-    text_column("Steps", lambda job: number(job.step), number=True),
-]
+def ids_of(request: Request) -> list[str]:
+    """What the address names, once each: `jobs`, with commas, and what the form adds to them."""
+    given = ",".join((request.query_params.get("jobs", ""), request.query_params.get("add", "")))
+    return list(dict.fromkeys(id.strip() for id in given.split(",") if id.strip()))
+
+
+def add_form(ids: list[str]) -> None:
+    with box("form", "filters", method="get", action="/compare"):
+        box("input", type="hidden", name="jobs", defaultValue=",".join(ids))
+        with box("label"):
+            Text("span", "Add a job, by its id")
+            box("input", name="add", type="search", required=True, placeholder="ftjob-…")
+        Text("button", "Add", classes="button primary", type="submit")
+
+
+def columns(ids: list[str]) -> list[Column]:
+    def remove(job: Job) -> None:
+        others = urlencode({"jobs": ",".join(id for id in ids if id != job.id)})
+        link("Remove", f"/compare?{others}", aria_label=f"remove {job.id}")
+
+    return [
+        Column("Job", job_cell, lambda job: job.id),
+        Column("Status", lambda job: badge(job.status), lambda job: job.status),
+        text_column("Name", lambda job: clipped(job.suffix or "", 60)),
+        text_column("Method", method_of),
+        text_column("Model", lambda job: clipped(job.model, 60), classes="mono"),
+        text_column("Steps", lambda job: number(job.step), number=True),
+        Column("", remove, lambda job: job.id),
+    ]
 
 
 def name_of(job: Job) -> str:
     return f"{job.suffix or ''} …{job.id[-6:]}".strip()
 
 
-def overlaid(jobs: list[Job], found: list[MetricSeries]) -> dict[str, dict[str, Series]]:
-    """A chart for each figure that any of them has, a curve for each job."""
-    names = sorted({name for one in found for name in one.series})
-    return {
-        name: {name_of(job): one.series[name] for job, one in zip(jobs, found, strict=True) if name in one.series}
-        for name in names
-    }
+def show_differences(jobs: list[Job]) -> None:
+    columns = [text_column("Key", lambda row: row[0], classes="mono")]
+    columns += [
+        text_column(name_of(job), lambda row, i=i: clipped(row[1][i], 200), classes="mono")
+        for i, job in enumerate(jobs)
+    ]
+    with panel("What differs between their specs"):
+        table = Table(columns, empty="Nothing.", label="differences")
+        table.show({row[0]: row for row in differences(jobs)})
 
 
 def differences(jobs: list[Job]) -> list[tuple[str, list[str]]]:
@@ -96,3 +100,39 @@ def _flat(value: Any, path: str = "") -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         return [(path, value)]
     return [pair for key, below in value.items() for pair in _flat(below, f"{path}.{key}" if path else key)]
+
+
+class Curves:
+    """A chart for each figure, in it a curve for each job; those of jobs that have ended are fetched once."""
+
+    def __init__(self, here: Frame, jobs: list[Job], look: Look) -> None:
+        self.here, self.jobs = here, jobs
+        self.found: dict[str, MetricSeries] = {}
+        self.charts, self.in_words = Charts(look), FiguresInWords()
+
+    async def refresh(self) -> None:
+        awaited = [job for job in self.jobs if job.id not in self.found or not job.ended]
+        if not awaited:
+            return
+        api = self.here.api.fine_tuning.jobs
+        now = await asyncio.gather(*(api.retrieve(job.id) for job in awaited))
+        found = await asyncio.gather(*(api.metrics.retrieve(job.id, max_points=MAX_POINTS) for job in awaited))
+        self.found |= {one.job_id: one for one in found}
+        by_id = {job.id: job for job in now}
+        self.jobs = [by_id.get(job.id, job) for job in self.jobs]
+        groups = overlaid({name_of(job): self.found[job.id] for job in self.jobs})
+        self.charts.show_groups(groups)
+        self.in_words.show(
+            {f"{name}, {job}": curve for name, curves in groups.items() for job, curve in curves.items()}
+        )
+
+
+def overlaid(found: dict[str, MetricSeries]) -> dict[str, dict[str, Series]]:
+    """A chart for each figure that any job has, in the order of a job's charts: its curves by the names of the jobs."""
+    known = {job: distinct(one.series) for job, one in found.items()}
+    names = {name for curves in known.values() for name in curves}
+    return {
+        name: {job: curves[name] for job, curves in known.items() if name in curves}
+        for group in grouped(names).values()
+        for name in group
+    }

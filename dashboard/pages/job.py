@@ -2,23 +2,27 @@
 
 import csv
 import io
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from functools import partial
+from urllib.parse import quote
 
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from nicegui import ui
 from starlette.requests import Request
-from tunesmith import TunesmithError
-from tunesmith.types import Event, Job, MetricSeries, Series
+from tunesmith import APIStatusError, TunesmithError
+from tunesmith.types import Event, Job, MetricSeries
 
 from dashboard.cells import method_of, model_cell, took
-from dashboard.charts import MAX_POINTS, Charts, Look
+from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, in_order
 from dashboard.elements import Column, Table, Text, box, link, panel, shown, text_column
 from dashboard.frame import Frame, frame
 from dashboard.job_frame import JobFrame, path_of
+from dashboard.lineage import files_of, options
 from dashboard.words import clipped, duration, error_words, number, size
 
 EVENTS = 50  # of the timeline at first, and more at each wish
+MOST_POINTS = 10_000  # of a figure in the CSV: what the API gives at once
 
 
 @ui.page("/jobs/{job_id}")
@@ -28,51 +32,46 @@ async def job_page(request: Request, job_id: str) -> None:
         if job is None:
             link("All jobs", "/jobs")
             return
-        head = JobFrame(here, job, "")
+        await here.live(JobPage(here, job, Look.of(request.query_params)).refresh)
+
+
+class JobPage:
+    """What is on the page; asked for again where there is an event that it has not seen."""
+
+    def __init__(self, here: Frame, job: Job, look: Look) -> None:
+        self.here, self.job_id = here, job.id
+        self.head = JobFrame(here, job, "")
         with box("div", "halves"):
             with panel("What it is"):
-                about = About(here)
-            with panel("What happened"):
-                timeline = Timeline(here, job.id)
-        look = Look(smooth="smooth" in request.query_params, log="log" in request.query_params)
-        with box("div", "top"):
+                self.about = About(here)
+            with panel("What happened", classes="timeline"):
+                self.timeline = Timeline(here, job.id)
+        with box("div", "top", id="figures"):
             Text("h2", "Figures")
             box("div", "grow")
-            switch(job.id, look, "smooth", "Smoothed")
-            switch(job.id, look, "log", "Log scale")
+            controls(look, path_of(job.id), {})
             link("CSV", path_of(job.id, "/metrics.csv"), classes="button", download=f"{job.id}.csv")
-        none_yet = Text("p", "No figures yet: they come with the first step.", classes="quiet")
-        charts = Charts(look)
-        with box("details", "panel"):
-            Text("summary", "The figures in words")
-            figures = Table(FIGURES, empty="None yet.", label="figures")
+        self.none_yet = Text("p", "No figures yet: they come with the first step.", classes="quiet")
+        self.charts, self.in_words = Charts(look), FiguresInWords()
+        self._seen: object = None
+        self._settled = False
 
-        async def refresh() -> None:
-            jobs = here.api.fine_tuning.jobs
-            now = await jobs.retrieve(job.id) if not head.job.ended or not about.is_shown else head.job
-            if about.is_shown and head.job.ended:
-                return  # nothing changes any more
-            head.show(now)
-            await timeline.refresh()
-            found = await jobs.metrics.retrieve(job.id, max_points=MAX_POINTS)
-            charts.show(found.series)
-            figures.show({name: (name, series) for name, series in sorted(found.series.items())})
-            shown(none_yet, not found.series)
-            about.show(now)
-
-        await here.live(refresh)
-
-
-def switch(job_id: str, look: Look, name: str, title: str) -> None:
-    """A link that turns one of the looks on or off, as the address has it."""
-    on = {key: "1" for key in ("smooth", "log") if getattr(look, key) != (key == name)}
-    link(
-        title,
-        path_of(job_id) + (f"?{urlencode(on)}" if on else ""),
-        classes="button",
-        role="button",
-        aria_pressed=str(bool(getattr(look, name))).lower(),
-    )
+    async def refresh(self) -> None:
+        if self._settled:
+            return
+        jobs = self.here.api.fine_tuning.jobs
+        job = await jobs.retrieve(self.job_id)  # before its events: the last of them comes with its end
+        self.head.show(job)
+        self.about.show(job)
+        latest = await jobs.events.list(self.job_id, limit=1)
+        if (seen := [event.seq for event in latest.data]) != self._seen:
+            await self.timeline.refresh()
+            found = await jobs.metrics.retrieve(self.job_id, max_points=MAX_POINTS)
+            self.charts.show(found.series)
+            self.in_words.show({name: found.series[name] for name in in_order(found.series)})
+            shown(self.none_yet, not found.series)
+            self._seen = seen
+        self._settled = job.ended
 
 
 class About:
@@ -81,33 +80,42 @@ class About:
     def __init__(self, here: Frame) -> None:
         self.here, self.place, self._known = here, box("dl", "facts"), ""
 
-    @property
-    def is_shown(self) -> bool:
-        return bool(self._known)
-
     def show(self, job: Job) -> None:
         if (known := job.model_dump_json(exclude={"step", "seconds_left", "estimated_finish"})) == self._known:
             return
         self._known = known
         self.place.clear()
         with self.place:
-            self._rows(job)
+            self._origin(job)
+            self._course(job)
 
-    def _rows(self, job: Job) -> None:
-        here = self.here
+    def _origin(self, job: Job) -> None:
+        """Whose it is, and what it was made from."""
         row("id", job.id, classes="mono")
-        row("method", method_of(job))
-        linked("model", lambda: model_cell(job.model))
+        row("method", method_of(job).replace("_", " "))
+        with linked("model"):
+            model_cell(job.model)
+        if job.base_model and job.base_model != job.model:
+            with linked("base model"):
+                model_cell(job.base_model)
         if job.parent_job_id:
-            linked(
-                "goes on from", lambda: link(str(job.parent_job_id), path_of(str(job.parent_job_id)), classes="mono")
-            )
+            with linked("goes on from"):
+                link(job.parent_job_id, path_of(job.parent_job_id), classes="mono")
+        for name in options(job).get("reward_models") or []:
+            with linked("rewarded by"):
+                model_cell(str(name))
         if job.fine_tuned_model:
-            linked("yielded", lambda: model_cell(str(job.fine_tuned_model)))
-        for name, file_id in (("training file", job.training_file), ("validation file", job.validation_file)):
-            if file_id:
-                linked(name, lambda file_id=file_id: link(file_id, f"/data/{file_id}", classes="mono"))
-        row("project", job.project_id or "", classes="mono")
+            with linked("yielded"):
+                model_cell(job.fine_tuned_model)
+        for role, file_id in files_of(job):
+            with linked(role):
+                link(file_id, f"/data/{quote(file_id, safe='')}", classes="mono")
+        own = self.here.session.key.project
+        of_whom = f"{own.name} ({own.id})" if own and own.id == job.project_id else str(job.project_id)
+        row("project", clipped(of_whom))
+
+    def _course(self, job: Job) -> None:
+        here = self.here
         row("seed", str(job.seed))
         for key, value in (job.metadata or {}).items():
             row(clipped(key, 64), clipped(value, 512))
@@ -115,18 +123,11 @@ class About:
         if job.started_at:
             row("started", here.time(job.started_at))
         if job.finished_at:
-            row("ended", f"{here.time(job.finished_at)}, after {duration(took(job))}")
-        if job.usage:
-            row("cost", cost(job))
-
-
-def cost(job: Job) -> str:
-    used = job.usage
-    assert used is not None
-    return (
-        f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU, "
-        f"{number(used.trained_tokens)} tokens trained, {size(used.input_bytes)} read, {size(used.output_bytes)} written"
-    )
+            row("ended", here.time(job.finished_at) + (f", after {duration(took(job))}" if took(job) else ""))
+        if used := job.usage:
+            row("took", f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU")
+            row("trained", f"{number(used.trained_tokens)} tokens")
+            row("moved", f"{size(used.input_bytes)} read, {size(used.output_bytes)} written")
 
 
 def row(name: str, value: str, *, classes: str = "") -> None:
@@ -134,34 +135,44 @@ def row(name: str, value: str, *, classes: str = "") -> None:
     Text("dd", value, classes=classes)
 
 
-def linked(name: str, cell: object) -> None:
+def linked(name: str) -> Text:
+    """The place of a fact that is a link."""
     Text("dt", name)
-    with box("dd"):
-        cell()  # pyright: ignore[reportCallIssue]
+    return Text("dd")
 
 
 class Timeline:
     """What has happened, newest first; figures of steps are in the charts."""
 
     def __init__(self, here: Frame, job_id: str) -> None:
-        self.here, self.job_id, self.count = here, job_id, EVENTS
+        self.here, self.events = here, list[Event]()
+        self._list = partial(here.api.fine_tuning.jobs.events.list, job_id, type="message", limit=EVENTS)
         self.table = Table(self._columns(), empty="Nothing yet.", label="events")
         self.more = Text("button", "Older", classes="button hidden", type="button")
         self.more.on("click", self._older, args=[])
 
     async def refresh(self) -> None:
-        found: list[Event] = []
-        limit = min(100, self.count + 1)
-        async for event in self.here.api.fine_tuning.jobs.events.list(self.job_id, type="message", limit=limit):
-            found.append(event)
-            if len(found) > self.count:
+        if not self.events:
+            return await self._add_older()
+        new: list[Event] = []
+        async for event in self._list():
+            if event.seq <= self.events[0].seq:
                 break
-        self.table.show({event.id: event for event in found[: self.count]})
-        shown(self.more, len(found) > self.count)
+            new.append(event)
+        self._show(new + self.events)
 
     async def _older(self) -> None:
-        self.count += EVENTS
-        await self.here.trying(self.refresh)
+        await self.here.trying(self._add_older)
+
+    async def _add_older(self) -> None:
+        page = await self._list(after=self.events[-1].id if self.events else None)
+        shown(self.more, page.has_more)
+        self._show(self.events + page.data)
+
+    def _show(self, events: list[Event]) -> None:
+        by_id = {event.id: event for event in events}  # a second click on "Older" brings the same ones
+        self.events = list(by_id.values())
+        self.table.show(by_id)
 
     def _columns(self) -> list[Column]:
         def level(event: Event) -> None:
@@ -170,22 +181,9 @@ class Timeline:
 
         return [
             text_column("When", lambda event: self.here.time(event.created_at), classes="nowrap"),
-            Column("", level, lambda event: event.level),
+            Column("Level", level, lambda event: event.level),
             text_column("What", lambda event: clipped(event.message, 1000)),
         ]
-
-
-def values_of(series: Series) -> list[float]:
-    return [value for value in series.values if value is not None]
-
-
-FIGURES = [
-    text_column("Figure", lambda pair: pair[0], classes="mono"),
-    text_column("At step", lambda pair: number(pair[1].steps[-1]) if pair[1].steps else "–", number=True),
-    text_column("Last", lambda pair: number(next(iter(values_of(pair[1])[-1:]), None), 4), number=True),
-    text_column("Least", lambda pair: number(min(values_of(pair[1]), default=None), 4), number=True),
-    text_column("Most", lambda pair: number(max(values_of(pair[1]), default=None), 4), number=True),
-]
 
 
 def router() -> APIRouter:
@@ -193,24 +191,32 @@ def router() -> APIRouter:
 
     @routes.get("/jobs/{job_id}/metrics.csv")
     async def metrics(request: Request, job_id: str) -> Response:
-        """Every step that was measured, a figure a column."""
+        """A figure a column, a step a line."""
+        jobs = request.state.session.api.fine_tuning.jobs
         try:
-            found = await request.state.session.api.fine_tuning.jobs.metrics.retrieve(job_id)
-        except TunesmithError as error:
-            return PlainTextResponse(error_words(error), 502)
-        disposition = f'attachment; filename="{found.job_id}.csv"'
-        return Response(as_csv(found), media_type="text/csv", headers={"content-disposition": disposition})
+            found = await jobs.metrics.retrieve(job_id, max_points=MOST_POINTS)
+        except (TunesmithError, ValueError) as error:  # ValueError: what cannot be an id
+            status = error.status_code if isinstance(error, APIStatusError) else 502
+            return PlainTextResponse(error_words(error), status)
+        headers = {"content-disposition": f'attachment; filename="{found.job_id}.csv"'}
+        return StreamingResponse(csv_lines(found), media_type="text/csv", headers=headers)
 
     return routes
 
 
-def as_csv(found: MetricSeries) -> str:
+def csv_lines(found: MetricSeries) -> Iterator[str]:
+    """The header, then every step at which something was measured; what was not is empty."""
+    names = in_order(found.series)
     by_step: dict[int, dict[str, float | None]] = {}
-    for name, series in found.series.items():
-        for step, value in zip(series.steps, series.values, strict=True):
+    for name in names:
+        for step, value in zip(found.series[name].steps, found.series[name].values, strict=True):
             by_step.setdefault(step, {})[name] = value
-    file = io.StringIO()
-    writer = csv.DictWriter(file, ["step", *sorted(found.series)])
-    writer.writeheader()
-    writer.writerows({"step": step, **by_step[step]} for step in sorted(by_step))
-    return file.getvalue()
+    yield csv_line(["step", *names])
+    for step in sorted(by_step):
+        yield csv_line([step, *(by_step[step].get(name) for name in names)])
+
+
+def csv_line(values: list[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(values)
+    return line.getvalue()

@@ -8,7 +8,7 @@ from nicegui.element import Element
 from starlette.requests import Request
 from tunesmith import TunesmithError
 from tunesmith.samples import FILE as SAMPLES
-from tunesmith.samples import Comparison, Sample
+from tunesmith.samples import Comparison, Sample, accuracy, exact_match
 from tunesmith.types import Artifact, Checkpoint, Job
 
 from dashboard.cells import model_cell
@@ -16,7 +16,7 @@ from dashboard.elements import Column, Table, Text, box, button, link, panel, te
 from dashboard.frame import Frame, frame
 from dashboard.job_frame import JobFrame
 from dashboard.pages.job_rollouts import said, text_of
-from dashboard.words import clipped, error_words, number, size
+from dashboard.words import clipped, error_words, number, percent, size
 
 MOST_BYTES = 4 * 1024 * 1024  # of samples that are read to be shown
 SHOWN = 50
@@ -41,15 +41,21 @@ async def results_page(request: Request, job_id: str) -> None:
         with panel("Files"):
             files = Table(file_columns(here, job), empty="They come with the end of the job.", label="files")
 
+        seen = None
+
         async def refresh() -> None:
+            nonlocal seen
+            if head.job.ended and seen == head.job.status:
+                return
             now = await here.api.fine_tuning.jobs.retrieve(job.id)
             head.show(now)
             page = await here.api.fine_tuning.jobs.checkpoints.list(job.id, limit=100)
             checkpoints.show({checkpoint.id: checkpoint for checkpoint in page.data})
-            if not files.has_rows:
+            if now.status != seen:  # files and samples come all at once, with the end
                 artifacts = [artifact async for artifact in here.api.fine_tuning.jobs.artifacts.list(job.id)]
                 files.show({artifact.id: artifact for artifact in artifacts})
                 await show_samples(here, samples, job, artifacts)
+                seen = now.status
 
         await here.live(refresh)
 
@@ -108,8 +114,22 @@ async def show_samples(here: Frame, place: Element, job: Job, artifacts: list[Ar
             except TunesmithError as error:  # the store's public address may be out of this process's reach
                 Text("p", f"They could not be read here: {error_words(error)} Download {SAMPLES}.", classes="note")
                 return
+            Text("p", summary(samples), classes="quiet")
             for sample in samples[:SHOWN]:
                 show_comparison(sample) if isinstance(sample, Comparison) else show_sample(sample)
+
+
+def summary(samples: list[Sample] | list[Comparison]) -> str:
+    """How much better it got, where that can be counted."""
+    comparisons = [sample for sample in samples if isinstance(sample, Comparison)]
+    texts = [sample for sample in samples if isinstance(sample, Sample)]
+    if comparisons:
+        before, after = accuracy(comparisons)
+        return f"Of pairs, the better response has the higher score: {percent(before)} before, {percent(after)} after."
+    if any(sample.expected.strip() for sample in texts):
+        before, after = exact_match(texts)
+        return f"Exactly as expected: {percent(before)} before, {percent(after)} after."
+    return f"{len(texts)} answers."
 
 
 def show_sample(sample: Sample) -> None:

@@ -1,9 +1,11 @@
 """The answers that a job has learnt from: narrowed down and sorted by what the address says."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import ui
+from nicegui.element import Element
 from starlette.requests import Request
 from tunesmith.types import Rollout
 
@@ -14,11 +16,11 @@ from dashboard.words import clipped, number
 
 PER_PAGE = 20
 LONGEST = 20_000  # characters of a text; the artifact has all of it
-NUMBERS = ("min_step", "max_step", "min_reward", "max_reward", "min_advantage", "max_advantage")
-FLAGS = ("truncated", "failed")
-ORDERS = ("step", "reward", "advantage", "completion_tokens", "grader_reward")
-FILTERS = ("q", "grader", "min_grader_reward", "max_grader_reward", *NUMBERS, *FLAGS, "order_by", "order")
-LABELS = {"q": "Words", "min_grader_reward": "Its reward, least", "max_grader_reward": "Its reward, most"}
+RANGES = {"step": "Step", "reward": "Reward", "advantage": "Advantage", "completion_tokens": "Tokens"}
+ORDERS = (*RANGES, "grader_reward")
+BOUNDS = tuple(f"{end}_{what}" for what in (*RANGES, "grader_reward") for end in ("min", "max"))
+FLAGS = {"truncated": "Cut off", "failed": "Not graded"}
+FILTERS = ("q", "grader", *BOUNDS, *FLAGS, "order_by", "order")
 
 
 @ui.page("/jobs/{job_id}/rollouts")
@@ -32,9 +34,9 @@ async def rollouts_page(request: Request, job_id: str) -> None:
             link("All jobs", "/jobs")
             return
         JobFrame(here, job, "/rollouts")
-        filters(job_id, asked)
         listed = here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
-        page = await here.fetched(wait_for(listed))
+        page = await here.fetched(listed)
+        filters(job_id, asked, sorted({name for rollout in page.data for name in rollout.rewards} if page else ()))
         if page is None:
             return
         if not page.data:
@@ -50,50 +52,61 @@ async def rollouts_page(request: Request, job_id: str) -> None:
                 link("More", f"{path_of(job_id, '/rollouts')}?{onward}", classes="button")
 
 
-async def wait_for(pages: Any) -> Any:
-    return await pages
-
-
 def wanted(asked: dict[str, str]) -> dict[str, Any]:
     """As the SDK takes them. What is no number goes along as it is: the API says what is wrong with it."""
     return {name: value == "yes" if name in FLAGS else value for name, value in asked.items()}
 
 
-def filters(job_id: str, asked: dict[str, str]) -> None:
+def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
+    """graders: names to choose from."""
     path = path_of(job_id, "/rollouts")
     with box("form", "filters panel", method="get", action=path, role="search"):
-        field("q", asked, type="search", placeholder="in prompt or completion")
-        for name in NUMBERS:
-            field(name, asked, type="number", step="any")
-        field("grader", asked, placeholder="a name among the rewards")
-        field("min_grader_reward", asked, type="number", step="any")
-        field("max_grader_reward", asked, type="number", step="any")
-        for name in FLAGS:
-            choice(name, asked, ("", "yes", "no"))
-        choice("order_by", asked, ORDERS)
-        choice("order", asked, ("desc", "asc"))
+        with labelled("Words"):
+            entry("q", asked, type="search", placeholder="in prompt or completion")
+        for name, title in RANGES.items():
+            bounds(name, title, asked)
+        with labelled("Grader"):
+            entry("grader", asked, list="graders")
+            with box("datalist", id="graders"):
+                for name in graders:
+                    box("option", value=name)
+        bounds("grader_reward", "Its reward", asked)
+        for name, title in FLAGS.items():
+            choice(name, title, asked, ("", "yes", "no"))
+        choice("order_by", "Sorted by", asked, ORDERS)
+        choice("order", "Order", asked, ("desc", "asc"))
         Text("button", "Show", classes="button primary", type="submit")
         if asked:
             link("Clear", path, classes="button")
 
 
-def label(name: str) -> str:
-    return LABELS.get(name, name.replace("_", " ").replace("min ", "least ").replace("max ", "most ").capitalize())
+def labelled(title: str) -> Element:
+    made = box("label")
+    with made:
+        Text("span", title)
+    return made
 
 
-def field(name: str, asked: dict[str, str], **properties: str) -> None:
-    with box("label"):
-        Text("span", label(name))
-        box("input", name=name, defaultValue=asked.get(name, ""), **properties)
+def entry(name: str, asked: dict[str, str], **properties: str) -> None:
+    box("input", name=name, defaultValue=asked.get(name, ""), **properties)
 
 
-def choice(name: str, asked: dict[str, str], options: tuple[str, ...]) -> None:
-    with box("label"):
-        Text("span", label(name))
-        with box("select", name=name):
-            for option in options:
-                chosen: dict[str, Any] = {"selected": True} if option == asked.get(name, options[0]) else {}
-                Text("option", option.replace("_", " ") or "either", value=option, **chosen)
+def bounds(name: str, title: str, asked: dict[str, str]) -> None:
+    with box("fieldset", "range"):
+        Text("legend", title)
+        for end, words in (("min", "least"), ("max", "most")):
+            label = f"{words} {title.lower()}"
+            entry(f"{end}_{name}", asked, type="number", step="any", placeholder=words, aria_label=label)
+
+
+def choice(name: str, title: str, asked: dict[str, str], options: tuple[str, ...]) -> None:
+    with labelled(title), box("select", name=name):
+        for option in options:
+            chosen: dict[str, Any] = {"selected": True} if option == asked.get(name, options[0]) else {}
+            Text("option", WORDS.get(option, option.replace("_", " ")), value=option, **chosen)
+
+
+WORDS = {"": "either", "desc": "largest first", "asc": "smallest first", "completion_tokens": "tokens"}
 
 
 def show(rollout: Rollout) -> None:
@@ -115,7 +128,7 @@ def show(rollout: Rollout) -> None:
             with box("div"):
                 Text("h3", f"Prompt, row {rollout.row}")
                 for message in rollout.prompt:
-                    said(f"{message.get('role', '')}: {text_of(message.get('content'))}")
+                    said(message_text(message))
             with box("div"):
                 Text("h3", "Completion")
                 said(rollout.completion)
@@ -128,4 +141,12 @@ def said(text: str) -> None:
 
 
 def text_of(content: Any) -> str:
-    return content if isinstance(content, str) else "" if content is None else str(content)
+    """A message's content, which may be in parts."""
+    return content if isinstance(content, str) else "" if content is None else json.dumps(content, ensure_ascii=False)
+
+
+def message_text(message: dict[str, Any]) -> str:
+    """Who says what; and what else it has, such as calls of tools."""
+    other = {name: value for name, value in message.items() if name not in ("role", "content")}
+    also = f"\n{json.dumps(other, ensure_ascii=False)}" if other else ""
+    return f"{message.get('role', '')}: {text_of(message.get('content'))}{also}"

@@ -16,6 +16,7 @@ from dashboard.frame import Frame, confirmed, frame
 from dashboard.words import clipped, duration
 
 PER_PAGE = 50
+MOST_COMPARED = 8
 STATUSES = ("validating_files", "queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled")
 METHODS = ("supervised", "dpo", "kto", "reward_model", "ppo", "reinforcement", "pretraining", "initialization")
 FILTERS = ("search", "status", "method", "model", "project_id", "metadata")
@@ -125,6 +126,7 @@ class Bulk:
             self.ticked.pop(job_id, None)
         shown(self.bar, bool(self.ticked))
         self.count.show(f"{len(self.ticked)} ticked")
+        shown(self.compare, 2 <= len(self.ticked) <= MOST_COMPARED)
         self.compare.props["href"] = f"/compare?{urlencode({'jobs': ','.join(self.ticked)})}"
 
     async def act(self, name: str) -> None:

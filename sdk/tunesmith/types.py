@@ -98,6 +98,7 @@ class Job(Answer):
     base_model: str | None = None
     suffix: str | None = None
     resources: dict[str, Any] | None = None
+    max_duration_seconds: int | None = None
     started_at: int | None = None
     step: int | None = None
     total_steps: int | None = None
