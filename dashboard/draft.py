@@ -120,7 +120,8 @@ def of_job(job: Job) -> dict[str, Any]:
         return body
     options = spec.method.options.model_dump(mode="json", exclude_defaults=True)
     method = {"type": spec.method.type, **({spec.method.type: options} if options else {})}
-    return {**spec.model_dump(mode="json", exclude_defaults=True, exclude={"method"}), "method": method}
+    given = spec.model_dump(mode="json", exclude_defaults=True, exclude_none=True, exclude={"method"})
+    return {**given, "method": method}
 
 
 def _is_of_no_model(job: Job) -> bool:

@@ -175,14 +175,14 @@ class Timeline:
         self.table.show(by_id)
 
     def _columns(self) -> list[Column]:
-        def level(event: Event) -> None:
+        def what(event: Event) -> None:
             if event.level != "info":
                 Text("span", event.level, classes=f"badge {'bad' if event.level == 'error' else 'paused'}")
+            Text("span", f" {clipped(event.message, 1000)}")
 
         return [
             text_column("When", lambda event: self.here.time(event.created_at), classes="nowrap"),
-            Column("Level", level, lambda event: event.level),
-            text_column("What", lambda event: clipped(event.message, 1000)),
+            Column("What", what, lambda event: event.id),
         ]
 
 

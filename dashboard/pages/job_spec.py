@@ -29,7 +29,7 @@ async def spec_page(request: Request, job_id: str) -> None:
             return
         JobFrame(here, job, "/spec")
         body = draft.of_job(job)
-        copied("JSON", job_code.as_json(body), "What was asked for; what is left out has its default.")
+        copied("JSON", job_code.as_json(body), "As asked for, with what came of auto; the rest has its default.")
         copied("curl", job_code.as_curl(body), ENVIRONMENT)
         copied("The openai package", job_code.as_openai(body), ENVIRONMENT)
         copied("The tunesmith package", job_code.as_tunesmith(body), ENVIRONMENT)

@@ -29,7 +29,9 @@ def client(stack: Stack, project: ProjectKey, monkeypatch: pytest.MonkeyPatch) -
 
 
 def run_python(text: str) -> None:
-    exec(compile(text, "copied.py", "exec"), {})
+    names: dict[str, Any] = {}
+    exec(compile(text, "copied.py", "exec"), names)
+    names["client"].close()
 
 
 def run_shell(text: str) -> None:
