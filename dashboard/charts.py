@@ -39,10 +39,12 @@ GROUPS = (
     Group("Perplexity", r"perplexity"),
     Group("Reward", r"reward_mean|mean_reward|score_mean"),
     Group("Rewards by graders and reward models", r".+_score_mean"),
-    Group("Spread of the reward models", r"score_spread"),
+    Group("Scores of responses", r"score"),
+    Group("Spread of scores", r"score_spread"),
     Group("Token accuracy", r"mean_token_accuracy"),
     Group("Accuracy", r"(reward_)?accuracy"),
     Group("Margin", r"(reward_)?margin"),
+    Group("Calibration error", r"calibration_error"),
     Group("Rewards of chosen and rejected answers", r"(chosen|rejected)_reward"),
     Group("Log probabilities", r"\w+_log_probability"),
     Group("KL divergence", r"kl|approximate_kl"),
@@ -133,10 +135,13 @@ def controls(look: Look, path: str, query: Mapping[str, str]) -> None:
 
 
 class Charts:
-    """A chart for each group of figures, drawn anew in place: what somebody has zoomed into stays."""
+    """A chart for each group of figures, drawn anew in place: what somebody has zoomed into stays.
 
-    def __init__(self, look: Look) -> None:
-        self.look = look
+    curves: names of those that look alike in all charts; without them a chart's first curve looks like any other's.
+    """
+
+    def __init__(self, look: Look, curves: Sequence[str] = ()) -> None:
+        self.look, self.curves = look, curves
         self.place = box("div", "halves")
         self._charts: dict[str, ui.echart] = {}
 
@@ -165,7 +170,8 @@ class Charts:
         return chart
 
     def _lines(self, curves: Mapping[str, Series]) -> list[dict[str, Any]]:
-        drawn = [line for i, (name, curve) in enumerate(curves.items()) for line in self._curve(i, name, curve)]
+        order = self.curves or list(curves)
+        drawn = [line for name, curve in curves.items() for line in self._curve(order.index(name), name, curve)]
         # NiceGUI draws a chart from nothing, without its zoom, when the count of its lines changes: some are to spare.
         return drawn + [{"type": "line", "data": []}] * (-len(drawn) % SPARE_LINES)
 

@@ -92,7 +92,7 @@ class JobFrame:
 
 def reason_of(job: Job) -> str:
     """Why it is where it is, and how long it will take, in a line."""
-    said = [job.status_reason.replace("_", " ")] if job.status_reason else []
+    said = [job.status_reason] if job.status_reason and not job.error else []
     if job.queue_position:
         said.append(f"number {job.queue_position} in the queue")
     if job.seconds_left is not None:

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 from starlette.requests import Request
+from tunesmith import BadRequestError, NotFoundError
 from tunesmith.types import Job, MetricSeries, Series
 
 from dashboard import draft
@@ -14,7 +15,7 @@ from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls,
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
 from dashboard.frame import Frame, frame
 from dashboard.pages.jobs import MOST_COMPARED
-from dashboard.words import clipped, number
+from dashboard.words import clipped, error_words, number
 
 
 @ui.page("/compare")
@@ -28,8 +29,11 @@ async def compare_page(request: Request) -> None:
             return
         if len(ids) > MOST_COMPARED:
             Text("p", f"Only the first {MOST_COMPARED} of {len(ids)} jobs are shown.", classes="note", role="status")
-        asked = [here.fetched(here.api.fine_tuning.jobs.retrieve(id)) for id in ids[:MOST_COMPARED]]
-        jobs = [job for job in await asyncio.gather(*asked) if job]
+        found = await here.fetched(asyncio.gather(*(job_or_why(here, id) for id in ids[:MOST_COMPARED]))) or []
+        for why in found:
+            if isinstance(why, str):
+                Text("p", why, classes="note fault", role="alert")
+        jobs = [job for job in found if isinstance(job, Job)]
         with panel("Jobs"):
             Table(columns(ids), empty="None.", label="jobs").show({job.id: job for job in jobs})
         if len(jobs) > 1:
@@ -46,6 +50,14 @@ def ids_of(request: Request) -> list[str]:
     """What the address names, once each: `jobs`, with commas, and what the form adds to them."""
     given = ",".join((request.query_params.get("jobs", ""), request.query_params.get("add", "")))
     return list(dict.fromkeys(id.strip() for id in given.split(",") if id.strip()))
+
+
+async def job_or_why(here: Frame, job_id: str) -> Job | str:
+    """The job, or what the API says of such an id."""
+    try:
+        return await here.api.fine_tuning.jobs.retrieve(job_id)
+    except (BadRequestError, NotFoundError, ValueError) as error:  # ValueError: what cannot be an id
+        return error_words(error)
 
 
 def add_form(ids: list[str]) -> None:
@@ -108,7 +120,7 @@ class Curves:
     def __init__(self, here: Frame, jobs: list[Job], look: Look) -> None:
         self.here, self.jobs = here, jobs
         self.found: dict[str, MetricSeries] = {}
-        self.charts, self.in_words = Charts(look), FiguresInWords()
+        self.charts, self.in_words = Charts(look, [name_of(job) for job in jobs]), FiguresInWords()
 
     async def refresh(self) -> None:
         awaited = [job for job in self.jobs if job.id not in self.found or not job.ended]

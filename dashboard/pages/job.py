@@ -51,7 +51,7 @@ class JobPage:
             box("div", "grow")
             controls(look, path_of(job.id), {})
             link("CSV", path_of(job.id, "/metrics.csv"), classes="button", download=f"{job.id}.csv")
-        self.none_yet = Text("p", "No figures yet: they come with the first step.", classes="quiet")
+        self.none = Text("p", classes="quiet")
         self.charts, self.in_words = Charts(look), FiguresInWords()
         self._seen: object = None
         self._settled = False
@@ -69,7 +69,8 @@ class JobPage:
             found = await jobs.metrics.retrieve(self.job_id, max_points=MAX_POINTS)
             self.charts.show(found.series)
             self.in_words.show({name: found.series[name] for name in in_order(found.series)})
-            shown(self.none_yet, not found.series)
+            self.none.show("It has none." if job.ended else "None yet: they come with the first step.")
+            shown(self.none, not found.series)
             self._seen = seen
         self._settled = job.ended
 

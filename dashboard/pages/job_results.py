@@ -30,8 +30,6 @@ async def results_page(request: Request, job_id: str) -> None:
             link("All jobs", "/jobs")
             return
         head = JobFrame(here, job, "/results")
-        with panel("Before and after"):
-            samples = box("div")
         with panel("Checkpoints"):
             checkpoints = Table(
                 checkpoint_columns(here),
@@ -41,6 +39,8 @@ async def results_page(request: Request, job_id: str) -> None:
         with panel("Files"):
             files = Table(file_columns(here, job), empty="They come with the end of the job.", label="files")
 
+        with panel("Before and after"):
+            samples = box("div")
         seen = None
 
         async def refresh() -> None:
@@ -63,11 +63,12 @@ async def results_page(request: Request, job_id: str) -> None:
 def checkpoint_columns(here: Frame) -> list[Column]:
     def start(checkpoint: Checkpoint) -> None:
         query = urlencode({"model": checkpoint.fine_tuned_model_checkpoint})
-        link("Start a job", f"/jobs/new?{query}", classes="button")
+        link("Start a job", f"/jobs/new?{query}", classes="button nowrap")
 
     def figures(checkpoint: Checkpoint) -> str:
-        known = {name: value for name, value in checkpoint.metrics.items() if value is not None and name != "step"}
-        return ", ".join(f"{name} {number(value, 4)}" for name, value in known.items())
+        """Those of the contract that repeat another under its own name are left out."""
+        known = [(name, value) for name, value in checkpoint.metrics.items() if value is not None and name != "step"]
+        return ", ".join(f"{name} {number(value, 4)}" for name, value in known if not name.startswith("full_valid_"))
 
     return [
         text_column("Step", lambda one: number(one.step_number), number=True),
