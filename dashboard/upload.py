@@ -1,6 +1,7 @@
 """Files from the browser to the API, in parts as they come: none of them is ever whole in this process."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
@@ -49,7 +50,8 @@ async def send(api: AsyncTunesmith, request: Request, *, filename: str, purpose:
         part_ids = [(await api.uploads.parts.create(made.id, data=data)).id async for data in parts(request.stream())]
         done = await api.uploads.complete(made.id, part_ids=part_ids)
     except BaseException:
-        await api.uploads.cancel(made.id)
+        with suppress(TunesmithError):  # the first error is the one to tell
+            await api.uploads.cancel(made.id)
         raise
     assert done.file is not None  # of a completed upload
     return done.file
