@@ -20,6 +20,7 @@ from dashboard.words import error_words, moment, zone_of
 HEAD = '<script src="/static/page.js"></script><link rel="stylesheet" href="/static/style.css">'
 PAGES = (("Overview", "/"), ("Jobs", "/jobs"), ("Data", "/data"), ("Models", "/models"), ("Projects", "/projects"))
 LIVE_SECONDS = 2.0
+PAGE_SECONDS = 30.0  # for pages that ask the API for several things, where it is slow
 T = TypeVar("T")
 
 
