@@ -57,13 +57,14 @@ async def send(api: AsyncTunesmith, request: Request, *, filename: str, purpose:
     return done.file
 
 
-async def parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def parts(chunks: AsyncIterator[bytes], *, size: int = PART) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of that size; the last may be smaller."""
     waiting = bytearray()
     async for chunk in chunks:
         waiting += chunk
-        while len(waiting) >= PART:
-            yield bytes(waiting[:PART])
-            del waiting[:PART]
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
     if waiting:
         yield bytes(waiting)
 
