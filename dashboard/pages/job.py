@@ -125,7 +125,8 @@ def cost(job: Job) -> str:
     assert used is not None
     return (
         f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU, "
-        f"{number(used.trained_tokens)} tokens trained, {size(used.input_bytes)} read, {size(used.output_bytes)} written"
+        f"{number(used.trained_tokens)} tokens trained, "
+        f"{size(used.input_bytes)} read, {size(used.output_bytes)} written"
     )
 
 
@@ -197,7 +198,7 @@ def router() -> APIRouter:
         try:
             found = await request.state.session.api.fine_tuning.jobs.metrics.retrieve(job_id)
         except TunesmithError as error:
-            return PlainTextResponse(error_words(error), 502)
+            return PlainTextResponse(error_words(error), getattr(error, "status_code", 502))
         disposition = f'attachment; filename="{found.job_id}.csv"'
         return Response(as_csv(found), media_type="text/csv", headers={"content-disposition": disposition})
 

@@ -131,8 +131,8 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
     shows = (
         "Chains of thought for sums of two-digit numbers, a third of the prompts being riddles without an answer, from "
         f"a model that is right on {before['right']:.0%} of all, in a form that is right on {before['form']:.0%}, with "
-        f"{before['length of right']:.0f} characters where it is right and {before['length on riddles']:.0f} on riddles. "
-        "Curves: the reasoning reward of held-out rows, which the training on brevity alone only watches."
+        f"{before['length of right']:.0f} characters where it is right and {before['length on riddles']:.0f} on "
+        "riddles. Curves: the reasoning reward of held-out rows, which the training on brevity alone only watches."
     )
     keep(Proof("reasoning", shows, "reasoning reward", table, curves))
 
