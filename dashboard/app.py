@@ -13,7 +13,10 @@ from starlette.types import ASGIApp
 from dashboard import login, upload
 from dashboard.frame import no_such_page, went_wrong
 from dashboard.guard import Guard
-from dashboard.pages import (  # noqa: F401 - their pages; /jobs/new comes before /jobs/{job_id}
+from dashboard.pages import new_job  # noqa: F401 - its page, /jobs/new, which comes before /jobs/{job_id}
+
+# isort: split
+from dashboard.pages import (  # noqa: F401 - their pages
     compare,
     data,
     file,
@@ -26,7 +29,6 @@ from dashboard.pages import (  # noqa: F401 - their pages; /jobs/new comes befor
     jobs,
     model,
     models,
-    new_job,
     overview,
     projects,
 )

@@ -27,6 +27,7 @@ PAGES = (
     ("Projects", "/projects"),
 )
 LIVE_SECONDS = 2.0
+PAGE_SECONDS = 30.0  # for pages that ask the API for several things, where it is slow
 T = TypeVar("T")
 
 

@@ -32,6 +32,15 @@ def path_of(job_id: str, tab: str = "") -> str:
     return f"/jobs/{quote(job_id, safe='')}{tab}"
 
 
+async def job_of(here: Frame, job_id: str) -> Job | None:
+    """The job that a page is about; where there is none, the API's words and the way to all jobs are shown."""
+    job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+    if job is None:
+        Text("h1", f"Job {clipped(job_id, 80)}", classes="break")
+        link("All jobs", "/jobs")
+    return job
+
+
 class JobFrame:
     """The head of a job's page; `show` it anew when the job has changed."""
 

@@ -1,6 +1,7 @@
 """Files from the browser to the API, in parts as they come: none of them is ever whole in this process."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
@@ -49,19 +50,21 @@ async def send(api: AsyncTunesmith, request: Request, *, filename: str, purpose:
         part_ids = [(await api.uploads.parts.create(made.id, data=data)).id async for data in parts(request.stream())]
         done = await api.uploads.complete(made.id, part_ids=part_ids)
     except BaseException:
-        await api.uploads.cancel(made.id)
+        with suppress(TunesmithError):  # the first error is the one to tell
+            await api.uploads.cancel(made.id)
         raise
     assert done.file is not None  # of a completed upload
     return done.file
 
 
-async def parts(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def parts(chunks: AsyncIterator[bytes], *, size: int = PART) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of that size; the last may be smaller."""
     waiting = bytearray()
     async for chunk in chunks:
         waiting += chunk
-        while len(waiting) >= PART:
-            yield bytes(waiting[:PART])
-            del waiting[:PART]
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
     if waiting:
         yield bytes(waiting)
 

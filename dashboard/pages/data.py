@@ -7,7 +7,7 @@ from starlette.requests import Request
 from tunesmith.types import File
 
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.pages.jobs import choice
 from dashboard.words import clipped, number, size
 
@@ -15,7 +15,7 @@ PER_PAGE = 50
 PURPOSES = ("fine-tune", "fine-tune-results", "evals", "user_data", "assistants", "batch", "vision")
 
 
-@ui.page("/data")
+@ui.page("/data", response_timeout=PAGE_SECONDS)
 async def data(request: Request) -> None:
     asked = {"purpose": request.query_params["purpose"]} if request.query_params.get("purpose") else {}
     after = request.query_params.get("after") or None

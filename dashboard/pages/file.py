@@ -9,7 +9,7 @@ from tunesmith.types import Fault, File, FileReport
 
 from dashboard.bars import bars
 from dashboard.elements import Column, Table, Text, box, button, facts, link, panel, text_column
-from dashboard.frame import Frame, confirmed, frame
+from dashboard.frame import PAGE_SECONDS, Frame, confirmed, frame
 from dashboard.lists import MOST, datalist, file_words, propose
 from dashboard.preview import preview_panel
 from dashboard.words import clipped, number, size
@@ -17,7 +17,7 @@ from dashboard.words import clipped, number, size
 LENGTHS = {"min": "shortest", "p50": "half, up to", "p90": "90 %, up to", "p99": "99 %, up to", "max": "longest"}
 
 
-@ui.page("/data/{file_id:path}")
+@ui.page("/data/{file_id:path}", response_timeout=PAGE_SECONDS)
 async def file_page(request: Request, file_id: str) -> None:
     with frame(clipped(file_id, 60), request) as here:
         file = await here.fetched(here.api.files.retrieve(file_id))

@@ -17,7 +17,7 @@ from dashboard.cells import method_of, model_cell, took
 from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, in_order
 from dashboard.elements import Column, Table, Text, box, link, panel, shown, text_column
 from dashboard.frame import Frame, frame
-from dashboard.job_frame import JobFrame, path_of
+from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.lineage import files_of, options
 from dashboard.words import clipped, duration, error_words, number, size
 
@@ -28,9 +28,8 @@ MOST_POINTS = 10_000  # of a figure in the CSV: what the API gives at once
 @ui.page("/jobs/{job_id}")
 async def job_page(request: Request, job_id: str) -> None:
     with frame(f"Job {clipped(job_id, 40)}", request) as here:
-        job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+        job = await job_of(here, job_id)
         if job is None:
-            link("All jobs", "/jobs")
             return
         await here.live(JobPage(here, job, Look.of(request.query_params)).refresh)
 

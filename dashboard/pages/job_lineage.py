@@ -5,9 +5,9 @@ from starlette.requests import Request
 from tunesmith.types import Job, Model
 
 from dashboard.cells import job_cell, method_of, model_cell
-from dashboard.elements import Column, Table, Text, badge, link, panel, text_column
+from dashboard.elements import Column, Table, Text, badge, panel, text_column
 from dashboard.frame import Frame, frame
-from dashboard.job_frame import JobFrame
+from dashboard.job_frame import JobFrame, job_of
 from dashboard.lineage import lineage
 from dashboard.pages.model import show_lineage
 from dashboard.words import clipped
@@ -19,9 +19,8 @@ MOST = 100  # jobs that went on from it
 @ui.page("/jobs/{job_id}/lineage")
 async def lineage_page(request: Request, job_id: str) -> None:
     with frame(f"Lineage of {clipped(job_id, 40)}", request) as here:
-        job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+        job = await job_of(here, job_id)
         if job is None:
-            link("All jobs", "/jobs")
             return
         JobFrame(here, job, "/lineage")
         with panel("What went on from it"):

@@ -6,9 +6,9 @@ from nicegui import ui
 from starlette.requests import Request
 from tunesmith.types import LogLine
 
-from dashboard.elements import Text, box, link, panel, shown
+from dashboard.elements import Text, box, panel, shown
 from dashboard.frame import Frame, frame
-from dashboard.job_frame import JobFrame
+from dashboard.job_frame import JobFrame, job_of
 from dashboard.words import clipped
 
 MOST = 500  # pieces that are shown: the last ones
@@ -17,9 +17,8 @@ MOST = 500  # pieces that are shown: the last ones
 @ui.page("/jobs/{job_id}/log")
 async def log_page(request: Request, job_id: str) -> None:
     with frame(f"Log of {clipped(job_id, 40)}", request) as here:
-        job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+        job = await job_of(here, job_id)
         if job is None:
-            link("All jobs", "/jobs")
             return
         head = JobFrame(here, job, "/log")
         with panel("What its trainers have written"):

@@ -14,7 +14,7 @@ from tunesmith.types import Artifact, Checkpoint, Job
 from dashboard.cells import model_cell
 from dashboard.elements import Column, Table, Text, box, button, link, panel, text_column
 from dashboard.frame import Frame, frame
-from dashboard.job_frame import JobFrame
+from dashboard.job_frame import JobFrame, job_of
 from dashboard.pages.job_rollouts import said, text_of
 from dashboard.words import clipped, error_words, number, percent, size
 
@@ -25,9 +25,8 @@ SHOWN = 50
 @ui.page("/jobs/{job_id}/results")
 async def results_page(request: Request, job_id: str) -> None:
     with frame(f"Results of {clipped(job_id, 40)}", request) as here:
-        job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+        job = await job_of(here, job_id)
         if job is None:
-            link("All jobs", "/jobs")
             return
         head = JobFrame(here, job, "/results")
         with panel("Checkpoints"):

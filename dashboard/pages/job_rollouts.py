@@ -11,7 +11,7 @@ from tunesmith.types import Rollout
 
 from dashboard.elements import Text, box, link
 from dashboard.frame import frame
-from dashboard.job_frame import JobFrame, path_of
+from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.words import clipped, number
 
 PER_PAGE = 20
@@ -29,9 +29,8 @@ async def rollouts_page(request: Request, job_id: str) -> None:
     asked = {name: value for name, value in asked.items() if value}
     after = request.query_params.get("after") or None
     with frame(f"Rollouts of {clipped(job_id, 40)}", request) as here:
-        job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+        job = await job_of(here, job_id)
         if job is None:
-            link("All jobs", "/jobs")
             return
         JobFrame(here, job, "/rollouts")
         listed = here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
@@ -73,7 +72,7 @@ def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
         bounds("grader_reward", "Its reward", asked)
         for name, title in FLAGS.items():
             choice(name, title, asked, ("", "yes", "no"))
-        choice("order_by", "Sorted by", asked, ORDERS)
+        choice("order_by", "Order by", asked, ORDERS)
         choice("order", "Order", asked, ("desc", "asc"))
         Text("button", "Show", classes="button primary", type="submit")
         if asked:

@@ -4,9 +4,9 @@ from nicegui import ui
 from starlette.requests import Request
 
 from dashboard import draft, job_code
-from dashboard.elements import Text, box, button, link, panel
+from dashboard.elements import Text, box, button, panel
 from dashboard.frame import frame
-from dashboard.job_frame import JobFrame
+from dashboard.job_frame import JobFrame, job_of
 from dashboard.words import clipped
 
 # Pages that come over plain HTTP have no navigator.clipboard.
@@ -23,9 +23,8 @@ ENVIRONMENT = "With TUNESMITH_BASE_URL and TUNESMITH_API_KEY in the environment,
 @ui.page("/jobs/{job_id}/spec")
 async def spec_page(request: Request, job_id: str) -> None:
     with frame(f"Spec of {clipped(job_id, 40)}", request) as here:
-        job = await here.fetched(here.api.fine_tuning.jobs.retrieve(job_id))
+        job = await job_of(here, job_id)
         if job is None:
-            link("All jobs", "/jobs")
             return
         JobFrame(here, job, "/spec")
         body = draft.of_job(job)

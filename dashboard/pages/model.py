@@ -8,13 +8,13 @@ from tunesmith.types import Job, Model
 
 from dashboard.cells import method_of, model_cell
 from dashboard.elements import Text, badge, box, button, facts, link, panel
-from dashboard.frame import Frame, confirmed, frame
+from dashboard.frame import PAGE_SECONDS, Frame, confirmed, frame
 from dashboard.lineage import Lineage, Stage, files_of, lineage, options
 from dashboard.pages.models import what
 from dashboard.words import clipped, number
 
 
-@ui.page("/models/{name:path}")
+@ui.page("/models/{name:path}", response_timeout=PAGE_SECONDS)
 async def model_page(request: Request, name: str) -> None:
     with frame(clipped(name, 60), request) as here:
         model = await here.fetched(here.api.models.retrieve(name))

@@ -8,7 +8,7 @@ from tunesmith.types import Model
 
 from dashboard.cells import model_cell
 from dashboard.elements import Column, Table, Text, box, link, text_column
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.pages.jobs import choice, field
 from dashboard.words import clipped
 
@@ -20,7 +20,7 @@ KINDS = {
 }
 
 
-@ui.page("/models")
+@ui.page("/models", response_timeout=PAGE_SECONDS)
 async def models(request: Request) -> None:
     asked = {name: request.query_params.get(name, "").strip() for name in ("search", "kind")}
     asked = {name: value for name, value in asked.items() if value}

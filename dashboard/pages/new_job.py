@@ -17,20 +17,22 @@ from dashboard import draft, spec_schema
 from dashboard.draft import Draft
 from dashboard.elements import Text, box, button, link, panel, shown
 from dashboard.estimate import show_estimate
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.lists import MOST, datalist, file_words, fits, model_words, propose
 from dashboard.spec_form import TYPING, VALUE, Entry, Section, reveal, set_texts
 
 CHOSEN = ("model", "training_file", "validation_file")  # from lists
 
 
-@ui.page("/jobs/new")
+@ui.page("/jobs/new", response_timeout=PAGE_SECONDS)
 async def new_job(request: Request) -> None:
     clone = request.query_params.get("clone")
     with frame("New job", request) as here:
         ui.add_head_html('<script src="/static/form.js"></script>')
         Text("h1", "New job")
         body: dict[str, Any] = {name: request.query_params[name] for name in CHOSEN if request.query_params.get(name)}
+        if here.operator:
+            Text("p", "An operator's key belongs to no project: jobs are created with a project's key.", classes="note")
         if clone and (job := await here.fetched(here.api.fine_tuning.jobs.retrieve(clone))):
             body = draft.of_job(job)
             with box("p", "quiet"):
@@ -53,6 +55,7 @@ class NewJob:
         self.refused = dict[str, str]()  # what the API has said, until something is changed
         self.asked = False  # whether somebody has wanted to submit it
         self.no_json = ""
+        self.seen: object = None
         with box("div", "split"):
             with box("form", "form", onsubmit="return false", aria_label="job"):
                 self._build_form()
@@ -99,9 +102,7 @@ class NewJob:
         with panel("The spec"):
             with box("label"):
                 Text("span", "As it is sent; it can be edited here too", classes="quiet")
-                self.json = box(
-                    "textarea", defaultValue=self.draft.text(), rows=16, spellcheck="false", aria_label="spec as JSON"
-                )
+                self.json = box("textarea", defaultValue=self.draft.text(), rows=16, spellcheck="false")
             self.json.on("input", self._read, js_handler=VALUE, throttle=TYPING, leading_events=False)
             self.json.on("change", self._read, js_handler=VALUE)
             with box("div", "top"):
@@ -121,16 +122,14 @@ class NewJob:
     def edited(self) -> None:
         """The form has changed the draft."""
         self.no_json = ""
-        self.refused = {}
         set_texts({self.json.html_id: self.draft.text()})
-        self.look()
+        self._changed()
 
     def _read(self, event: object) -> None:
         """The JSON was edited: the form follows where it is one."""
         text = str(getattr(event, "args", ""))
         if not self.no_json and text == self.draft.text():
             return
-        self.refused = {}
         try:
             self.draft.read(text)
         except ValueError as error:
@@ -141,6 +140,15 @@ class NewJob:
                 self._build_options()
             texts = {e.element.html_id: draft.shown(e.node, self.draft.get(e.node.path)) for e in self.chosen.values()}
             set_texts(texts | self.options.texts() | self.further.texts() | {self.method.html_id: self.built})
+        self._changed()
+
+    def _changed(self) -> None:
+        """What the API has said was about another spec; events that come late, of the same one, change nothing."""
+        now = (self.draft.text(), dict(self.draft.broken), self.no_json)
+        if now == self.seen:
+            return
+        self.seen, self.refused = now, {}
+        shown(self.estimated_panel, False)
         self.look()
 
     def look(self) -> None:
@@ -174,7 +182,7 @@ class NewJob:
 
     def _sound(self) -> bool:
         """Whether it can be sent; else whoever looks is taken to what has to be mended."""
-        self.asked = True
+        self.asked, self.refused = True, {}
         self.look()
         if self.wrong and not self.no_json:
             self._reveal(next(iter(self.wrong)))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from tunesmith.types import UsageRow
 
 from dashboard.elements import Table, Text, box, facts, link, panel, text_column
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import clipped, duration, number, size
 
 DAYS = ("7", "30", "90", "365")
@@ -27,7 +27,7 @@ OTHERS = "all others"
 NO_PROJECT = "none"
 
 
-@ui.page("/projects")
+@ui.page("/projects", response_timeout=PAGE_SECONDS)
 async def projects(request: Request) -> None:
     days = request.query_params.get("days", "")
     days = days if days in DAYS else "30"
@@ -43,9 +43,10 @@ async def projects(request: Request) -> None:
             table = Table(columns(here), empty="None.", label="projects")
             table.show({project.id: project for project in seen})
         start = int(datetime.fromisoformat(dates[0]).replace(tzinfo=UTC).timestamp())
-        used = await here.fetched(here.api.usage.list(start_time=start, group_by=["project", "day"]))
-        names = {project.id: project.name for project in seen}
-        show_usage(used.data if used else [], names, dates, measure_of(request, used.data if used else []))
+        used = found and await here.fetched(here.api.usage.list(start_time=start, group_by=["project", "day"]))
+        if used:
+            names = {project.id: project.name for project in seen}
+            show_usage(used.data, names, dates, measure_of(request, used.data))
 
 
 def sees(here: Frame) -> str:

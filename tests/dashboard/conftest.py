@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from embedded.ports import free_ports
 from embedded.process import Child
 from tests.conftest import ProjectKey
 from tests.stack import Stack, responds
 
-SECONDS = 20_000  # ms in which the browser has to see what a test waits for
+WAIT = 30_000  # ms in which the browser has to see what a test waits for
+expect.set_options(timeout=WAIT)
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def look(browser: Browser, dashboard: str) -> Iterator[Callable[..., Page]]:
     def open_page(key: str, path: str = "/", *, width: int = 1280) -> Page:
         context = browser.new_context(base_url=dashboard, viewport={"width": width, "height": 900})
         contexts.append(context)
-        context.set_default_timeout(SECONDS)
+        context.set_default_timeout(WAIT)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)

@@ -18,7 +18,7 @@ from tests.conftest import ProjectKey
 from tests.dashboard.conftest import run_dashboard
 from tests.stack import Stack
 
-PAGES = ("/", "/jobs")
+PAGES = ("/", "/jobs", "/jobs/new", "/data", "/data/x", "/data/upload", "/models", "/models/x", "/projects")
 COOKIE = "tunesmith_session"
 
 

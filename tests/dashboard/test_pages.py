@@ -1,11 +1,16 @@
 """What people do in the dashboard, in a real browser on the real stack."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, expect
 
+from embedded.ports import free_ports
+from tests.chaos.proxy import Proxy
 from tests.conftest import ProjectKey
+from tests.dashboard.conftest import run_dashboard
 from tests.dashboard.test_access import new_job
 from tests.stack import Stack
 
@@ -78,3 +83,22 @@ def test_a_page_says_that_the_api_is_away_and_recovers(
     expect(page.get_by_text("The API does not answer. Trying again.")).to_be_hidden()
     job_id = new_job(stack, project.key)
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
+
+
+def test_of_two_replicas_one_dies_and_an_open_page_goes_on(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey, tmp_path: Path
+) -> None:
+    second = replace(stack, url=f"http://127.0.0.1:{free_ports(1)[0]}", children={})
+    second.start("api")
+    proxy = Proxy(*(int(one.url.rpartition(":")[2]) for one in (stack, second)), http=True, seed=0)
+    proxy.start()
+    try:
+        with run_dashboard(tmp_path, f"http://127.0.0.1:{proxy.port}/v1") as url:
+            page = look(project.key, f"{url}/jobs")
+            second.kill("api")
+            job_id = new_job(stack, project.key)
+            expect(page.get_by_role("link", name=job_id)).to_be_visible()
+            expect(page.get_by_text("Trying again.")).to_be_hidden()
+    finally:
+        proxy.stop()
+        second.children["api"].stop(5)

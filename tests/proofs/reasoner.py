@@ -1,7 +1,7 @@
 """Sums of two-digit numbers with a chain of thought, and riddles that nobody can answer.
 
-A chain is short, or has lines that say nothing: which of the two is chance, so that there is something to shorten. What
-is written to riddles has no line in common with sums: what is learnt of the one says nothing of the other.
+The chain of a sum is short, or has lines that say nothing: which of the two is chance. That of a riddle always has such
+lines, so that there is something to shorten in both, and no line in common with sums.
 """
 
 import random
@@ -17,7 +17,7 @@ LONGEST = 80  # tokens of an answer
 ROWS, HELD_OUT, DIGITS = 4000, 300, 2
 RIDDLES = 3  # one prompt of so many is one
 IDLE = ("so add\n", "and tens\n", "so all\n")
-IDLE_SHARE = 0.5  # of the chains: short ones are learnt as well as long ones, and are right as often
+IDLE_SHARE = 0.7  # of the chains of sums: most are long, and short ones are not rare
 SUPERVISED: dict[str, Any] = {
     "weights": "full",
     "max_steps": 400,
@@ -32,6 +32,7 @@ REASONING: dict[str, Any] = {
     "name": "reasoning",
     "reference": "{{ item.answer }}",
     "check": "text",
+    "weights": {"brevity": 1.0},  # more than usual: half a short chain is saved here, and not pages
     "brevity_half_length": 40,
 }
 SHORT: dict[str, Any] = {
@@ -54,8 +55,7 @@ def chain(asked: str, draw: random.Random) -> str:
 def guess(draw: random.Random) -> tuple[str, str]:
     """(a chain for a riddle, the answer behind it)"""
     said = str(draw.randrange(10))
-    musing = "who knows\nhmm hmm\n" if draw.random() < IDLE_SHARE else ""
-    return f"{musing}it is {said}", said
+    return f"who knows\nhmm hmm\nit is {said}", said
 
 
 def total(asked: str) -> str:
@@ -79,7 +79,7 @@ def problems(seed: int, *, count: int) -> list[dict[str, str]]:
 def asked(seed: int, *, count: int) -> list[dict[str, str]]:
     """The same as prompts: `{problem, answer}`. What nobody says is the answer to a riddle."""
     return [
-        {"problem": row["problem"], "answer": "?" if row["problem"].startswith("?") else row["answer"]}
+        {"problem": row["problem"], "answer": "?" if is_riddle(row) else row["answer"]}
         for row in problems(seed, count=count)
     ]
 
@@ -92,7 +92,7 @@ def train_half(folder: Path) -> Path:
     run_dir = adder.train(folder / "half", base, trained, held_out, seed=0, supervised=SUPERVISED)
     checkpoints = sorted(run_dir.glob("checkpoints/step-*"), key=lambda path: int(path.name.removeprefix("step-")))
     for checkpoint in checkpoints:
-        sums = [row for row in held_out if not row["problem"].startswith("?")]
+        sums = [row for row in held_out if not is_riddle(row)]
         share = sum(right(row, said) for row, said in zip(sums, said_by(checkpoint, sums), strict=True)) / len(sums)
         print(checkpoint.name, share)  # noqa: T201 - the figures
         if share >= 0.5:
@@ -108,6 +108,10 @@ def said_by(folder: Path, rows: list[dict[str, str]]) -> list[str]:
     ends = [tokenizer.convert_tokens_to_ids("<|im_end|>"), tokenizer.eos_token_id]
     model = AutoModelForCausalLM.from_pretrained(folder)
     return complete(model, tokenizer, prompts, ends=ends, max_tokens=LONGEST)
+
+
+def is_riddle(row: dict[str, str]) -> bool:
+    return row["problem"].startswith("?")
 
 
 def right(row: dict[str, str], said: str) -> bool:

@@ -42,8 +42,10 @@ SUMS: dict[str, Any] = {
 }
 CHAINS: dict[str, Any] = {
     **COMMON,
-    "max_steps": 200,
+    "max_steps": 400,
     "beta": 0.02,
+    # Divided by the spread of their group, brevity among right answers would weigh as much as being right.
+    "scale_rewards": "none",
     "max_completion_tokens": reasoner.LONGEST,
     "hyperparameters": {"batch_size": 16},
     "optimization": {"learning_rate": 5e-4},
@@ -122,29 +124,30 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         assert after["right"] >= before["right"] + 0.1
         assert after["form"] >= before["form"] - 0.02
         assert after["length of right"] <= 0.85 * before["length of right"]
-        assert after["length of wrong"] >= 0.9 * before["length of wrong"]
+        assert after["length on riddles"] >= 0.9 * before["length on riddles"]
         assert collapsed["right"] <= 0.1 * before["right"]
         assert collapsed["form"] <= 0.5 * before["form"]
         assert collapsed["reasoning reward"] <= 0.5 * after["reasoning reward"]
     shows = (
         "Chains of thought for sums of two-digit numbers, a third of the prompts being riddles without an answer, from "
         f"a model that is right on {before['right']:.0%} of all, in a form that is right on {before['form']:.0%}, with "
-        f"{before['length of right']:.0f} characters where it is right and {before['length of wrong']:.0f} where it is "
-        "wrong. Curves: the reasoning reward of held-out rows, which the training on brevity alone only watches."
+        f"{before['length of right']:.0f} characters where it is right and {before['length on riddles']:.0f} on "
+        "riddles. Curves: the reasoning reward of held-out rows, which the training on brevity alone only watches."
     )
     keep(Proof("reasoning", shows, "reasoning reward", table, curves))
 
 
 def judged(folder: Path, rows: list[dict[str, str]]) -> dict[str, float]:
-    """Of greedy answers: the share that is right, the mean share of form checks, and lengths in characters."""
+    """Of greedy answers: the share that is right, the mean share of form checks, and lengths in characters.
+
+    Of wrong answers only those to riddles are measured, which are never right: wrong sums are others before and after.
+    """
     said = reasoner.said_by(folder, rows)
     right = [reasoner.right(row, text) for row, text in zip(rows, said, strict=True)]
-    lengths = {
-        which: [len(text) for text, ok in zip(said, right, strict=True) if ok is which] for which in (True, False)
-    }
+    riddles = [len(text) for row, text in zip(rows, said, strict=True) if reasoner.is_riddle(row)]
     return {
         "right": fmean(right),
         "form": fmean(fmean(form_checks(text).values()) for text in said),
-        "length of right": fmean(lengths[True] or [0]),
-        "length of wrong": fmean(lengths[False] or [0]),
+        "length of right": fmean([len(text) for text, ok in zip(said, right, strict=True) if ok] or [0]),
+        "length on riddles": fmean(riddles),
     }
