@@ -105,7 +105,13 @@ def choice(name: str, title: str, asked: dict[str, str], options: tuple[str, ...
             Text("option", WORDS.get(option, option.replace("_", " ")), value=option, **chosen)
 
 
-WORDS = {"": "either", "desc": "largest first", "asc": "smallest first", "completion_tokens": "tokens"}
+WORDS = {
+    "": "either",
+    "completion_tokens": "tokens",
+    "grader_reward": "its reward",
+    "desc": "largest first",
+    "asc": "smallest first",
+}
 
 
 def show(rollout: Rollout) -> None:
