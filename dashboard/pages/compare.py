@@ -12,6 +12,7 @@ from dashboard import draft
 from dashboard.cells import job_cell
 from dashboard.charts import MAX_POINTS, Charts, Look
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
+from dashboard.filters import field
 from dashboard.frame import frame
 from dashboard.words import clipped, number
 
@@ -24,9 +25,7 @@ async def compare_page(request: Request) -> None:
     with frame("Compare", request) as here:
         Text("h1", "Compare")
         with box("form", "filters", method="get", action="/compare"):
-            with box("label"):
-                Text("span", f"Jobs, up to {MOST} ids with commas")
-                box("input", name="jobs", defaultValue=",".join(ids), style="width: 420px")
+            field(f"Jobs, up to {MOST} ids with commas", "jobs", {"jobs": ",".join(ids)}, style="width: 420px")
             Text("button", "Show", classes="button primary", type="submit")
         if not ids:
             Text("p", "Name some jobs, or tick them on the page of jobs and choose Compare.", classes="quiet")
@@ -51,7 +50,8 @@ async def compare_page(request: Request) -> None:
         with box("div", "top"):
             Text("h2", "Figures")
             box("div", "grow")
-            link("Smoothed", f"/compare?{urlencode(query)}", classes="button", aria_pressed=str(look.smooth).lower())
+            pressed = str(look.smooth).lower()
+            link("Smoothed", f"/compare?{urlencode(query)}", classes="button", role="button", aria_pressed=pressed)
         charts = Charts(look)
 
         async def refresh() -> None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from tunesmith.types import Rollout
 
 from dashboard.elements import Text, box, link
+from dashboard.filters import choice, field, words_of
 from dashboard.frame import frame
 from dashboard.job_frame import JobFrame, path_of
 from dashboard.words import clipped, number
@@ -18,7 +19,6 @@ NUMBERS = ("min_step", "max_step", "min_reward", "max_reward", "min_advantage", 
 FLAGS = ("truncated", "failed")
 ORDERS = ("step", "reward", "advantage", "completion_tokens", "grader_reward")
 FILTERS = ("q", "grader", "min_grader_reward", "max_grader_reward", *NUMBERS, *FLAGS, "order_by", "order")
-LABELS = {"q": "Words", "min_grader_reward": "Its reward, least", "max_grader_reward": "Its reward, most"}
 
 
 @ui.page("/jobs/{job_id}/rollouts")
@@ -62,38 +62,23 @@ def wanted(asked: dict[str, str]) -> dict[str, Any]:
 def filters(job_id: str, asked: dict[str, str]) -> None:
     path = path_of(job_id, "/rollouts")
     with box("form", "filters panel", method="get", action=path, role="search"):
-        field("q", asked, type="search", placeholder="in prompt or completion")
+        field("Words", "q", asked, type="search", placeholder="in prompt or completion")
         for name in NUMBERS:
-            field(name, asked, type="number", step="any")
-        field("grader", asked, placeholder="a name among the rewards")
-        field("min_grader_reward", asked, type="number", step="any")
-        field("max_grader_reward", asked, type="number", step="any")
+            field(title(name), name, asked, type="number", step="any")
+        field("Grader", "grader", asked, placeholder="a name among the rewards")
+        field("Its reward, least", "min_grader_reward", asked, type="number", step="any")
+        field("Its reward, most", "max_grader_reward", asked, type="number", step="any")
         for name in FLAGS:
-            choice(name, asked, ("", "yes", "no"))
-        choice("order_by", asked, ORDERS)
-        choice("order", asked, ("desc", "asc"))
+            choice(title(name), name, asked, words_of(("yes", "no"), first="either"))
+        choice("Order by", "order_by", asked, words_of(ORDERS))
+        choice("Order", "order", asked, [("desc", "most first"), ("asc", "least first")])
         Text("button", "Show", classes="button primary", type="submit")
         if asked:
             link("Clear", path, classes="button")
 
 
-def label(name: str) -> str:
-    return LABELS.get(name, name.replace("_", " ").replace("min ", "least ").replace("max ", "most ").capitalize())
-
-
-def field(name: str, asked: dict[str, str], **properties: str) -> None:
-    with box("label"):
-        Text("span", label(name))
-        box("input", name=name, defaultValue=asked.get(name, ""), **properties)
-
-
-def choice(name: str, asked: dict[str, str], options: tuple[str, ...]) -> None:
-    with box("label"):
-        Text("span", label(name))
-        with box("select", name=name):
-            for option in options:
-                chosen: dict[str, Any] = {"selected": True} if option == asked.get(name, options[0]) else {}
-                Text("option", option.replace("_", " ") or "either", value=option, **chosen)
+def title(name: str) -> str:
+    return name.replace("_", " ").replace("min ", "least ").replace("max ", "most ").capitalize()
 
 
 def show(rollout: Rollout) -> None:
