@@ -13,6 +13,7 @@ from dashboard import draft
 from dashboard.cells import job_cell, method_of
 from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, distinct, grouped
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
+from dashboard.filters import field
 from dashboard.frame import Frame, frame
 from dashboard.pages.jobs import MOST_COMPARED
 from dashboard.words import clipped, error_words, number
@@ -63,9 +64,7 @@ async def job_or_why(here: Frame, job_id: str) -> Job | str:
 def add_form(ids: list[str]) -> None:
     with box("form", "filters", method="get", action="/compare"):
         box("input", type="hidden", name="jobs", defaultValue=",".join(ids))
-        with box("label"):
-            Text("span", "Add a job, by its id")
-            box("input", name="add", type="search", required=True, placeholder="ftjob-…")
+        field("Add a job, by its id", "add", {}, type="search", required="required", placeholder="ftjob-…")
         Text("button", "Add", classes="button primary", type="submit")
 
 

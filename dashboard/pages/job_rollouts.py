@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import ui
-from nicegui.element import Element
 from starlette.requests import Request
 from tunesmith.types import Rollout
 
 from dashboard.elements import Text, box, link
+from dashboard.filters import choice, field, words_of
 from dashboard.frame import frame
 from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.words import clipped, number
@@ -60,58 +60,30 @@ def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
     """graders: names to choose from."""
     path = path_of(job_id, "/rollouts")
     with box("form", "filters panel", method="get", action=path, role="search"):
-        with labelled("Words"):
-            entry("q", asked, type="search", placeholder="in prompt or completion")
+        field("Words", "q", asked, type="search", placeholder="in prompt or completion")
         for name, title in RANGES.items():
-            bounds(name, title, asked)
-        with labelled("Grader"):
-            entry("grader", asked, list="graders")
-            with box("datalist", id="graders"):
-                for name in graders:
-                    box("option", value=name)
-        bounds("grader_reward", "Its reward", asked)
+            bounds(title, name, asked)
+        field("Grader", "grader", asked, list="graders")
+        with box("datalist", id="graders"):
+            for name in graders:
+                box("option", value=name)
+        bounds("Its reward", "grader_reward", asked)
         for name, title in FLAGS.items():
-            choice(name, title, asked, ("", "yes", "no"))
-        choice("order_by", "Order by", asked, ORDERS)
-        choice("order", "Order", asked, ("desc", "asc"))
+            choice(title, name, asked, words_of(("yes", "no"), first="either"))
+        choice("Order by", "order_by", asked, words_of(ORDERS))
+        choice("Order", "order", asked, [("desc", "largest first"), ("asc", "smallest first")])
         Text("button", "Show", classes="button primary", type="submit")
         if asked:
             link("Clear", path, classes="button")
 
 
-def labelled(title: str) -> Element:
-    made = box("label")
-    with made:
-        Text("span", title)
-    return made
-
-
-def entry(name: str, asked: dict[str, str], **properties: str) -> None:
-    box("input", name=name, defaultValue=asked.get(name, ""), **properties)
-
-
-def bounds(name: str, title: str, asked: dict[str, str]) -> None:
+def bounds(title: str, name: str, asked: dict[str, str]) -> None:
     with box("fieldset", "range"):
         Text("legend", title)
         for end, words in (("min", "least"), ("max", "most")):
-            label = f"{words} {title.lower()}"
-            entry(f"{end}_{name}", asked, type="number", step="any", placeholder=words, aria_label=label)
-
-
-def choice(name: str, title: str, asked: dict[str, str], options: tuple[str, ...]) -> None:
-    with labelled(title), box("select", name=name):
-        for option in options:
-            chosen: dict[str, Any] = {"selected": True} if option == asked.get(name, options[0]) else {}
-            Text("option", WORDS.get(option, option.replace("_", " ")), value=option, **chosen)
-
-
-WORDS = {
-    "": "either",
-    "completion_tokens": "tokens",
-    "grader_reward": "its reward",
-    "desc": "largest first",
-    "asc": "smallest first",
-}
+            key, label = f"{end}_{name}", f"{words} {title.lower()}"
+            given = asked.get(key, "")
+            box("input", type="number", step="any", name=key, defaultValue=given, placeholder=words, aria_label=label)
 
 
 def show(rollout: Rollout) -> None:

@@ -12,6 +12,7 @@ from tunesmith.types import Job
 
 from dashboard.cells import job_cell, method_of, progress_cell, took
 from dashboard.elements import Column, Table, Text, badge, box, button, link, shown, text_column
+from dashboard.filters import choice, field, words_of
 from dashboard.frame import Frame, confirmed, frame
 from dashboard.words import clipped, duration
 
@@ -77,8 +78,8 @@ def nothing(asked: dict[str, str]) -> str:
 def filter_form(here: Frame, asked: dict[str, str]) -> None:
     with box("form", "filters", method="get", action="/jobs", role="search"):
         field("Search", "search", asked, type="search", placeholder="id, model, suffix, error …")
-        choice("Status", "status", asked, STATUSES)
-        choice("Method", "method", asked, METHODS)
+        choice("Status", "status", asked, words_of(STATUSES, first="any"))
+        choice("Method", "method", asked, words_of(METHODS, first="any"))
         field("Model", "model", asked)
         field("Metadata", "metadata", asked, placeholder="key=value")
         if here.operator:
@@ -86,24 +87,6 @@ def filter_form(here: Frame, asked: dict[str, str]) -> None:
         Text("button", "Show", classes="button primary", type="submit")
         if asked:
             link("Clear", "/jobs", classes="button")
-
-
-def field(label: str, name: str, asked: dict[str, str], **properties: str) -> None:
-    with box("label"):
-        Text("span", label)
-        # `value` would be set anew, over what is being typed, whenever anything on the page changes.
-        box("input", name=name, defaultValue=asked.get(name, ""), **properties)
-
-
-def choice(label: str, name: str, asked: dict[str, str], options: tuple[str, ...]) -> None:
-    with box("label"):
-        Text("span", label)
-        with box("select", name=name):
-            Text("option", "any", value="")
-            chosen = asked.get(name)
-            for option in options + ((chosen,) if chosen and chosen not in options else ()):
-                marked: dict[str, Any] = {"selected": True} if option == chosen else {}
-                Text("option", option.replace("_", " "), value=option, **marked)
 
 
 class Bulk:

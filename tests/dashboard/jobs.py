@@ -38,7 +38,7 @@ def doubles(count: int) -> list[dict[str, Any]]:
 
 
 def supervised(api: Tunesmith, folder: Path, *, suffix: str = "doubles", **options: Any) -> Job:
-    chosen = {"hyperparameters": {"n_epochs": 2, "batch_size": 4}} | options
+    chosen = {"max_steps": 12, "hyperparameters": {"batch_size": 4}} | options
     return api.fine_tuning.jobs.create(
         model="tiny-random-llama",
         training_file=rows_file(folder, doubles(24)),

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import ProjectKey
 from tests.dashboard.test_access import new_job
-from tests.stack import Stack
+from tests.stack import Stack, eventually
 
 ROW = {"messages": [{"role": "user", "content": "Is <b>it</b> so?"}, {"role": "assistant", "content": "a@b.org: yes"}]}
 
@@ -35,7 +35,8 @@ def test_a_file_is_uploaded_looked_at_and_deleted(
     expect(page.get_by_text("in 2 rows, first in lines 1, 2")).to_be_visible()
     page.get_by_label("Model").fill("tiny-random-llama")
     page.get_by_role("button", name="Show").click()
-    expect(page.get_by_text("Row 2: ")).to_be_visible()
+    # Once the train worker, which may have started just now, has told what the model's tokens are.
+    eventually(lambda: page.reload() and page.get_by_text("Row 2: ").is_visible(), seconds=120, what="rows as tokens")
     expect(page.locator("u.trained", has_text="a@b.org: yes")).to_have_count(2)
     expect(page.locator("span.masked", has_text="Is <b>it</b> so?")).to_have_count(2)
     page.get_by_role("button", name="Delete").click()
