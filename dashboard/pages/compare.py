@@ -14,12 +14,12 @@ from dashboard.cells import job_cell, method_of
 from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, distinct, grouped
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
 from dashboard.filters import field
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.pages.jobs import MOST_COMPARED
 from dashboard.words import clipped, error_words, number
 
 
-@ui.page("/compare")
+@ui.page("/compare", response_timeout=PAGE_SECONDS)
 async def compare_page(request: Request) -> None:
     ids = ids_of(request)
     with frame("Compare", request) as here:

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from tunesmith.types import File
 
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
+from dashboard.filters import choice, words_of
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.pages.jobs import choice
 from dashboard.words import clipped, number, size
 
 PER_PAGE = 50
@@ -25,7 +25,7 @@ async def data(request: Request) -> None:
         if not here.operator:  # whose keys belong to no project
             upload_form()
         with box("form", "filters", method="get", action="/data", role="search"):
-            choice("Purpose", "purpose", asked, PURPOSES)
+            choice("Purpose", "purpose", asked, words_of(PURPOSES, first="any"))
             Text("button", "Show", classes="button primary", type="submit")
             if asked:
                 link("Clear", "/data", classes="button")

@@ -16,7 +16,7 @@ from tunesmith.types import Event, Job, MetricSeries
 from dashboard.cells import method_of, model_cell, took
 from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, in_order
 from dashboard.elements import Column, Table, Text, box, link, panel, shown, text_column
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.lineage import files_of, options
 from dashboard.words import clipped, duration, error_words, number, size
@@ -25,7 +25,7 @@ EVENTS = 50  # of the timeline at first, and more at each wish
 MOST_POINTS = 10_000  # of a figure in the CSV: what the API gives at once
 
 
-@ui.page("/jobs/{job_id}")
+@ui.page("/jobs/{job_id}", response_timeout=PAGE_SECONDS)
 async def job_page(request: Request, job_id: str) -> None:
     with frame(f"Job {clipped(job_id, 40)}", request) as here:
         job = await job_of(here, job_id)

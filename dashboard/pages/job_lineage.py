@@ -6,7 +6,7 @@ from tunesmith.types import Job, Model
 
 from dashboard.cells import job_cell, method_of, model_cell
 from dashboard.elements import Column, Table, Text, badge, panel, text_column
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of
 from dashboard.lineage import lineage
 from dashboard.pages.model import show_lineage
@@ -16,7 +16,7 @@ OWN_PART = 16  # characters of a job's id that are in the names of its models
 MOST = 100  # jobs that went on from it
 
 
-@ui.page("/jobs/{job_id}/lineage")
+@ui.page("/jobs/{job_id}/lineage", response_timeout=PAGE_SECONDS)
 async def lineage_page(request: Request, job_id: str) -> None:
     with frame(f"Lineage of {clipped(job_id, 40)}", request) as here:
         job = await job_of(here, job_id)

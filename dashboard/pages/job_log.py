@@ -7,14 +7,14 @@ from starlette.requests import Request
 from tunesmith.types import LogLine
 
 from dashboard.elements import Text, box, panel, shown
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of
 from dashboard.words import clipped
 
 MOST = 500  # pieces that are shown: the last ones
 
 
-@ui.page("/jobs/{job_id}/log")
+@ui.page("/jobs/{job_id}/log", response_timeout=PAGE_SECONDS)
 async def log_page(request: Request, job_id: str) -> None:
     with frame(f"Log of {clipped(job_id, 40)}", request) as here:
         job = await job_of(here, job_id)

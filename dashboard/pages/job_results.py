@@ -13,7 +13,7 @@ from tunesmith.types import Artifact, Checkpoint, Job
 
 from dashboard.cells import model_cell
 from dashboard.elements import Column, Table, Text, box, button, link, panel, text_column
-from dashboard.frame import Frame, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of
 from dashboard.pages.job_rollouts import said, text_of
 from dashboard.words import clipped, error_words, number, percent, size
@@ -22,7 +22,7 @@ MOST_BYTES = 4 * 1024 * 1024  # of samples that are read to be shown
 SHOWN = 50
 
 
-@ui.page("/jobs/{job_id}/results")
+@ui.page("/jobs/{job_id}/results", response_timeout=PAGE_SECONDS)
 async def results_page(request: Request, job_id: str) -> None:
     with frame(f"Results of {clipped(job_id, 40)}", request) as here:
         job = await job_of(here, job_id)

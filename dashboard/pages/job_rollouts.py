@@ -10,7 +10,7 @@ from tunesmith.types import Rollout
 
 from dashboard.elements import Text, box, link
 from dashboard.filters import choice, field, words_of
-from dashboard.frame import frame
+from dashboard.frame import PAGE_SECONDS, frame
 from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.words import clipped, number
 
@@ -23,7 +23,7 @@ FLAGS = {"truncated": "Cut off", "failed": "Not graded"}
 FILTERS = ("q", "grader", *BOUNDS, *FLAGS, "order_by", "order")
 
 
-@ui.page("/jobs/{job_id}/rollouts")
+@ui.page("/jobs/{job_id}/rollouts", response_timeout=PAGE_SECONDS)
 async def rollouts_page(request: Request, job_id: str) -> None:
     asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
     asked = {name: value for name, value in asked.items() if value}

@@ -5,7 +5,7 @@ from starlette.requests import Request
 
 from dashboard import draft, job_code
 from dashboard.elements import Text, box, button, panel
-from dashboard.frame import frame
+from dashboard.frame import PAGE_SECONDS, frame
 from dashboard.job_frame import JobFrame, job_of
 from dashboard.words import clipped
 
@@ -20,7 +20,7 @@ COPY = """(event) => {
 ENVIRONMENT = "With TUNESMITH_BASE_URL and TUNESMITH_API_KEY in the environment, as in .tunesmith/env."
 
 
-@ui.page("/jobs/{job_id}/spec")
+@ui.page("/jobs/{job_id}/spec", response_timeout=PAGE_SECONDS)
 async def spec_page(request: Request, job_id: str) -> None:
     with frame(f"Spec of {clipped(job_id, 40)}", request) as here:
         job = await job_of(here, job_id)

@@ -1,7 +1,7 @@
 """New jobs, the files that they learn from and the models that they make, by the dashboard alone."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ from tests.stack import Stack, eventually
 ROW = {"messages": [{"role": "user", "content": "Is <b>it</b> so?"}, {"role": "assistant", "content": "a@b.org: yes"}]}
 
 
-def upload(page: Page, folder: Path, *rows: dict[str, object]) -> str:
+def upload(page: Page, folder: Path, *rows: Mapping[str, object]) -> str:
     """The id of a file with those rows, once it is validated; the browser is at its page."""
     path = folder / "a name ü.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
