@@ -79,6 +79,10 @@ class JobFrame:
         shown(self.progress, job.total_steps is not None)
         self.bar.show(job)
 
+    async def refresh(self) -> None:
+        if not self.job.ended:
+            self.show(await self.here.api.fine_tuning.jobs.retrieve(self.job.id))
+
     def _show_state(self, job: Job) -> None:
         if job.status != self._shown:
             self.state.clear()

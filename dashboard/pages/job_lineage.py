@@ -2,7 +2,8 @@
 
 from nicegui import ui
 from starlette.requests import Request
-from tunesmith.types import Job, Model
+from tunesmith import NotFoundError
+from tunesmith.types import Job
 
 from dashboard.cells import job_cell, method_of, model_cell
 from dashboard.elements import Column, Table, Text, badge, panel, text_column
@@ -10,7 +11,7 @@ from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of
 from dashboard.lineage import lineage
 from dashboard.pages.model import show_lineage
-from dashboard.words import clipped
+from dashboard.words import clipped, error_words
 
 OWN_PART = 16  # characters of a job's id that are in the names of its models
 MOST = 100  # jobs that went on from it
@@ -22,13 +23,14 @@ async def lineage_page(request: Request, job_id: str) -> None:
         job = await job_of(here, job_id)
         if job is None:
             return
-        JobFrame(here, job, "/lineage")
+        head = JobFrame(here, job, "/lineage")
         with panel("What went on from it"):
             table = Table(AFTER, empty="No job yet: start one from its model or a checkpoint.", label="jobs from it")
             children = await here.fetched(children_of(here, job))
             table.show({child.id: child for child in children or []})
         with panel("Where it comes from"):
             await before(here, job)
+        await here.live(head.refresh)
 
 
 async def children_of(here: Frame, job: Job) -> list[Job]:
@@ -38,16 +40,14 @@ async def children_of(here: Frame, job: Job) -> list[Job]:
 
 
 async def before(here: Frame, job: Job) -> None:
-    model: Model | None = None
-    if job.fine_tuned_model:
-        model = await here.fetched(here.api.models.retrieve(job.fine_tuned_model))
-    elif method_of(job) == "initialization":
+    if method_of(job) == "initialization" and not job.fine_tuned_model:
         Text("p", "Random weights.", classes="quiet")
-    else:
-        model = await here.fetched(here.api.models.retrieve(job.model))
-    found = await here.fetched(lineage(here.api, model)) if model else None
-    if found:
-        show_lineage(here, found)
+        return
+    try:
+        model = await here.api.models.retrieve(job.fine_tuned_model or job.model)
+        show_lineage(here, await lineage(here.api, model))
+    except NotFoundError as error:  # deleted since
+        Text("p", error_words(error), classes="quiet")
 
 
 AFTER = [

@@ -32,7 +32,7 @@ async def rollouts_page(request: Request, job_id: str) -> None:
         job = await job_of(here, job_id)
         if job is None:
             return
-        JobFrame(here, job, "/rollouts")
+        head = JobFrame(here, job, "/rollouts")
         listed = here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
         page = await here.fetched(listed)
         filters(job_id, asked, sorted({name for rollout in page.data for name in rollout.rewards} if page else ()))
@@ -49,6 +49,7 @@ async def rollouts_page(request: Request, job_id: str) -> None:
             if page.has_more:
                 onward = urlencode(asked | {"after": page.data[-1].id})
                 link("More", f"{path_of(job_id, '/rollouts')}?{onward}", classes="button")
+        await here.live(head.refresh)
 
 
 def wanted(asked: dict[str, str]) -> dict[str, Any]:

@@ -26,13 +26,14 @@ async def spec_page(request: Request, job_id: str) -> None:
         job = await job_of(here, job_id)
         if job is None:
             return
-        JobFrame(here, job, "/spec")
+        head = JobFrame(here, job, "/spec")
         body = draft.of_job(job)
         copied("JSON", job_code.as_json(body), "As asked for, with what came of auto; the rest has its default.")
         copied("curl", job_code.as_curl(body), ENVIRONMENT)
         copied("The openai package", job_code.as_openai(body), ENVIRONMENT)
         copied("The tunesmith package", job_code.as_tunesmith(body), ENVIRONMENT)
         copied("With every default", job_code.as_json({**body, "resources": job.resources, "method": job.method}), "")
+        await here.live(head.refresh)
 
 
 def copied(title: str, text: str, about: str) -> None:

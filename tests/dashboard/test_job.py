@@ -9,6 +9,9 @@ from tests.conftest import ProjectKey
 from tests.dashboard.jobs import HOSTILE, client, reinforcement, supervised
 from tests.stack import Stack
 
+CHART = "getElement(+document.querySelector('.nicegui-echart').id.slice(1)).chart"
+POINTS = f"{CHART}.getOption().series[0].data.length"
+
 
 def test_a_job_is_watched_while_it_trains_and_another_is_cancelled(
     look: Callable[..., Page], stack: Stack, project: ProjectKey, tmp_path: Path
@@ -26,9 +29,14 @@ def test_a_job_is_watched_while_it_trains_and_another_is_cancelled(
         other = supervised(api, tmp_path, max_steps=100_000)
         page.goto(f"/jobs/{other.id}")
         expect(state).to_have_text("running")
+        page.wait_for_function(f"document.querySelector('.nicegui-echart canvas') && {POINTS} > 2")
+        page.evaluate(f"{CHART}.dispatchAction({{type: 'dataZoom', start: 0, end: 50}})")
+        page.wait_for_function(f"{POINTS} > {page.evaluate(POINTS)}")
+        assert page.evaluate(f"{CHART}.getOption().dataZoom[0].end") < 100  # what came later has not zoomed out
         page.get_by_role("button", name="Cancel").click()
         page.get_by_role("button", name="Cancel it").click()
         expect(state).to_have_text("cancelled")
+        expect(page.get_by_text("The job was cancelled on request")).to_be_visible()
         assert api.fine_tuning.jobs.retrieve(other.id).status == "cancelled"
         page.goto(f"/jobs/{job.id}/results")
         expect(page.get_by_role("article", name="sample of row")).to_have_count(3)
@@ -71,7 +79,7 @@ def test_what_belongs_to_others_is_refused_in_words(
     with client(stack, theirs.key) as api:
         job = supervised(api, tmp_path)
     page = look(ours.key)
-    for ending in ("", "/rollouts", "/results", "/spec", "/log"):
+    for ending in ("", "/rollouts", "/results", "/lineage", "/spec", "/log"):
         page.goto(f"/jobs/{job.id}{ending}")
         expect(page.get_by_text(f"no fine-tuning job '{job.id}'")).to_be_visible()
     page.goto(f"/compare?jobs={job.id}")
