@@ -25,7 +25,7 @@ async def data(request: Request) -> None:
         if not here.operator:  # whose keys belong to no project
             upload_form()
         with box("form", "filters", method="get", action="/data", role="search"):
-            choice("Purpose", "purpose", asked, PURPOSES)
+            choice("Purpose", "purpose", asked, [("", "any"), *((name, name) for name in PURPOSES)])
             Text("button", "Show", classes="button primary", type="submit")
             if asked:
                 link("Clear", "/data", classes="button")

@@ -30,7 +30,7 @@ async def models(request: Request) -> None:
         Text("h1", "Models")
         with box("form", "filters", method="get", action="/models", role="search"):
             field("Search", "search", asked, type="search", placeholder="name, base model, alias …")
-            choice("Kind", "kind", asked, tuple(KINDS))
+            choice("Kind", "kind", asked, words_of(tuple(KINDS), first="any"))
             Text("button", "Show", classes="button primary", type="submit")
             if asked:
                 link("Clear", "/models", classes="button")
