@@ -7,8 +7,8 @@ from starlette.requests import Request
 from tunesmith.types import File
 
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
+from dashboard.filters import choice
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.pages.jobs import choice
 from dashboard.words import clipped, number, size
 
 PER_PAGE = 50

@@ -8,8 +8,8 @@ from tunesmith.types import Model
 
 from dashboard.cells import model_cell
 from dashboard.elements import Column, Table, Text, box, link, text_column
+from dashboard.filters import choice, field, words_of
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.pages.jobs import choice, field
 from dashboard.words import clipped
 
 PER_PAGE = 50
