@@ -7,7 +7,7 @@ from starlette.requests import Request
 from tunesmith.types import File
 
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
-from dashboard.filters import choice, words_of
+from dashboard.filters import choice
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import clipped, number, size
 
@@ -25,7 +25,7 @@ async def data(request: Request) -> None:
         if not here.operator:  # whose keys belong to no project
             upload_form()
         with box("form", "filters", method="get", action="/data", role="search"):
-            choice("Purpose", "purpose", asked, words_of(PURPOSES, first="any"))
+            choice("Purpose", "purpose", asked, [("", "any"), *((name, name) for name in PURPOSES)])
             Text("button", "Show", classes="button primary", type="submit")
             if asked:
                 link("Clear", "/data", classes="button")

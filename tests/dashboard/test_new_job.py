@@ -36,7 +36,7 @@ def test_a_file_is_uploaded_looked_at_and_deleted(
     page.get_by_label("Model").fill("tiny-random-llama")
     page.get_by_role("button", name="Show").click()
     # Once the train worker, which may have started just now, has told what the model's tokens are.
-    eventually(lambda: page.reload() and page.get_by_text("Row 2: ").is_visible(), seconds=120, what="rows as tokens")
+    eventually(lambda: page.reload() and page.get_by_text("Row 2: ").is_visible(), seconds=240, what="rows as tokens")
     expect(page.locator("u.trained", has_text="a@b.org: yes")).to_have_count(2)
     expect(page.locator("span.masked", has_text="Is <b>it</b> so?")).to_have_count(2)
     page.get_by_role("button", name="Delete").click()
@@ -87,7 +87,7 @@ def test_a_model_shows_where_it_comes_from_and_is_trained_on(
 ) -> None:
     job_id = new_job(stack, project.key)
     page = look(project.key, "/jobs")
-    expect(page.get_by_text("succeeded", exact=True).last).to_be_visible()
+    expect(page.get_by_role("region", name="jobs").get_by_text("succeeded")).to_be_visible()
     page.goto("/models?kind=fine-tuned")
     page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click()
     expect(page.get_by_text("made by initialization")).to_be_visible()
