@@ -55,6 +55,7 @@ class NewJob:
         self.refused = dict[str, str]()  # what the API has said, until something is changed
         self.asked = False  # whether somebody has wanted to submit it
         self.no_json = ""
+        self.as_json = spec.text()  # of the draft, as the browser has it
         self.seen: object = None
         with box("div", "split"):
             with box("form", "form", onsubmit="return false", aria_label="job"):
@@ -120,9 +121,11 @@ class NewJob:
         self.edited()
 
     def edited(self) -> None:
-        """The form has changed the draft."""
-        self.no_json = ""
-        set_texts({self.json.html_id: self.draft.text()})
+        """The form has changed the draft; or tells the same again, and what is being typed as JSON must not be lost."""
+        if self.draft.text() != self.as_json:
+            self.no_json = ""
+            self.as_json = self.draft.text()
+            set_texts({self.json.html_id: self.as_json})
         self._changed()
 
     def _read(self, event: object) -> None:
@@ -136,6 +139,7 @@ class NewJob:
             self.no_json = str(error)
         else:
             self.no_json = ""
+            self.as_json = self.draft.text()
             if self.draft.method != self.built:
                 self._build_options()
             texts = {e.element.html_id: draft.shown(e.node, self.draft.get(e.node.path)) for e in self.chosen.values()}
