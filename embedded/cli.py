@@ -49,9 +49,12 @@ def up(
     port: Annotated[
         int | None, typer.Option(help="Of the API, else that of the last time, else 8000; the next free one if taken.")
     ] = None,
+    dashboard_port: Annotated[
+        int | None, typer.Option(help="Of the dashboard, else that of the last time, else 8080; likewise.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Answer once it is ready, and leave it running.")] = False,
 ) -> None:
-    """Start PostgreSQL, Valkey, SeaweedFS, the API, the workers and the reconciler on 127.0.0.1."""
+    """Start PostgreSQL, Valkey, SeaweedFS, the API, the workers, the reconciler and the dashboard on 127.0.0.1."""
     state = stack.read_state(data_dir)
     if state is not None:
         how = "up" if state["ready"] else "starting"
@@ -63,14 +66,14 @@ def up(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     if detach:
-        _up_detached(data_dir, port)
+        _up_detached(data_dir, port, dashboard_port)
         return
     configure(get_settings())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     try:
-        stack.up(data_dir, port=port, stop=stop, echo=sys.stdout.isatty())
+        stack.up(data_dir, port=port, dashboard_port=dashboard_port, stop=stop, echo=sys.stdout.isatty())
     except stack.AlreadyUp:
         typer.echo(f"already starting or up (data in {data_dir}); nothing changed")
     except StartFailed as error:
@@ -78,12 +81,13 @@ def up(
         raise typer.Exit(1) from None
 
 
-def _up_detached(data_dir: Path, port: int | None) -> None:
+def _up_detached(data_dir: Path, port: int | None, dashboard_port: int | None) -> None:
     logs = data_dir / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     keep_short(logs / "supervisor.log")
     command = [sys.executable, "-m", "embedded", "up", "--data-dir", str(data_dir)]
     command += [] if port is None else ["--port", str(port)]
+    command += [] if dashboard_port is None else ["--dashboard-port", str(dashboard_port)]
     with (logs / "supervisor.log").open("ab") as log:
         offset = log.tell()
         process = subprocess.Popen(
@@ -95,7 +99,7 @@ def _up_detached(data_dir: Path, port: int | None) -> None:
             typer.echo(f"the stack did not come up:\n{text[-3000:]}", err=True)
             raise typer.Exit(1)
         time.sleep(0.1)
-    typer.echo(f"up at {state['url']}")
+    typer.echo(f"up at {state['url']}, the dashboard at {state['dashboard_url']}")
     typer.echo(f"keys: {data_dir / 'env'}   logs: {logs}   stop: tunesmith-server down --data-dir {data_dir}")
 
 

@@ -32,11 +32,13 @@ from worker.devices import slots
 
 log = logging.getLogger("tunesmith")
 DEFAULT_PORT = 8000
+DASHBOARD_PORT = 8080
 READY_SECONDS = 120
 CALM_SECONDS = 60  # a child that has lived that long starts again without delay
 LONGEST_BACK_OFF = 30.0
 # Few heaps of malloc for the API's many threads: what uploads have used goes back to the system.
 API_MALLOC = {"MALLOC_ARENA_MAX": "2"}
+_DASHBOARD = "TUNESMITH_DASHBOARD_"
 
 
 class AlreadyUp(Exception):
@@ -54,11 +56,30 @@ class Watch:
     not_before: float = 0.0
 
 
-def up(data_dir: Path, *, port: int | None, stop: threading.Event, echo: bool) -> None:
+@dataclass(frozen=True)
+class Addresses:
+    """Where people find the stack."""
+
+    port: int
+    dashboard_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+
+def up(
+    data_dir: Path, *, port: int | None, dashboard_port: int | None = None, stop: threading.Event, echo: bool
+) -> None:
     """Run the stack until `stop` is set, which may be while it starts.
 
     Args:
         port: of the API; null: that of the last time.
+        dashboard_port: of the dashboard; null: that of the last time.
 
     Raises:
         AlreadyUp: it runs already; nothing was changed.
@@ -68,7 +89,9 @@ def up(data_dir: Path, *, port: int | None, stop: threading.Event, echo: bool) -
     data_dir.mkdir(parents=True, exist_ok=True)
     with _lock(data_dir):
         end_leftovers(data_dir)
-        chosen = choose_port(data_dir, wanted=port)
+        chosen = choose_port(data_dir, "port", wanted=port, default=DEFAULT_PORT)
+        shown = choose_port(data_dir, "dashboard-port", wanted=dashboard_port, default=DASHBOARD_PORT)
+        at = Addresses(chosen, shown)
         started: list[Child] = []
 
         def start(children: list[Child]) -> None:
@@ -76,25 +99,25 @@ def up(data_dir: Path, *, port: int | None, stop: threading.Event, echo: bool) -
                 child.echo = echo
                 child.start()
                 started.append(child)
-                _record(data_dir, started, port=chosen, ready=False)
+                _record(data_dir, started, at=at, ready=False)
             for child in children:
                 child.wait_ready(READY_SECONDS, stop=stop)
 
         try:
-            _record(data_dir, started, port=chosen, ready=False)  # from here on `down` finds us
+            _record(data_dir, started, at=at, ready=False)  # from here on `down` finds us
             services = prepare(data_dir, given=dict(os.environ))
             start(services.children)
-            own = _own_processes(data_dir, services, chosen)
+            own = _own_processes(data_dir, services, at)
             os.environ.update(own[0].env)
             get_settings.cache_clear()
             settings = get_settings()
             upgrade(settings.database_url)
             Storage(settings).ensure_bucket()
-            _write_env(data_dir, settings, base_url=f"http://127.0.0.1:{chosen}/v1")
+            _write_env(data_dir, settings, at)
             start(own)
-            _record(data_dir, started, port=chosen, ready=True)
-            log.info("ready on http://127.0.0.1:%d", chosen)
-            _supervise(data_dir, started, port=chosen, stop=stop)
+            _record(data_dir, started, at=at, ready=True)
+            log.info("ready on %s, the dashboard on %s", at.url, at.dashboard_url)
+            _supervise(data_dir, started, at=at, stop=stop)
         except Stopped:
             log.info("asked to stop while starting")
         finally:
@@ -158,26 +181,28 @@ def end_leftovers(data_dir: Path) -> None:
     (data_dir / "state.json").unlink(missing_ok=True)
 
 
-def choose_port(data_dir: Path, *, wanted: int | None) -> int:
-    """The wanted one, else that of the last time (clients have it in their settings), where that is free."""
-    last = data_dir / "port"
+def choose_port(data_dir: Path, name: str, *, wanted: int | None, default: int) -> int:
+    """The wanted one, else that of the last time (clients have it in their settings), where that is free.
+
+    name: of the file that keeps it.
+    """
+    last = data_dir / name
     before = int(last.read_text()) if last.exists() else None
     if before is not None and is_free(before) and not (wanted and is_free(wanted)):
         return before
-    port = first_free(wanted or DEFAULT_PORT)
+    port = first_free(wanted or default)
     last.write_text(str(port))
     return port
 
 
-def _own_processes(data_dir: Path, services: Services, port: int) -> list[Child]:
+def _own_processes(data_dir: Path, services: Services, at: Addresses) -> list[Child]:
     work_dir = data_dir / "work"
     env = {**os.environ, **services.env, "TUNESMITH_WORK_DIR": str(work_dir), "PYTHONUNBUFFERED": "1"}
     python = sys.executable
     settings = Settings(work_dir=work_dir)
     celery = [python, "-m", "celery", "--quiet", "-A", "worker.app", "worker"]
     celery += ["--pool", "threads", "--loglevel", "info"]
-    url = f"http://127.0.0.1:{port}/healthz"
-    uvicorn = ["uvicorn", "api.main:app", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    uvicorn = ["uvicorn", "api.main:app", "--host", "127.0.0.1", "--port", str(at.port), "--no-access-log"]
     commands = {
         "api": [python, "-m", *uvicorn],
         "reconciler": [python, "-m", "worker.reconciler"],
@@ -187,9 +212,22 @@ def _own_processes(data_dir: Path, services: Services, port: int) -> list[Child]
     logs = data_dir / "logs"
     children = [Child(name=name, command=command, logs=logs, env=env) for name, command in commands.items()]
     api = children[0]
-    api.ready = lambda: _responds(url)
+    api.ready = lambda: _responds(f"{at.url}/healthz")
     api.env = env | API_MALLOC
-    return children
+    return [*children, _dashboard(at, logs)]
+
+
+def _dashboard(at: Addresses, logs: Path) -> Child:
+    """A client of the API: it is given no secret of ours."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TUNESMITH_") or _DASHBOARD in name}
+    env |= {
+        f"{_DASHBOARD}API_URL": f"{at.url}/v1",
+        f"{_DASHBOARD}HOST": "127.0.0.1",
+        f"{_DASHBOARD}PORT": str(at.dashboard_port),
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "dashboard"]
+    return Child("dashboard", command, logs, env, ready=lambda: _responds(f"{at.dashboard_url}/healthz"))
 
 
 def _responds(url: str) -> bool:
@@ -199,7 +237,7 @@ def _responds(url: str) -> bool:
         return False
 
 
-def _write_env(data_dir: Path, settings: Settings, *, base_url: str) -> None:
+def _write_env(data_dir: Path, settings: Settings, at: Addresses) -> None:
     """Write D/env: where the API is, and keys for it. Keys are made once; only their hashes are in the database."""
     path = data_dir / "env"
     known = dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
@@ -212,17 +250,18 @@ def _write_env(data_dir: Path, settings: Settings, *, base_url: str) -> None:
             except NotAuthenticated:
                 known[name] = access.create_key(session, project_id=project_id, name="tunesmith-server up")
     engine.dispose()
-    known["TUNESMITH_BASE_URL"] = base_url
+    known |= {"TUNESMITH_BASE_URL": f"{at.url}/v1", "TUNESMITH_DASHBOARD_URL": at.dashboard_url}
     write_private(path, "".join(f"{key}={value}\n" for key, value in sorted(known.items())))
 
 
-def _record(data_dir: Path, children: list[Child], *, port: int, ready: bool, restarts: Any = None) -> None:
+def _record(data_dir: Path, children: list[Child], *, at: Addresses, ready: bool, restarts: Any = None) -> None:
     alive = {child.name: child.pid for child in children if child.pid is not None}
     state = {
         "pid": os.getpid(),
         "created": created_at(os.getpid()),
         "ready": ready,
-        "url": f"http://127.0.0.1:{port}",
+        "url": at.url,
+        "dashboard_url": at.dashboard_url,
         "children": {
             name: {"pid": pid, "created": created_at(pid), "restarts": (restarts or {}).get(name, 0)}
             for name, pid in alive.items()
@@ -231,7 +270,7 @@ def _record(data_dir: Path, children: list[Child], *, port: int, ready: bool, re
     write_private(data_dir / "state.json", json.dumps(state, indent=1))
 
 
-def _supervise(data_dir: Path, children: list[Child], *, port: int, stop: threading.Event) -> None:
+def _supervise(data_dir: Path, children: list[Child], *, at: Addresses, stop: threading.Event) -> None:
     """Restart what dies, after 1 s, 2 s, 4 s … as long as it goes on dying."""
     watches = [Watch(child, started=time.monotonic()) for child in children]
     while not stop.wait(0.25):
@@ -254,7 +293,7 @@ def _supervise(data_dir: Path, children: list[Child], *, port: int, stop: thread
         if changed:
             restarts = {watch.child.name: watch.restarts for watch in watches}
             try:
-                _record(data_dir, children, port=port, ready=True, restarts=restarts)
+                _record(data_dir, children, at=at, ready=True, restarts=restarts)
             except OSError as error:  # a full disk is no reason to stop what runs
                 log.warning("the state of the stack could not be written: %s", error)
 

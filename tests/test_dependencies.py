@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-OWN = {"api", "core", "embedded", "migrations", "trainers", "worker", "inference", "graders"}
+OWN = {"api", "core", "dashboard", "embedded", "migrations", "trainers", "worker", "inference", "graders"}
+OWN |= {"tunesmith"}  # the SDK, which the dashboard is installed with
 # Installed by what wraps them, whose interface they are part of.
 WRAPPED = {"botocore": "boto3", "starlette": "fastapi", "pydantic_monty": "pydantic-monty"}
 
@@ -30,6 +31,7 @@ def imported(folder: Path) -> set[str]:
     [
         ("api", []),
         ("core", []),
+        ("dashboard", ["dashboard"]),
         ("embedded", ["embedded"]),
         ("graders", []),
         ("migrations", []),

@@ -46,6 +46,12 @@ class CostMeter:
         )
 
 
+def resident_family(pid: int) -> int:
+    """Bytes that a process and all that it has started hold in memory, counted as CostMeter does."""
+    root = psutil.Process(pid)
+    return sum(_resident(process.pid) for process in (root, *root.children(recursive=True)))
+
+
 def _resident(pid: int) -> int:
     """Bytes that a process itself holds in memory: anonymous and shared ones (proc(5), `status`)."""
     try:

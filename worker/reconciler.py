@@ -5,6 +5,7 @@ lock lets one of them give work back at a time, and removing what is gone alread
 """
 
 import logging
+import os
 import signal
 import socket
 import threading
@@ -28,6 +29,7 @@ from core.settings import Settings, get_settings
 from core.storage import Storage
 from core.webhooks import claims as delivery_claims
 from core.workers import repository as workers
+from worker.cost import resident_family
 
 log = logging.getLogger(__name__)
 REST_SECONDS = 3600.0  # between two rounds through the store
@@ -106,7 +108,16 @@ class Sweeper:
 def report(engine: Engine, name: str) -> None:
     """Say that this process is alive and reaches the database."""
     with session_scope(engine) as session:
-        workers.report(session, worker_id=name, queue="reconciler", slots=0, devices=[], current_attempts=[])
+        workers.report(
+            session,
+            worker_id=name,
+            queue="reconciler",
+            slots=0,
+            devices=[],
+            current_attempts=[],
+            host=socket.gethostname(),
+            resident_bytes=resident_family(os.getpid()),
+        )
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,7 @@ from core.workers import repository as workers
 from worker import cards, delivery, devices, exporting, forkserver, training, validation
 from worker.cache import Cache
 from worker.context import Context
+from worker.cost import resident_family
 from worker.patience import patiently
 from worker.slots import Slot, Slots
 
@@ -110,7 +112,9 @@ def _report(context: Context, queue: str, slots: Slots) -> None:
                     slots=len(slots.slots),
                     devices=gpus,
                     current_attempts=slots.tokens(),
+                    host=socket.gethostname(),
                     memory_bytes=memory,
+                    resident_bytes=resident_family(os.getpid()),
                     disk=(disk.total, disk.free),
                 )
         except Exception as error:

@@ -1,4 +1,4 @@
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
@@ -23,6 +23,7 @@ def list_events(
     session: SessionDep,
     after: After = None,
     limit: Limit = None,
+    type: Annotated[Literal["message", "metrics"] | None, Query(description="Those alone; both: left out.")] = None,
     stream: bool = False,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> Any:
@@ -33,11 +34,12 @@ def list_events(
     """
     job = repository.get(session, owner=owner, job_id=job_id)
     if not stream:
-        page = repository.events(session, job=job, after=after, limit=limit or 20)
+        page = repository.events(session, job=job, after=after, limit=limit or 20, type=type)
         return ListPage[EventObject](data=[EventObject.of(event) for event in page.items], has_more=page.has_more)
-    for name, value in (("after", after), ("limit", limit)):
+    for name, value in (("after", after), ("limit", limit), ("type", type)):
         if value is not None:
-            raise InvalidRequest(f"{name}: not with stream=true, which begins behind Last-Event-ID", param=name)
+            words = "not with stream=true, which has all events from behind Last-Event-ID on"
+            raise InvalidRequest(f"{name}: {words}", param=name)
     cursor = _cursor(last_event_id, last=job.event_seq)
     frames = request.app.state.event_streams.frames(
         job.id, key_id=owner.key_id, cursor=cursor, seq=job.event_seq, status=job.status
@@ -87,10 +89,11 @@ def job_logs(
         int | None, Query(ge=0, le=2**62, description="The id of the last item of the page before.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    order: Annotated[Literal["asc", "desc"], Query(description="asc: the oldest first.")] = "asc",
 ) -> ListPage[LogObject]:
-    """The trainer's own output, oldest first, over all attempts; paths of the host are masked."""
+    """The trainer's own output over all attempts; paths of the host are masked."""
     job = repository.get(session, owner=owner, job_id=job_id)
-    page = repository.logs(session, job=job, after=after, limit=limit)
+    page = repository.logs(session, job=job, after=after, limit=limit, descending=order == "desc")
     data = [LogObject.of(chunk) for chunk in page.items]
     return ListPage(
         data=data,

@@ -97,12 +97,21 @@ def list_files(
     owner: OwnerDep,
     session: SessionDep,
     purpose: Annotated[str | None, Query(max_length=64)] = None,
+    project_id: Annotated[str | None, Query(max_length=64)] = None,
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
     order: Literal["asc", "desc"] = "desc",
 ) -> ListPage[FileObject]:
-    """The project's files, newest first or, with `order=asc`, oldest first."""
-    page = repository.files(session, owner=owner, purpose=purpose, after=after, limit=limit, descending=order == "desc")
+    """The project's files, newest first or, with `order=asc`, oldest first; for operators those of all projects."""
+    page = repository.files(
+        session,
+        owner=owner,
+        purpose=purpose,
+        project_id=project_id,
+        after=after,
+        limit=limit,
+        descending=order == "desc",
+    )
     return ListPage.of([FileObject.of(file) for file in page.items], has_more=page.has_more)
 
 

@@ -11,11 +11,12 @@ from api.once import OnceDep
 from api.query import metadata_filter
 from api.schemas.job import CheckpointObject, JobObject
 from api.schemas.page import ListPage
-from api.validation import one_of
+from api.validation import some_of
 from core.access.repository import organization_of_project
 from core.jobs import repository, service
 from core.jobs.states import STATES
 from core.specs.job import JobSpec
+from core.specs.method import USABLE_KINDS
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -51,22 +52,26 @@ def list_jobs(
     session: SessionDep,
     after: After = None,
     limit: Limit = 20,
-    status: Annotated[str | None, Query(max_length=32)] = None,
-    method: Annotated[str | None, Query(max_length=32)] = None,
+    status: Annotated[str | None, Query(max_length=200)] = None,
+    method: Annotated[str | None, Query(max_length=200)] = None,
     model: Annotated[str | None, Query(max_length=256)] = None,
     project_id: Annotated[str | None, Query(max_length=64)] = None,
+    search: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     metadata: Annotated[Literal["null"] | None, Query()] = None,
 ) -> Response:
     """Jobs, newest first; `metadata[key]=value` narrows them down, `metadata=null` to those without any.
 
-    `model` is what the job was asked for with, or the base model that it runs on.
+    `model` is what the job was asked for with, or the base model that it runs on. `status` and `method` take several,
+    with commas between them. `search` is a part, in upper or lower case, of the id, the names of its models, the
+    suffix, a value of the metadata or the error's message.
     """
     wanted = repository.JobFilter(
         metadata=None if metadata else metadata_filter(request),
-        status=one_of("status", status, STATES),
-        method=method,
+        statuses=some_of("status", status, STATES),
+        methods=some_of("method", method, USABLE_KINDS),
         model=model,
         project_id=project_id,
+        search=search,
     )
     page = repository.jobs(session, owner=owner, wanted=wanted, after=after, limit=limit)
     jobs = JobObject.many(session, page.items)

@@ -13,7 +13,8 @@ router = APIRouter(prefix="/models", tags=["models"])
 def list_models(owner: OwnerDep, session: SessionDep, catalogue: CatalogueDep) -> ListPage[ModelObject]:
     """The catalogue's base models, and what this project's jobs made of them."""
     bases = [ModelObject.of_base(entry) for entry in catalogue.models]
-    return ListPage(data=[*bases, *(ModelObject.of(model) for model in repository.models(session, owner=owner))])
+    made = repository.models(session, owner=owner)
+    return ListPage(data=[*bases, *ModelObject.many(session, made, owner=owner)])
 
 
 @router.get("/{model:path}")
@@ -21,7 +22,7 @@ def retrieve_model(model: str, owner: OwnerDep, session: SessionDep, catalogue: 
     """A base model, a fine-tuned one, or a checkpoint that this project may use."""
     if entry := catalogue.find(model):
         return ModelObject.of_base(entry)
-    return ModelObject.of(service.get(session, owner=owner, name=model))
+    return ModelObject.many(session, [service.get(session, owner=owner, name=model)], owner=owner)[0]
 
 
 @router.delete("/{model:path}")

@@ -39,6 +39,11 @@ def list_workers(_: OperatorDep, session: SessionDep, settings: SettingsDep) -> 
             alive=alive,
             slots=worker.slots,
             devices=worker.devices,
+            host=worker.host,
+            memory_bytes=worker.resident_bytes,
+            slot_memory_bytes=worker.memory_bytes,
+            disk_bytes=worker.disk_bytes,
+            disk_free_bytes=worker.disk_free_bytes,
             attempts=[
                 RunningAttempt(attempt=token, job_id=attempts[token][0], seconds=attempts[token][1])
                 for token in (worker.current_attempts if alive else [])

@@ -16,9 +16,11 @@ class FileObject(BaseModel):
     status: str
     status_details: str | None = None
     expires_at: int | None = None
-    # Ours: how many rows of data it holds, and the digest of its bytes.
+    # Ours: how many rows of data it holds and of which kind, the digest of its bytes, and whose it is.
     rows: int | None = None
+    kind: str | None = None
     sha256: str
+    project_id: str
 
     @classmethod
     def of(cls, file: File) -> "FileObject":
@@ -32,7 +34,9 @@ class FileObject(BaseModel):
             status_details=file.status_details,
             expires_at=unix_or_none(file.expires_at),
             rows=file.rows,
+            kind=(file.report or {}).get("kind"),
             sha256=file.sha256,
+            project_id=file.project_id,
         )
 
 

@@ -10,6 +10,7 @@ from api.schemas.page import unix, unix_or_none
 from core.access.repository import organization_ids
 from core.exports import claims as exports
 from core.models import Artifact, Checkpoint, Event, Export, Job, LogChunk
+from core.registry.repository import jobs_of
 from core.registry.service import model_name
 
 
@@ -54,6 +55,7 @@ class JobObject(BaseModel):
     base_model: str
     suffix: str | None
     resources: dict[str, Any]
+    max_duration_seconds: int | None
     started_at: int | None
     step: int | None
     total_steps: int | None
@@ -61,6 +63,8 @@ class JobObject(BaseModel):
     # Only where one queued job is retrieved; 1 is next.
     queue_position: int | None = None
     project_id: str
+    # The job that made the model that this one goes on from; null where that is a base model, or there is none.
+    parent_job_id: str | None
     usage: JobUsage
 
     @classmethod
@@ -69,15 +73,25 @@ class JobObject(BaseModel):
 
     @classmethod
     def many(cls, session: Session, jobs: Sequence[Job]) -> list["JobObject"]:
-        """Those of a page; of all their projects one query, and one of the integrations where some have any."""
+        """Those of a page; of all their projects one query, and one each of parents and integrations where some have
+        any."""
         if not jobs:
             return []
         organizations = organization_ids(session, project_ids={job.project_id for job in jobs})
         told = exports.of_jobs(session, job_ids=[job.id for job in jobs if job.spec.get("integrations")])
-        return [cls._of(job, organization_id=organizations[job.project_id], told=told.get(job.id, [])) for job in jobs]
+        parents = jobs_of(session, ids={job.parent_model_id for job in jobs if job.parent_model_id})
+        return [
+            cls._of(
+                job,
+                organization_id=organizations[job.project_id],
+                parent_job_id=parents.get(job.parent_model_id or ""),
+                told=told.get(job.id, []),
+            )
+            for job in jobs
+        ]
 
     @classmethod
-    def _of(cls, job: Job, *, organization_id: str, told: list[Export]) -> "JobObject":
+    def _of(cls, job: Job, *, organization_id: str, parent_job_id: str | None, told: list[Export]) -> "JobObject":
         method = _method_as_run(job)
         return cls(
             id=job.id,
@@ -102,11 +116,13 @@ class JobObject(BaseModel):
             base_model=job.base_model,
             suffix=job.spec["suffix"],
             resources=job.spec["resources"],
+            max_duration_seconds=job.spec["max_duration_seconds"],
             started_at=unix_or_none(job.started_at),
             step=job.step,
             total_steps=job.total_steps,
             seconds_left=_seconds_left(job),
             project_id=job.project_id,
+            parent_job_id=parent_job_id,
             usage=JobUsage(
                 cpu_seconds=round(job.cpu_seconds, 3),
                 gpu_seconds=round(job.gpu_seconds, 3),

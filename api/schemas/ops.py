@@ -10,7 +10,11 @@ class RunningAttempt(BaseModel):
 
 
 class WorkerObject(BaseModel):
-    """A worker process as it last reported itself; alive: within the last lease. devices: GPUs; none: the CPU."""
+    """A worker process as it last reported itself; alive: within the last lease. devices: GPUs; none: the CPU.
+
+    memory_bytes: what the process and its trainers hold. slot_memory_bytes: what one slot may use: its GPU's memory,
+    else its share of the machine's. disk_bytes, disk_free_bytes: of the disk of its work folder. Null: it does not say.
+    """
 
     id: str
     object: Literal["worker"] = "worker"
@@ -18,6 +22,11 @@ class WorkerObject(BaseModel):
     alive: bool
     slots: int
     devices: list[int]
+    host: str | None
+    memory_bytes: int | None
+    slot_memory_bytes: int | None
+    disk_bytes: int | None
+    disk_free_bytes: int | None
     attempts: list[RunningAttempt]
     started_at: int
     last_seen: int

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -41,6 +43,33 @@ def owner_of_key(session: Session, *, sha256: str) -> Owner | None:
         .where(ApiKey.sha256 == sha256, *_is_live())
     ).one_or_none()
     return Owner(*found) if found else None
+
+
+@dataclass(frozen=True)
+class OwnKey:
+    """A key as its holder may see it; without a project it is an operator's."""
+
+    id: str
+    name: str
+    project: Project | None
+    organization: str | None
+
+
+def own_key(session: Session, *, owner: Owner) -> OwnKey:
+    """The key that asks."""
+    statement = (
+        select(ApiKey.id, ApiKey.name, Project, Organization.name)
+        .outerjoin(Project, Project.id == ApiKey.project_id)
+        .outerjoin(Organization, Organization.id == Project.organization_id)
+    )
+    return OwnKey(*session.execute(statement.where(ApiKey.id == owner.key_id)).one())
+
+
+def projects(session: Session, *, owner: Owner) -> list[tuple[Project, str]]:
+    """(project, its organisation's name) of those whose rows this owner may see, by organisation and name."""
+    statement = select(Project, Organization.name).join(Organization, Organization.id == Project.organization_id)
+    ordered = statement.where(owner.owns(Project.id)).order_by(Organization.name, Project.name)
+    return [(row.Project, row.name) for row in session.execute(ordered)]
 
 
 def live_keys(session: Session, *, ids: list[str]) -> set[str]:

@@ -34,10 +34,19 @@ def get(
 
 
 def files(
-    session: Session, *, owner: Owner, purpose: str | None, after: str | None, limit: int, descending: bool
+    session: Session,
+    *,
+    owner: Owner,
+    purpose: str | None,
+    project_id: str | None,
+    after: str | None,
+    limit: int,
+    descending: bool,
 ) -> Page[File]:
     mine = (_alive(), owner.owns(File.project_id))
     statement = select(File).where(*mine)
+    if project_id is not None:
+        statement = statement.where(File.project_id == project_id)
     if purpose is not None:
         statement = statement.where(File.purpose == purpose)
     cursor = None

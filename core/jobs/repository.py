@@ -1,10 +1,11 @@
 """SQL about jobs, as their owners see them."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
@@ -13,6 +14,10 @@ from core.jobs.states import QUEUED, VALIDATING_FILES
 from core.models import Artifact, Checkpoint, CheckpointPermission, Event, File, Job, LogChunk, Metric, Model
 from core.models.job import INPUTS
 from core.paging import Page, page, unknown_cursor
+
+# What LIKE takes for more than the character itself, and how it is told not to.
+LIKE_WORDS = re.compile(r"([\\%_])")
+PLAIN = r"\\\1"
 
 
 def get(session: Session, *, owner: Owner, job_id: str, lock: bool = False) -> Job:
@@ -32,31 +37,41 @@ def get(session: Session, *, owner: Owner, job_id: str, lock: bool = False) -> J
 
 @dataclass(frozen=True)
 class JobFilter:
-    """What a list of jobs is narrowed down to; None leaves a field open, but `metadata=None` asks for jobs without."""
+    """What a list of jobs is narrowed down to; None leaves a field open, but `metadata=None` asks for jobs without.
+
+    statuses, methods: any of them. search: a part of the id, the names of models, the suffix, a value of the metadata
+    or the error's message, in upper or lower case.
+    """
 
     metadata: dict[str, str] | None = field(default_factory=dict)
-    status: str | None = None
-    method: str | None = None
+    statuses: Sequence[str] | None = None
+    methods: Sequence[str] | None = None
     model: str | None = None
     project_id: str | None = None
+    search: str | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         if self.metadata is None:
             yield Job.spec["metadata"].astext.is_(None)
         elif self.metadata:
             yield Job.spec["metadata"].contains(self.metadata)
-        if self.status is not None:
-            yield Job.status == self.status
-        if self.method is not None:
-            yield Job.spec["method"]["type"].astext == self.method
+        if self.statuses is not None:
+            yield Job.status.in_(self.statuses)
+        if self.methods is not None:
+            yield Job.spec["method"]["type"].astext.in_(self.methods)
         if self.model is not None:
             yield (Job.model == self.model) | (Job.base_model == self.model)
         if self.project_id is not None:
             yield Job.project_id == self.project_id
+        if self.search is not None:
+            yield Job.search_text.like(func.lower(f"%{LIKE_WORDS.sub(PLAIN, self.search)}%"))
 
 
 def jobs(session: Session, *, owner: Owner, wanted: JobFilter, after: str | None, limit: int) -> Page[Job]:
     """Jobs, newest first."""
+    if wanted.search is not None:
+        # How to look for it depends on how rare it is: a plan that suits any text suits no frequent one.
+        session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     statement = select(Job).where(owner.owns(Job.project_id), *wanted.conditions())
     cursor = None
     if after is not None:
@@ -68,14 +83,18 @@ def jobs(session: Session, *, owner: Owner, wanted: JobFilter, after: str | None
     return page(session, statement, by=(Job.created_at, Job.id), after=cursor and tuple(cursor), limit=limit)
 
 
-def events(session: Session, *, job: Job, after: str | None, limit: int) -> Page[Event]:
+def events(session: Session, *, job: Job, after: str | None, limit: int, type: str | None = None) -> Page[Event]:
+    """What happened to the job, newest first; type: of those alone."""
     cursor = None
     if after is not None:
         seq = session.scalar(select(Event.seq).where(Event.job_id == job.id, Event.id == after))
         if seq is None:
             raise unknown_cursor(after)
         cursor = (seq,)
-    return page(session, select(Event).where(Event.job_id == job.id), by=(Event.seq,), after=cursor, limit=limit)
+    statement = select(Event).where(Event.job_id == job.id)
+    if type is not None:
+        statement = statement.where(Event.type == type)
+    return page(session, statement, by=(Event.seq,), after=cursor, limit=limit)
 
 
 def events_behind(session: Session, *, job_id: str, seq: int, limit: int) -> list[Event]:
@@ -130,10 +149,10 @@ def metrics(session: Session, *, job: Job) -> Iterator[tuple[int, dict[str, Any]
         yield row.step, row.data
 
 
-def logs(session: Session, *, job: Job, after: int | None, limit: int) -> Page[LogChunk]:
+def logs(session: Session, *, job: Job, after: int | None, limit: int, descending: bool) -> Page[LogChunk]:
     statement = select(LogChunk).where(LogChunk.job_id == job.id)
     cursor = None if after is None else (after,)
-    return page(session, statement, by=(LogChunk.seq,), after=cursor, limit=limit, descending=False)
+    return page(session, statement, by=(LogChunk.seq,), after=cursor, limit=limit, descending=descending)
 
 
 def queue_position(session: Session, *, job: Job) -> int | None:

@@ -17,6 +17,7 @@ class File(Owned, Base):
     __table_args__ = (
         CheckConstraint("status IN ('uploaded', 'processed', 'error')", name="status"),
         Index("ix_files_project_id_created_at_id", "project_id", "created_at", "id"),
+        Index("ix_files_created_at_id", "created_at", "id"),
         Index(
             "ix_files_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL AND deleted_at IS NULL")
         ),

@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.jobs.states import ACTIVE, STATES
@@ -29,8 +29,15 @@ class Job(Owned, Base):
         Index("ix_jobs_status_created_at_id", "status", "created_at", "id"),
         Index("ix_jobs_model", "model", "created_at", "id"),
         Index("ix_jobs_base_model", "base_model", "created_at", "id"),
+        Index(
+            "ix_jobs_search_text",
+            "search_text",
+            postgresql_using="gin",
+            postgresql_ops={"search_text": "gin_trgm_ops"},
+        ),
         Index("ix_jobs_queued", "priority", "created_at", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_active", "lease_expires_at", postgresql_where=text("token IS NOT NULL")),
+        Index("ix_jobs_finished", "status", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
         Index("ix_jobs_validating", "created_at", postgresql_where=text("status = 'validating_files'")),
     )
 
@@ -83,6 +90,14 @@ class Job(Owned, Base):
     faults: Mapped[int] = mapped_column(default=0, server_default="0")
     # Since when nothing has been trained although something should be; null: an attempt trains, or nobody wants it to.
     interrupted_at: Mapped[datetime | None]
+
+    # What lists are searched for, in lower case, a line a value; the function is the migrations'. Never loaded.
+    search_text: Mapped[str] = mapped_column(
+        Text,
+        Computed("job_search_text(id, model, base_model, fine_tuned_model, spec, error)", persisted=True),
+        deferred=True,
+        nullable=True,
+    )
 
 
 # The files that a job reads, by their keys in its spec; those below `method` are without its path.

@@ -20,6 +20,9 @@ class Worker(Base):
     current_attempts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     # What one slot may use: its GPU's memory, else its share of the machine's; null: not known.
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    # What the process and all that it has started hold in memory; null: it does not say.
+    resident_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    host: Mapped[str | None]
     # The disk that holds its work folder; null: it has none.
     disk_bytes: Mapped[int | None] = mapped_column(BigInteger)
     disk_free_bytes: Mapped[int | None] = mapped_column(BigInteger)

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
@@ -51,6 +51,18 @@ def models_named(session: Session, *, names: Sequence[str]) -> list[Model]:
     """Those models in that order, deleted ones too: who asks was allowed to use them once, and is so to its end."""
     found = {model.name: model for model in session.scalars(select(Model).where(Model.name.in_(names)))}
     return [found[name] for name in names]
+
+
+def names(session: Session, *, ids: Collection[str]) -> dict[str, str]:
+    """By id, of deleted ones too."""
+    rows = session.execute(select(Model.id, Model.name).where(Model.id.in_(ids))) if ids else ()
+    return {id: name for id, name in rows}
+
+
+def jobs_of(session: Session, *, ids: Collection[str]) -> dict[str, str]:
+    """The jobs that made these models, by the models' ids; of deleted ones too."""
+    rows = session.execute(select(Model.id, Model.job_id).where(Model.id.in_(ids))) if ids else ()
+    return {id: job_id for id, job_id in rows}
 
 
 def full_base(session: Session, *, parent_model_id: str | None) -> Model | None:

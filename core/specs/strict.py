@@ -15,7 +15,7 @@ Auto = Literal["auto"]
 class WrongKey(ValueError):
     """What a validator of a whole object raises where it knows which key is wrong.
 
-    key: its path from the object on; `api.validation` reads it.
+    key: its path from the object on; `core.specs.mistakes` reads it.
     """
 
     def __init__(self, key: str, message: str) -> None:

@@ -15,12 +15,15 @@ def report(
     slots: int,
     devices: list[int],
     current_attempts: list[int],
+    host: str | None = None,
     memory_bytes: int | None = None,
+    resident_bytes: int | None = None,
     disk: tuple[int, int] | None = None,
 ) -> None:
     """Write what a process is doing now; its row is made with the first report.
 
     Args:
+        memory_bytes: what one slot may use. resident_bytes: what the process and all that it has started hold.
         disk: (bytes, free bytes) of the disk that holds its work folder.
     """
     values = {
@@ -28,7 +31,9 @@ def report(
         "slots": slots,
         "devices": devices,
         "current_attempts": current_attempts,
+        "host": host,
         "memory_bytes": memory_bytes,
+        "resident_bytes": resident_bytes,
         "disk_bytes": disk and disk[0],
         "disk_free_bytes": disk and disk[1],
     }

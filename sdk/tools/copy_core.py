@@ -11,8 +11,12 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# What is copied: the server's module to begin with, and the SDK's package for it and what it needs.
-COPIES = {"core.specs.job": "tunesmith.specs", "core.rows.validate": "tunesmith.rules"}
+# What is copied: the server's modules to begin with, and the SDK's package for each and what it needs.
+COPIES = {
+    "core.specs.job": "tunesmith.specs",
+    "core.specs.mistakes": "tunesmith.specs",
+    "core.rows.validate": "tunesmith.rules",
+}
 SERVER = {"api", "core", "embedded", "graders", "migrations", "trainers", "worker"}
 # What only type checkers import is not copied, and what a rule needs may not be installed.
 HEADER = """# pyright: standard, reportMissingImports=false

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from tunesmith import Tunesmith, errors, types
+from tunesmith import Tunesmith, deployment, errors, types
+from tunesmith.base import Answer
 from tunesmith.cli.app import app
 from tunesmith.errors import TunesmithError
 from tunesmith.specs import JobSpec
@@ -51,7 +52,7 @@ def sdk() -> str:
             described = text(type(resource)).removeprefix(f"`{path}`: ")
             parts.append(described[0].upper() + described[1:])
         parts += _methods(path, resource)
-    answers = [(name, kind) for name, kind in _classes(types) if issubclass(kind, types.Answer)]
+    answers = [found for module in (types, deployment) for found in _classes(module) if issubclass(found[1], Answer)]
     parts += [
         "## Answers\n",
         "".join(f"- `{n}`: {_first(k)} Fields: {', '.join(k.model_fields)}.\n" for n, k in answers),

@@ -1,6 +1,6 @@
 """Answers to types, ids to paths, queries to parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -55,3 +55,8 @@ def segment(identifier: str, *, safe: str = "") -> str:
 def given(**values: Any) -> Mapping[str, Any]:
     """Those that are not None."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def listed(values: "str | Sequence[str] | None") -> str | None:
+    """One value or several as a query parameter that takes both."""
+    return values if values is None or isinstance(values, str) else ",".join(values)

@@ -11,6 +11,8 @@ from rich.text import Text
 
 from tunesmith.text import printable
 
+FILE = "samples.jsonl"  # the artifact
+
 
 class Sample(BaseModel):
     """prompt: messages, or a text that goes on. expected, before: empty of a model that was made of nothing."""

@@ -5,16 +5,22 @@ Times are whole seconds since 1970, UTC; sizes are bytes; digests are SHA-256, i
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tunesmith.base import Answer as Answer
+from tunesmith.deployment import Failure as Failure
+from tunesmith.deployment import Key as Key
+from tunesmith.deployment import KeyProject as KeyProject
+from tunesmith.deployment import Overview as Overview
+from tunesmith.deployment import OwnQueue as OwnQueue
+from tunesmith.deployment import Project as Project
+from tunesmith.deployment import ProjectUsage as ProjectUsage
+from tunesmith.deployment import Queue as Queue
+from tunesmith.deployment import RunningAttempt as RunningAttempt
+from tunesmith.deployment import Worker as Worker
 
 SUCCEEDED = "succeeded"
 TERMINAL = frozenset({SUCCEEDED, "failed", "cancelled"})
-
-
-class Answer(BaseModel):
-    """The base of all of them."""
-
-    model_config = ConfigDict(extra="allow", protected_namespaces=())
 
 
 class Deleted(Answer):
@@ -25,7 +31,10 @@ class Deleted(Answer):
 
 
 class File(Answer):
-    """An uploaded file. `status`: uploaded (not yet validated), processed (usable) or error (see `status_details`)."""
+    """An uploaded file. `status`: uploaded (not yet validated), processed (usable) or error (see `status_details`).
+
+    kind: of its rows, such as `messages`; None where it is not training data, or not validated.
+    """
 
     id: str
     bytes: int
@@ -36,7 +45,9 @@ class File(Answer):
     status_details: str | None = None
     expires_at: int | None = None
     rows: int | None = None
+    kind: str | None = None
     sha256: str | None = None
+    project_id: str | None = None
 
 
 class JobError(Answer):
@@ -60,7 +71,8 @@ class UsageTotals(Answer):
 class Job(Answer):
     """A fine-tuning job. `status` says where it is, `status_reason` why; `step` counts optimiser steps.
 
-    `queue_position` is told by `retrieve` only, while the job is queued: 1 is the next to run.
+    `queue_position` is told by `retrieve` only, while the job is queued: 1 is the next to run. `parent_job_id` is the
+    job that made the `model` that this one goes on from; None where that is a base model, or there is none.
     """
 
     id: str
@@ -72,6 +84,8 @@ class Job(Answer):
     estimated_finish: int | None = None
     fine_tuned_model: str | None = None
     organization_id: str | None = None
+    project_id: str | None = None
+    parent_job_id: str | None = None
     validation_file: str | None = None
     result_files: list[str] = []
     trained_tokens: int | None = None
@@ -84,6 +98,7 @@ class Job(Answer):
     base_model: str | None = None
     suffix: str | None = None
     resources: dict[str, Any] | None = None
+    max_duration_seconds: int | None = None
     started_at: int | None = None
     step: int | None = None
     total_steps: int | None = None
@@ -135,7 +150,9 @@ class Artifact(Answer):
 class Model(Answer):
     """A base model of the catalogue, or what a job made (then with `base_model` and `job_id`).
 
-    kind: `policy`, which writes answers, or `reward_model`, which scores them. weights: `adapter`, or `full`.
+    parent: the model that its job went on from, where another job had made that; it may be deleted by now.
+    checkpoint_step: of a checkpoint. kind: `policy`, which writes answers, or `reward_model`, which scores them.
+    weights: `adapter`, or `full`.
     """
 
     id: str
@@ -145,6 +162,9 @@ class Model(Answer):
     kind: str = "policy"
     weights: str = "full"
     job_id: str | None = None
+    project_id: str | None = None
+    parent: str | None = None
+    checkpoint_step: int | None = None
     aliases: list[str] = []
 
 
@@ -377,23 +397,3 @@ class UsageRow(UsageTotals):
     model: str | None = None
     day: str | None = None
     jobs: int = 0
-
-
-class Worker(Answer):
-    """A worker process as it last reported itself."""
-
-    id: str
-    queue: str | None = None
-    alive: bool | None = None
-    slots: int | None = None
-    devices: list[int] = []
-    attempts: list[dict[str, Any]] = []
-    last_seen: int | None = None
-
-
-class Queue(Answer):
-    """What waits for the workers of one queue; `oldest_wait` in seconds."""
-
-    id: str
-    depth: int
-    oldest_wait: float | None = None

@@ -7,21 +7,27 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event, text
+from tunesmith import Tunesmith
 
 from api.monitoring import RequestMetrics, exposition
 from core.db import session_scope
 from core.jobs import claims, publishing
+from core.models import Job
 from core.retention import purge_deleted_files
 from core.specs.run import MetricsEvent
 from core.storage import Storage
 from core.workers import repository as workers
+from tests.api.conftest import Served
 from tests.conftest import ProjectKey
 from tests.core.factories import make_file, make_job
 
-MANY_JOBS = """
-INSERT INTO jobs SELECT made.* FROM jobs, generate_series(1, 20000) AS n, LATERAL jsonb_populate_record(
-    jobs, jsonb_build_object('id', 'ftjob-' || n, 'status', 'succeeded')
-) AS made WHERE jobs.id = :id
+STORED = ", ".join(column.name for column in Job.__table__.columns if column.computed is None)
+MANY_JOBS = f"""
+INSERT INTO jobs ({STORED}) SELECT {STORED} FROM (
+    SELECT made.* FROM jobs, generate_series(1, 20000) AS n, LATERAL jsonb_populate_record(
+        jobs, jsonb_build_object('id', 'ftjob-' || n, 'status', 'succeeded')
+    ) AS made WHERE jobs.id = :id
+) AS made
 """
 MANY_ATTEMPTS = """
 INSERT INTO attempts (token, job_id, worker_id, started_at, ended_at, outcome)
@@ -44,7 +50,8 @@ def busy(engine: Engine, project: ProjectKey) -> tuple[str, str]:
         assert running is not None
         session.flush()
         report: dict[str, Any] = {"queue": "train", "slots": 1, "devices": [], "current_attempts": [running.token]}
-        workers.report(session, worker_id="train@a", **report)
+        sizes = {"memory_bytes": 8000, "resident_bytes": 5000, "disk": (100, 40)}
+        workers.report(session, worker_id="train@a", host="a.example", **report, **sizes)
         step = MetricsEvent(
             step=3, total_steps=9, trained_tokens=5, seconds_left=90.0, message="m", data={"train_loss": 2.5}
         )
@@ -62,11 +69,24 @@ def test_an_event_of_a_step_tells_the_time_that_is_left(http: httpx.Client, busy
 def test_workers_and_queues(http: httpx.Client, operator: dict[str, str], busy: tuple[str, str]) -> None:
     (worker,) = http.get("/v1/ops/workers", headers=operator).json()["data"]
     assert (worker["id"], worker["alive"], worker["attempts"][0]["job_id"]) == ("train@a", True, busy[0])
+    assert {key: worker[key] for key in ("host", "memory_bytes", "slot_memory_bytes", "disk_bytes", "devices")} == {
+        "host": "a.example", "memory_bytes": 5000, "slot_memory_bytes": 8000, "disk_bytes": 100, "devices": [],
+    }  # fmt: skip
     answer = http.get("/v1/ops/queue", headers=operator).json()
     counts = {queue["id"]: (queue["depth"], queue["running"]) for queue in answer["data"]}
     assert counts == {"train": (1, 1), "cpu": (1, 0), "webhooks": (0, 0)}
     assert all(queue["oldest_wait"] >= 0 for queue in answer["data"])
     assert answer["jobs"] == {"paused": 0, "pausing": 0, "queued": 1, "running": 1, "validating_files": 0}
+
+
+def test_the_sdk_shows_workers_and_queues(served: Served, busy: tuple[str, str], operator_key: str) -> None:
+    with Tunesmith(base_url=f"{served.url}/v1", api_key=operator_key) as client:
+        (worker,) = client.ops.workers()
+        assert (worker.host, worker.memory_bytes, worker.slot_memory_bytes) == ("a.example", 5000, 8000)
+        assert (worker.slots, worker.disk_bytes, worker.disk_free_bytes) == (1, 100, 40)
+        assert (worker.started_at or 0) > 0
+        assert [attempt.job_id for attempt in worker.attempts] == [busy[0]]
+        assert {queue.id: queue.running for queue in client.ops.queues()} == {"train": 1, "cpu": 0, "webhooks": 0}
 
 
 def test_a_file_that_was_deleted_before_its_validation_waits_for_nobody(
@@ -121,7 +141,7 @@ def test_a_projects_key_is_refused(http: httpx.Client, path: str) -> None:
 
 def test_prometheus(http: httpx.Client, operator: dict[str, str], busy: tuple[str, str]) -> None:
     assert http.get(f"/v1/fine_tuning/jobs/{busy[0]}").status_code == 200
-    for word in ("BREW", "WHEN"):
+    for word in ("PROPFIND", "MKCOL"):
         assert http.request(word, "/v1/files").status_code == 405
     text = http.get("/metrics", headers=operator).text
     samples = {
@@ -134,7 +154,7 @@ def test_prometheus(http: httpx.Client, operator: dict[str, str], busy: tuple[st
     assert samples["tunesmith_workers_alive", "train"] == 1
     assert samples["tunesmith_http_requests_total", "/fine_tuning/jobs/{job_id}", "200", "GET"] >= 1
     assert sum(value for key, value in samples.items() if key[0].endswith("requests_total") and "other" in key) >= 2
-    assert not any(word in text for word in (busy[0], "BREW", "WHEN"))
+    assert not any(word in text for word in (busy[0], "PROPFIND", "MKCOL"))
 
 
 def test_a_job_says_where_it_stands(http: httpx.Client, busy: tuple[str, str]) -> None:

@@ -38,9 +38,9 @@ def make_job(session: Session, owner: Owner, *, file_status: str = "processed", 
     return jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body, known={})
 
 
-def make_checkpoint(session: Session, owner: Owner) -> str:
+def make_checkpoint(session: Session, owner: Owner, **spec: object) -> str:
     """A running job with a published checkpoint; answers the checkpoint's model name. No other job may be claimable."""
-    made = make_job(session, owner)
+    made = make_job(session, owner, **spec)
     job = claims.claim(session, worker_id="w", devices=0, lease=3600)
     assert job is made
     assert job.token is not None

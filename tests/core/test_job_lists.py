@@ -10,10 +10,11 @@ from core.models import Job
     ("wanted", "index"),
     [
         (JobFilter(metadata={"team": "a"}), "ix_jobs_metadata"),
-        (JobFilter(method="supervised"), "ix_jobs_method"),
+        (JobFilter(methods=["supervised"]), "ix_jobs_method"),
         (JobFilter(model="tiny"), "ix_jobs_base_model"),
         (JobFilter(model="tiny"), "ix_jobs_model"),
-        (JobFilter(status="cancelled"), "ix_jobs_status_created_at_id"),
+        (JobFilter(statuses=["cancelled"]), "ix_jobs_status_created_at_id"),
+        (JobFilter(search="out of memory"), "ix_jobs_search_text"),
     ],
 )
 def test_an_index_finds_the_few_jobs_that_a_list_is_narrowed_down_to(

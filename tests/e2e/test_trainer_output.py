@@ -23,6 +23,7 @@ def test_a_failed_trainers_traceback_is_in_the_logs_without_the_hosts_folders(st
 
     with httpx.Client(base_url=f"{stack.url}/v1", headers={"authorization": f"Bearer {openai.api_key}"}) as http:
         logs = http.get(f"/fine_tuning/jobs/{job.id}/logs").json()
+        backwards = http.get(f"/fine_tuning/jobs/{job.id}/logs", params={"order": "desc"}).json()
         usage = http.get(f"/fine_tuning/jobs/{job.id}").json()["usage"]
         (total,) = http.get("/usage", params={"group_by": ""}).json()["data"]
     text = "".join(item["text"] for item in logs["data"])
@@ -31,6 +32,7 @@ def test_a_failed_trainers_traceback_is_in_the_logs_without_the_hosts_folders(st
     for folder in (str(stack.folder), sys.prefix, sys.base_prefix):
         assert folder not in text
     assert [item["seq"] for item in logs["data"]] == list(range(1, len(logs["data"]) + 1))
+    assert backwards["data"] == logs["data"][::-1]
     assert {item["attempt"] for item in logs["data"]} == {logs["data"][0]["attempt"]}
     # It may have failed before it was first sampled; what was charged is what is summed up.
     assert (total["jobs"], round(total["cpu_seconds"], 3)) == (1, usage["cpu_seconds"])

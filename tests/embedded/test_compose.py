@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
+from dashboard.settings import Settings as DashboardSettings
 from embedded.stack import API_MALLOC
 from worker.start import WORK
 
@@ -25,17 +26,20 @@ def test_every_variable_is_a_setting(compose: dict[str, Any]) -> None:
         for variable in compose[name]["environment"]:
             assert variable in API_MALLOC or variable.removeprefix("TUNESMITH_").lower() in Settings.model_fields
     assert API_MALLOC.items() <= compose["api"]["environment"].items()
+    for variable in compose["dashboard"]["environment"]:
+        assert variable.removeprefix("TUNESMITH_DASHBOARD_").lower() in DashboardSettings.model_fields
 
 
 def test_every_setting_is_documented(repository_root: Path) -> None:
     text = (repository_root / "docs" / "deployment.md").read_text()
     documented = {name.lower() for name in re.findall(r"`TUNESMITH_([A-Z0-9_]+)`", text)}
-    assert documented == set(Settings.model_fields)
+    of_dashboard = {f"dashboard_{name}" for name in DashboardSettings.model_fields}
+    assert documented == set(Settings.model_fields) | of_dashboard
 
 
 def test_commands_name_modules_and_queues_that_exist(compose: dict[str, Any]) -> None:
-    assert set(compose) == OWN | {"postgres", "valkey", "seaweedfs"}
-    commands = {name: compose[name]["command"] for name in OWN}
+    assert set(compose) == OWN | {"dashboard", "postgres", "valkey", "seaweedfs"}
+    commands = {name: compose[name]["command"] for name in OWN | {"dashboard"}}
     for module in re.findall(r"(?:-m|-A|uvicorn) ([a-z.]+)", " ".join(commands.values())):
         assert importlib.util.find_spec(module), module
     queues = [queue for command in commands.values() for queue in re.findall(r"-Q (\w+)", command)]

@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 from embedded.ports import free_ports
 from embedded.process import LOG_BYTES, Child, append
 from embedded.services import Services, remove_stale_pid_file
-from embedded.stack import _supervise, choose_port
+from embedded.stack import Addresses, _supervise, choose_port
 from tests.stack import eventually
 
 pytestmark = pytest.mark.chaos
@@ -124,11 +124,13 @@ def test_down_ends_a_stack_that_is_still_starting(data_dir: Path) -> None:
 
 def test_the_port_that_is_asked_for_wins_over_that_of_the_last_time(tmp_path: Path) -> None:
     first, second = free_ports(2)
-    assert choose_port(tmp_path, wanted=first) == first
-    assert choose_port(tmp_path, wanted=None) == first
-    assert choose_port(tmp_path, wanted=second) == second
+    assert choose_port(tmp_path, "port", default=8000, wanted=first) == first
+    assert choose_port(tmp_path, "port", default=8000, wanted=None) == first
+    assert choose_port(tmp_path, "port", default=8000, wanted=second) == second
     with socket.create_server(("127.0.0.1", first)):
-        assert choose_port(tmp_path, wanted=first) == second  # what clients know is better than any other
+        assert (
+            choose_port(tmp_path, "port", default=8000, wanted=first) == second
+        )  # what clients know is better than any other
 
 
 def test_the_pid_file_of_a_living_postgres_stays(tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_what_goes_on_dying_is_started_ever_later(tmp_path: Path, caplog: pytest
 
     def supervise() -> None:
         child.start()
-        _supervise(tmp_path, [child], port=1, stop=stop)
+        _supervise(tmp_path, [child], at=Addresses(1, 2), stop=stop)
 
     supervisor = threading.Thread(target=supervise)
     supervisor.start()

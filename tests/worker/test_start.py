@@ -92,7 +92,12 @@ def test_what_a_killed_worker_left_goes_once_its_lease_is_over(
 def reported(engine: Engine, worker_id: str) -> bool:
     with session_scope(engine) as session:
         worker = session.get(Worker, worker_id)
-        return worker is not None and (worker.disk_free_bytes or 0) > 0
+        if worker is None:
+            return False
+        assert worker.host == socket.gethostname()
+        assert worker.resident_bytes is not None
+        assert worker.resident_bytes > 10_000_000  # Python and its imports alone
+        return (worker.disk_free_bytes or 0) > 0
 
 
 def test_every_line_of_log_is_an_object_where_that_is_asked_for(

@@ -1,5 +1,6 @@
 """What a trainer takes of its machine: watched, told and, where it is too much, ended."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tests.disks import fill, small_disk
 from tests.stack import eventually
 from tests.worker.test_supervisor import start
 from worker import watch
-from worker.cost import CostMeter
+from worker.cost import CostMeter, resident_family
 from worker.supervisor import Attempt
 from worker.watch import Allowed, disk_use, sized, watched
 
@@ -37,6 +38,17 @@ def run(attempt: Attempt, function: str, *, memory: int = 100 * GIB, disk: int =
     attempt._finish()
     with session_scope(attempt.context.engine) as session:
         return session.get_one(Job, attempt.assignment.job_id)
+
+
+def test_the_memory_of_a_process_is_its_childrens_too() -> None:
+    before = resident_family(os.getpid())
+    holds = "data = b'x' * 100_000_000; print(flush=True); input()"
+    command = [sys.executable, "-c", holds]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert resident_family(os.getpid()) - before > 90_000_000
+        child.communicate(b"\n")
 
 
 def test_over_its_memory_it_is_ended_and_its_peak_is_told(attempt: Attempt) -> None:

@@ -13,13 +13,15 @@ from tunesmith._async.resources.files import AsyncFiles
 from tunesmith._async.resources.fine_tuning import AsyncFineTuning
 from tunesmith._async.resources.models import AsyncModels
 from tunesmith._async.resources.ops import AsyncOps
+from tunesmith._async.resources.projects import AsyncProjects
 from tunesmith._async.resources.uploads import AsyncUploads
 from tunesmith._async.resources.usage import AsyncUsage
 from tunesmith._async.resources.webhook_endpoints import AsyncWebhookEndpoints
 from tunesmith._async.transport import AsyncTransport
+from tunesmith.answers import parse
 from tunesmith.errors import ConfigurationError
 from tunesmith.profiles import connection
-from tunesmith.types import Job
+from tunesmith.types import Job, Key, Overview
 
 
 class AsyncTunesmith:
@@ -66,10 +68,22 @@ class AsyncTunesmith:
         self.models = AsyncModels(transport)
         self.usage = AsyncUsage(transport)
         self.webhook_endpoints = AsyncWebhookEndpoints(transport)
+        self.projects = AsyncProjects(transport)
         self.ops = AsyncOps(transport)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    async def me(self) -> Key:
+        """What this client's key is, and which project it speaks for."""
+        return parse(Key, await self._transport.request("GET", "/me"))
+
+    async def overview(self, *, hours: int = 24) -> Overview:
+        """How things stand, and what has ended, failed and been used within so many hours, at most 744.
+
+        Of the key's project; for an operator's key of all projects.
+        """
+        return parse(Overview, await self._transport.request("GET", "/overview", query={"hours": hours}))
 
     async def load_peft(
         self, job_or_model: Job | str, *, base: Any = None, folder: str | os.PathLike[str] | None = None

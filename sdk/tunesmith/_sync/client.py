@@ -14,13 +14,15 @@ from tunesmith._sync.resources.files import Files
 from tunesmith._sync.resources.fine_tuning import FineTuning
 from tunesmith._sync.resources.models import Models
 from tunesmith._sync.resources.ops import Ops
+from tunesmith._sync.resources.projects import Projects
 from tunesmith._sync.resources.uploads import Uploads
 from tunesmith._sync.resources.usage import Usage
 from tunesmith._sync.resources.webhook_endpoints import WebhookEndpoints
 from tunesmith._sync.transport import Transport
+from tunesmith.answers import parse
 from tunesmith.errors import ConfigurationError
 from tunesmith.profiles import connection
-from tunesmith.types import Job
+from tunesmith.types import Job, Key, Overview
 
 
 class Tunesmith:
@@ -67,10 +69,22 @@ class Tunesmith:
         self.models = Models(transport)
         self.usage = Usage(transport)
         self.webhook_endpoints = WebhookEndpoints(transport)
+        self.projects = Projects(transport)
         self.ops = Ops(transport)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+    def me(self) -> Key:
+        """What this client's key is, and which project it speaks for."""
+        return parse(Key, self._transport.request("GET", "/me"))
+
+    def overview(self, *, hours: int = 24) -> Overview:
+        """How things stand, and what has ended, failed and been used within so many hours, at most 744.
+
+        Of the key's project; for an operator's key of all projects.
+        """
+        return parse(Overview, self._transport.request("GET", "/overview", query={"hours": hours}))
 
     def load_peft(
         self, job_or_model: Job | str, *, base: Any = None, folder: str | os.PathLike[str] | None = None

@@ -108,11 +108,23 @@ def _file(text: Any, *, base: Path) -> Any:
 @jobs.command("list")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @click.option("--metadata", multiple=True, help="KEY=VALUE that the jobs must have; may be repeated.")
+@click.option("--status", multiple=True, help="Such as running; may be repeated.")
+@click.option("--method", multiple=True, help="Such as dpo; may be repeated.")
+@click.option("--model", help="What they were asked for with, or the base model that they run on.")
+@click.option("--project-id", help="For operators: the jobs of that project.")
+@click.option("--search", help="Part of an id, a model's name, the suffix, the metadata or an error's message.")
 @pass_state
-def list_jobs(state: State, limit: int, metadata: tuple[str, ...]) -> None:
+def list_jobs(
+    state: State, limit: int, metadata: tuple[str, ...], status: tuple[str, ...], method: tuple[str, ...], **wanted: Any
+) -> None:
     """List jobs, newest first."""
-    wanted = dict(_pair(text) for text in metadata)
-    found = state.client().fine_tuning.jobs.list(limit=min(limit, 100), metadata=wanted or None)
+    found = state.client().fine_tuning.jobs.list(
+        limit=min(limit, 100),
+        metadata=dict(_pair(text) for text in metadata) or None,
+        status=status or None,
+        method=method or None,
+        **wanted,
+    )
     state.show_many(found, "id", "status", "model", "step", "total_steps", "fine_tuned_model", limit=limit)
 
 

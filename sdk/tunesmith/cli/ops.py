@@ -14,11 +14,13 @@ def ops() -> None:
 @pass_state
 def workers(state: State) -> None:
     """List the worker processes, and what they are at."""
-    state.show_many(state.client().ops.workers(), "id", "queue", "alive", "slots", "devices", "attempts")
+    state.show_many(
+        state.client().ops.workers(), "id", "queue", "alive", "slots", "devices", "memory_bytes", "attempts"
+    )
 
 
 @ops.command()
 @pass_state
 def queues(state: State) -> None:
     """Show how much waits for each kind of worker, and since when."""
-    state.show_many(state.client().ops.queues(), "id", "depth", "oldest_wait")
+    state.show_many(state.client().ops.queues(), "id", "depth", "running", "oldest_wait")

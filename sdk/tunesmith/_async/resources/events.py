@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 from tunesmith._async import waiting
 from tunesmith._async.page import AsyncPages
@@ -30,9 +30,16 @@ class AsyncEvents(AsyncResource):
     ```
     """
 
-    def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> AsyncPages[Event]:
-        """What happened, newest first."""
-        return self._pages(Event, _path(job_id), given(limit=limit, after=after))
+    def list(
+        self,
+        job_id: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        type: Literal["message", "metrics"] | None = None,
+    ) -> AsyncPages[Event]:
+        """What happened, newest first; of one type alone, or of both."""
+        return self._pages(Event, _path(job_id), given(limit=limit, after=after, type=type))
 
     async def stream(self, job_id: str, *, after: int = 0) -> AsyncIterator[Event]:
         """Every event behind the one whose `seq` is `after`, as it happens, oldest first, until the job has ended.

@@ -1,6 +1,7 @@
 """A trainer's own output."""
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from tunesmith._async import polling, waiting
 from tunesmith._async.page import AsyncPages
@@ -12,10 +13,17 @@ from tunesmith.types import Job, LogLine
 class AsyncLogs(AsyncResource):
     """`client.fine_tuning.jobs.logs`: the trainers' own output."""
 
-    def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> AsyncPages[LogLine]:
-        """What the job's trainers have written, oldest first; `after` is the id of the piece before."""
+    def list(
+        self,
+        job_id: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        order: Literal["asc", "desc"] | None = None,
+    ) -> AsyncPages[LogLine]:
+        """What the job's trainers have written, oldest first unless `order` is desc; `after` is the id before."""
         path = f"/fine_tuning/jobs/{segment(job_id)}/logs"
-        return self._pages(LogLine, path, given(limit=limit, after=after))
+        return self._pages(LogLine, path, given(limit=limit, after=after, order=order))
 
     async def follow(self, job_id: str, *, after: str | None = None) -> AsyncIterator[LogLine]:
         """Every piece behind the id `after`, and further ones as they come, until the job has ended."""

@@ -4,7 +4,7 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from tunesmith._sync import waiting
 from tunesmith._sync.page import Page
@@ -31,9 +31,16 @@ class Events(Resource):
     ```
     """
 
-    def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> Page[Event]:
-        """What happened, newest first."""
-        return self._pages(Event, _path(job_id), given(limit=limit, after=after))
+    def list(
+        self,
+        job_id: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        type: Literal["message", "metrics"] | None = None,
+    ) -> Page[Event]:
+        """What happened, newest first; of one type alone, or of both."""
+        return self._pages(Event, _path(job_id), given(limit=limit, after=after, type=type))
 
     def stream(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
         """Every event behind the one whose `seq` is `after`, as it happens, oldest first, until the job has ended.

@@ -93,9 +93,15 @@ class Files(Resource):
         limit: int | None = None,
         after: str | None = None,
         order: str | None = None,
+        project_id: str | None = None,
     ) -> Page[File]:
-        """Files, newest first unless `order` is "asc"; `limit` is a page's length, `after` the id before it."""
-        return self._pages(File, "/files", given(purpose=purpose, limit=limit, after=after, order=order))
+        """Files, newest first unless `order` is "asc"; `limit` is a page's length, `after` the id before it.
+
+        Args:
+            project_id: for operators, whose keys see every project.
+        """
+        query = given(purpose=purpose, limit=limit, after=after, order=order, project_id=project_id)
+        return self._pages(File, "/files", query)
 
     def delete(self, file_id: str) -> Deleted:
         """Delete the file; jobs that already use it keep its bytes until they end."""

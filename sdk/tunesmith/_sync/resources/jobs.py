@@ -2,7 +2,7 @@
 """Fine-tuning jobs."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from tunesmith._sync.resources.logs import Logs
 from tunesmith._sync.resources.metrics import Metrics
 from tunesmith._sync.resources.rollouts import Rollouts
 from tunesmith._sync.transport import Transport
-from tunesmith.answers import given, parse, segment
+from tunesmith.answers import given, listed, parse, segment
 from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
 from tunesmith.retries import refused
 from tunesmith.specs import JobFields, JobSpec, body
@@ -147,10 +147,30 @@ class Jobs(Resource):
         return parse(Job, self._transport.request("GET", _path(job_id)))
 
     def list(
-        self, *, limit: int | None = None, after: str | None = None, metadata: dict[str, str] | None = None
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        metadata: dict[str, str] | None = None,
+        status: str | Sequence[str] | None = None,
+        method: str | Sequence[str] | None = None,
+        model: str | None = None,
+        project_id: str | None = None,
+        search: str | None = None,
     ) -> Page[Job]:
-        """Jobs, newest first, with that metadata; `limit` is a page's length, `after` the id before it."""
+        """Jobs, newest first; `limit` is a page's length, `after` the id before it.
+
+        Args:
+            metadata: pairs that the jobs have.
+            status: one or several of the states that they may be in.
+            method: one or several types of methods.
+            model: what they were asked for with, or the base model that they run on.
+            project_id: for operators, whose keys see every project.
+            search: a part, in upper or lower case, of the id, the names of models, the suffix, a value of the metadata
+                or the error's message.
+        """
         wanted = {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
+        wanted |= given(status=listed(status), method=listed(method), model=model, project_id=project_id, search=search)
         return self._pages(Job, "/fine_tuning/jobs", given(limit=limit, after=after, **wanted))
 
     def cancel(self, job_id: str) -> Job:

@@ -1,0 +1,28 @@
+"""What tables of several pages show of a job, and of models."""
+
+from urllib.parse import quote
+
+from tunesmith.types import Job
+
+from dashboard.elements import ProgressBar, link
+
+
+def job_cell(job: Job) -> None:
+    link(job.id, f"/jobs/{job.id}", classes="mono")
+
+
+def model_cell(name: str) -> None:
+    link(name, f"/models/{quote(name, safe='')}", classes="mono break")
+
+
+def progress_cell(job: Job) -> None:
+    ProgressBar().show(job)
+
+
+def method_of(job: Job) -> str:
+    return str((job.method or {}).get("type", ""))
+
+
+def took(job: Job) -> int | None:
+    """Seconds from its first attempt to its end."""
+    return None if job.started_at is None or job.finished_at is None else job.finished_at - job.started_at

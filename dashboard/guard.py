@@ -1,0 +1,79 @@
+"""What stands before every page and socket: a session, and headers that let a browser load nothing from elsewhere."""
+
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard.sessions import COOKIE, Sessions
+
+OPEN = ("/login", "/healthz", "/static/", "/_nicegui/", "/favicon.ico")  # no data in any of them
+# NiceGUI's pages are made of inline scripts, and Vue compiles templates: both kinds of "unsafe" are needed. What text
+# from outside could smuggle in has nowhere to send anything.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "object-src 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class Guard:
+    """ASGI: lets a request through whose cookie is that of a session, and asks others to log in."""
+
+    def __init__(self, app: ASGIApp, *, sessions: Sessions) -> None:
+        self.app, self.sessions = app, sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        session = self.sessions.of(token_of(scope))
+        scope.setdefault("state", {})["session"] = session
+        path = scope["path"]
+        if session is None and not path.startswith(OPEN):
+            await self._refuse(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self.app(scope, receive, send)
+        else:
+            await self.app(scope, receive, _with_headers(send, keep=path.startswith(("/static/", "/_nicegui/"))))
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        query = scope["query_string"].decode("latin-1")
+        here = scope["path"] + (f"?{query}" if query else "")
+        is_page = scope["method"] == "GET" and not scope["path"].startswith("/_nicegui")
+        to_login: Response = RedirectResponse(f"/login?next={quote(here, safe='')}", 303)
+        response = to_login if is_page else Response("log in first", 401)
+        await response(scope, receive, _with_headers(send, keep=False))
+
+
+def token_of(scope: Scope) -> str | None:
+    try:
+        cookie = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return cookie.value if cookie else None
+
+
+def _with_headers(send: Send, *, keep: bool) -> Send:
+    """keep: what is sent may stay in the browser's cache; pages may not."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers.update(HEADERS)
+            if not keep:
+                headers["cache-control"] = "no-store"
+        await send(message)
+
+    return sending

@@ -1,0 +1,222 @@
+"""One job: what it is, what has happened to it, and its figures."""
+
+import csv
+import io
+from collections.abc import Iterator
+from functools import partial
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from nicegui import ui
+from starlette.requests import Request
+from tunesmith import APIStatusError, TunesmithError
+from tunesmith.types import Event, Job, MetricSeries
+
+from dashboard.cells import method_of, model_cell, took
+from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, in_order
+from dashboard.elements import Column, Table, Text, box, link, panel, shown, text_column
+from dashboard.frame import PAGE_SECONDS, Frame, frame
+from dashboard.job_frame import JobFrame, job_of, path_of
+from dashboard.lineage import files_of, options
+from dashboard.words import clipped, duration, error_words, number, size
+
+EVENTS = 50  # of the timeline at first, and more at each wish
+MOST_POINTS = 10_000  # of a figure in the CSV: what the API gives at once
+
+
+@ui.page("/jobs/{job_id}", response_timeout=PAGE_SECONDS)
+async def job_page(request: Request, job_id: str) -> None:
+    with frame(f"Job {clipped(job_id, 40)}", request) as here:
+        job = await job_of(here, job_id)
+        if job is None:
+            return
+        await here.live(JobPage(here, job, Look.of(request.query_params)).refresh)
+
+
+class JobPage:
+    """What is on the page; asked for again where there is an event that it has not seen."""
+
+    def __init__(self, here: Frame, job: Job, look: Look) -> None:
+        self.here, self.job_id = here, job.id
+        self.head = JobFrame(here, job, "")
+        with box("div", "halves"):
+            with panel("What it is"):
+                self.about = About(here)
+            with panel("What happened", classes="timeline"):
+                self.timeline = Timeline(here, job.id)
+        with box("div", "top", id="figures"):
+            Text("h2", "Figures")
+            box("div", "grow")
+            controls(look, path_of(job.id), {})
+            link("CSV", path_of(job.id, "/metrics.csv"), classes="button", download=f"{job.id}.csv")
+        self.none = Text("p", classes="quiet")
+        self.charts, self.in_words = Charts(look), FiguresInWords()
+        self._seen: object = None
+        self._settled = False
+
+    async def refresh(self) -> None:
+        if self._settled:
+            return
+        jobs = self.here.api.fine_tuning.jobs
+        job = await jobs.retrieve(self.job_id)  # before its events: the last of them comes with its end
+        self.head.show(job)
+        self.about.show(job)
+        latest = await jobs.events.list(self.job_id, limit=1)
+        if (seen := [event.seq for event in latest.data]) != self._seen:
+            await self.timeline.refresh()
+            found = await jobs.metrics.retrieve(self.job_id, max_points=MAX_POINTS)
+            self.charts.show(found.series)
+            self.in_words.show({name: found.series[name] for name in in_order(found.series)})
+            self.none.show("It has none." if job.ended else "None yet: they come with the first step.")
+            shown(self.none, not found.series)
+            self._seen = seen
+        self._settled = job.ended
+
+
+class About:
+    """The facts of a job; made anew when it has changed."""
+
+    def __init__(self, here: Frame) -> None:
+        self.here, self.place, self._known = here, box("dl", "facts"), ""
+
+    def show(self, job: Job) -> None:
+        if (known := job.model_dump_json(exclude={"step", "seconds_left", "estimated_finish"})) == self._known:
+            return
+        self._known = known
+        self.place.clear()
+        with self.place:
+            self._origin(job)
+            self._course(job)
+
+    def _origin(self, job: Job) -> None:
+        """Whose it is, and what it was made from."""
+        row("id", job.id, classes="mono")
+        row("method", method_of(job).replace("_", " "))
+        with linked("model"):
+            model_cell(job.model)
+        if job.base_model and job.base_model != job.model:
+            with linked("base model"):
+                model_cell(job.base_model)
+        if job.parent_job_id:
+            with linked("goes on from"):
+                link(job.parent_job_id, path_of(job.parent_job_id), classes="mono")
+        for name in options(job).get("reward_models") or []:
+            with linked("rewarded by"):
+                model_cell(str(name))
+        if job.fine_tuned_model:
+            with linked("yielded"):
+                model_cell(job.fine_tuned_model)
+        for role, file_id in files_of(job):
+            with linked(role):
+                link(file_id, f"/data/{quote(file_id, safe='')}", classes="mono")
+        own = self.here.session.key.project
+        of_whom = f"{own.name} ({own.id})" if own and own.id == job.project_id else str(job.project_id)
+        row("project", clipped(of_whom))
+
+    def _course(self, job: Job) -> None:
+        here = self.here
+        row("seed", str(job.seed))
+        for key, value in (job.metadata or {}).items():
+            row(clipped(key, 64), clipped(value, 512))
+        row("created", here.time(job.created_at))
+        if job.started_at:
+            row("started", here.time(job.started_at))
+        if job.finished_at:
+            row("ended", here.time(job.finished_at) + (f", after {duration(took(job))}" if took(job) else ""))
+        if used := job.usage:
+            row("took", f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU")
+            row("trained", f"{number(used.trained_tokens)} tokens")
+            row("moved", f"{size(used.input_bytes)} read, {size(used.output_bytes)} written")
+
+
+def row(name: str, value: str, *, classes: str = "") -> None:
+    Text("dt", name)
+    Text("dd", value, classes=classes)
+
+
+def linked(name: str) -> Text:
+    """The place of a fact that is a link."""
+    Text("dt", name)
+    return Text("dd")
+
+
+class Timeline:
+    """What has happened, newest first; figures of steps are in the charts."""
+
+    def __init__(self, here: Frame, job_id: str) -> None:
+        self.here, self.events = here, list[Event]()
+        self._list = partial(here.api.fine_tuning.jobs.events.list, job_id, type="message", limit=EVENTS)
+        self.table = Table(self._columns(), empty="Nothing yet.", label="events")
+        self.more = Text("button", "Older", classes="button hidden", type="button")
+        self.more.on("click", self._older, args=[])
+
+    async def refresh(self) -> None:
+        if not self.events:
+            return await self._add_older()
+        new: list[Event] = []
+        async for event in self._list():
+            if event.seq <= self.events[0].seq:
+                break
+            new.append(event)
+        self._show(new + self.events)
+
+    async def _older(self) -> None:
+        await self.here.trying(self._add_older)
+
+    async def _add_older(self) -> None:
+        page = await self._list(after=self.events[-1].id if self.events else None)
+        shown(self.more, page.has_more)
+        self._show(self.events + page.data)
+
+    def _show(self, events: list[Event]) -> None:
+        by_id = {event.id: event for event in events}  # a second click on "Older" brings the same ones
+        self.events = list(by_id.values())
+        self.table.show(by_id)
+
+    def _columns(self) -> list[Column]:
+        def what(event: Event) -> None:
+            if event.level != "info":
+                Text("span", event.level, classes=f"badge {'bad' if event.level == 'error' else 'paused'}")
+            Text("span", f" {clipped(event.message, 1000)}")
+
+        return [
+            text_column("When", lambda event: self.here.time(event.created_at), classes="nowrap"),
+            Column("What", what, lambda event: event.id),
+        ]
+
+
+def router() -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/jobs/{job_id}/metrics.csv")
+    async def metrics(request: Request, job_id: str) -> Response:
+        """A figure a column, a step a line."""
+        jobs = request.state.session.api.fine_tuning.jobs
+        try:
+            found = await jobs.metrics.retrieve(job_id, max_points=MOST_POINTS)
+        except (TunesmithError, ValueError) as error:  # ValueError: what cannot be an id
+            status = error.status_code if isinstance(error, APIStatusError) else 502
+            return PlainTextResponse(error_words(error), status)
+        headers = {"content-disposition": f'attachment; filename="{found.job_id}.csv"'}
+        return StreamingResponse(csv_lines(found), media_type="text/csv", headers=headers)
+
+    return routes
+
+
+def csv_lines(found: MetricSeries) -> Iterator[str]:
+    """The header, then every step at which something was measured; what was not is empty."""
+    names = in_order(found.series)
+    by_step: dict[int, dict[str, float | None]] = {}
+    for name in names:
+        for step, value in zip(found.series[name].steps, found.series[name].values, strict=True):
+            by_step.setdefault(step, {})[name] = value
+    yield csv_line(["step", *names])
+    for step in sorted(by_step):
+        yield csv_line([step, *(by_step[step].get(name) for name in names)])
+
+
+def csv_line(values: list[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(values)
+    return line.getvalue()

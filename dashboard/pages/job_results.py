@@ -1,0 +1,158 @@
+"""What a job has yielded: checkpoints, files, and what its model said before and after."""
+
+from functools import partial
+from urllib.parse import urlencode
+
+from nicegui import ui
+from nicegui.element import Element
+from starlette.requests import Request
+from tunesmith import TunesmithError
+from tunesmith.samples import FILE as SAMPLES
+from tunesmith.samples import Comparison, Sample, accuracy, exact_match
+from tunesmith.types import Artifact, Checkpoint, Job
+
+from dashboard.cells import model_cell
+from dashboard.elements import Column, Table, Text, box, button, link, panel, text_column
+from dashboard.frame import PAGE_SECONDS, Frame, frame
+from dashboard.job_frame import JobFrame, job_of
+from dashboard.pages.job_rollouts import said, text_of
+from dashboard.words import clipped, error_words, number, percent, size
+
+MOST_BYTES = 4 * 1024 * 1024  # of samples that are read to be shown
+SHOWN = 50
+
+
+@ui.page("/jobs/{job_id}/results", response_timeout=PAGE_SECONDS)
+async def results_page(request: Request, job_id: str) -> None:
+    with frame(f"Results of {clipped(job_id, 40)}", request) as here:
+        job = await job_of(here, job_id)
+        if job is None:
+            return
+        head = JobFrame(here, job, "/results")
+        with panel("Checkpoints"):
+            checkpoints = Table(
+                checkpoint_columns(here),
+                empty="None yet. Each is a model that jobs may start from.",
+                label="checkpoints",
+            )
+        with panel("Files"):
+            files = Table(file_columns(here, job), empty="They come with the end of the job.", label="files")
+
+        with panel("Before and after"):
+            samples = box("div")
+        seen = None
+
+        async def refresh() -> None:
+            nonlocal seen
+            if head.job.ended and seen == head.job.status:
+                return
+            now = await here.api.fine_tuning.jobs.retrieve(job.id)
+            head.show(now)
+            page = await here.api.fine_tuning.jobs.checkpoints.list(job.id, limit=100)
+            checkpoints.show({checkpoint.id: checkpoint for checkpoint in page.data})
+            if now.status != seen:  # files and samples come all at once, with the end
+                artifacts = [artifact async for artifact in here.api.fine_tuning.jobs.artifacts.list(job.id)]
+                files.show({artifact.id: artifact for artifact in artifacts})
+                await show_samples(here, samples, job, artifacts)
+                seen = now.status
+
+        await here.live(refresh)
+
+
+def checkpoint_columns(here: Frame) -> list[Column]:
+    def start(checkpoint: Checkpoint) -> None:
+        query = urlencode({"model": checkpoint.fine_tuned_model_checkpoint})
+        link("Start a job", f"/jobs/new?{query}", classes="button nowrap")
+
+    def figures(checkpoint: Checkpoint) -> str:
+        """Those of the contract that repeat another under its own name are left out."""
+        known = [(name, value) for name, value in checkpoint.metrics.items() if value is not None and name != "step"]
+        return ", ".join(f"{name} {number(value, 4)}" for name, value in known if not name.startswith("full_valid_"))
+
+    return [
+        text_column("Step", lambda one: number(one.step_number), number=True),
+        Column("Model", lambda one: model_cell(one.fine_tuned_model_checkpoint), lambda one: one.id),
+        text_column("Figures", figures),
+        text_column("Created", lambda one: here.time(one.created_at), number=True),
+        Column("", start, lambda one: one.id),
+    ]
+
+
+def file_columns(here: Frame, job: Job) -> list[Column]:
+    async def download(name: str) -> None:
+        """By a fresh link: those that the API signs are good for a while only."""
+
+        async def go() -> None:
+            async for artifact in here.api.fine_tuning.jobs.artifacts.list(job.id):
+                if artifact.name == name:
+                    ui.navigate.to(artifact.url)
+
+        await here.trying(go)
+
+    def fetch(artifact: Artifact) -> None:
+        button("Download", partial(download, artifact.name), aria_label=f"download {artifact.name}")
+
+    return [
+        text_column("File", lambda one: clipped(one.name, 120), classes="mono"),
+        text_column("Size", lambda one: size(one.bytes), number=True),
+        text_column("SHA-256", lambda one: one.sha256, classes="mono break"),
+        Column("", fetch, lambda one: one.id),
+    ]
+
+
+async def show_samples(here: Frame, place: Element, job: Job, artifacts: list[Artifact]) -> None:
+    place.clear()
+    found = next((artifact for artifact in artifacts if artifact.name == SAMPLES), None)
+    with place:
+        if found is None:
+            Text("p", "None. A job with a validation file has them when it ends.", classes="quiet")
+        elif found.bytes > MOST_BYTES:
+            Text("p", f"{size(found.bytes)}: download {SAMPLES} to read them.", classes="quiet")
+        else:
+            try:
+                samples = await here.api.fine_tuning.jobs.artifacts.samples(job.id)
+            except TunesmithError as error:  # the store's public address may be out of this process's reach
+                Text("p", f"They could not be read here: {error_words(error)} Download {SAMPLES}.", classes="note")
+                return
+            Text("p", summary(samples), classes="quiet")
+            for sample in samples[:SHOWN]:
+                show_comparison(sample) if isinstance(sample, Comparison) else show_sample(sample)
+
+
+def summary(samples: list[Sample] | list[Comparison]) -> str:
+    """How much better it got, where that can be counted."""
+    comparisons = [sample for sample in samples if isinstance(sample, Comparison)]
+    texts = [sample for sample in samples if isinstance(sample, Sample)]
+    if comparisons:
+        before, after = accuracy(comparisons)
+        return f"Of pairs, the better response has the higher score: {percent(before)} before, {percent(after)} after."
+    if any(sample.expected.strip() for sample in texts):
+        before, after = exact_match(texts)
+        return f"Exactly as expected: {percent(before)} before, {percent(after)} after."
+    return f"{len(texts)} answers."
+
+
+def show_sample(sample: Sample) -> None:
+    with box("article", "sample", aria_label=f"sample of row {sample.row}"):
+        prompt = (
+            sample.prompt if isinstance(sample.prompt, str) else text_of((sample.prompt or [{}])[-1].get("content"))
+        )
+        Text("h3", f"Row {sample.row}")
+        said(prompt)
+        with box("div", "thirds"):
+            for title, text in (("Expected", sample.expected), ("Before", sample.before), ("After", sample.after)):
+                if text or title == "After":
+                    with box("div"):
+                        right = title != "Expected" and sample.expected and text.strip() == sample.expected.strip()
+                        Text("h4", f"{title} ✓ as expected" if right else title)
+                        said(text)
+
+
+def show_comparison(sample: Comparison) -> None:
+    with box("article", "sample", aria_label=f"sample of row {sample.row}"):
+        Text("h3", f"Row {sample.row}: responses, best first, and their scores")
+        for response in sample.responses:
+            Text(
+                "p", f"rank {response.rank}: {response.before:.3f} before, {response.after:.3f} after", classes="quiet"
+            )
+            said(response.text)

@@ -1,0 +1,130 @@
+"""The answers that a job has learnt from: narrowed down and sorted by what the address says."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import ui
+from starlette.requests import Request
+from tunesmith.types import Rollout
+
+from dashboard.elements import Text, box, link
+from dashboard.filters import choice, field, words_of
+from dashboard.frame import PAGE_SECONDS, frame
+from dashboard.job_frame import JobFrame, job_of, path_of
+from dashboard.words import clipped, number
+
+PER_PAGE = 20
+LONGEST = 20_000  # characters of a text; the artifact has all of it
+RANGES = {"step": "Step", "reward": "Reward", "advantage": "Advantage", "completion_tokens": "Tokens"}
+ORDERS = (*RANGES, "grader_reward")
+BOUNDS = tuple(f"{end}_{what}" for what in (*RANGES, "grader_reward") for end in ("min", "max"))
+FLAGS = {"truncated": "Cut off", "failed": "Not graded"}
+FILTERS = ("q", "grader", *BOUNDS, *FLAGS, "order_by", "order")
+
+
+@ui.page("/jobs/{job_id}/rollouts", response_timeout=PAGE_SECONDS)
+async def rollouts_page(request: Request, job_id: str) -> None:
+    asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
+    asked = {name: value for name, value in asked.items() if value}
+    after = request.query_params.get("after") or None
+    with frame(f"Rollouts of {clipped(job_id, 40)}", request) as here:
+        job = await job_of(here, job_id)
+        if job is None:
+            return
+        head = JobFrame(here, job, "/rollouts")
+        listed = here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
+        page = await here.fetched(listed)
+        filters(job_id, asked, sorted({name for rollout in page.data for name in rollout.rewards} if page else ()))
+        if page is None:
+            return
+        if not page.data:
+            none = "No answer is like that." if asked else "No answers yet: the first checkpoint brings some."
+            Text("p", none, classes="panel empty")
+        for rollout in page.data:
+            show(rollout)
+        with box("nav", "top", aria_label="Pages of the list"):
+            if after:
+                link("First", f"{path_of(job_id, '/rollouts')}?{urlencode(asked)}", classes="button")
+            if page.has_more:
+                onward = urlencode(asked | {"after": page.data[-1].id})
+                link("More", f"{path_of(job_id, '/rollouts')}?{onward}", classes="button")
+        await here.live(head.refresh)
+
+
+def wanted(asked: dict[str, str]) -> dict[str, Any]:
+    """As the SDK takes them. What is no number goes along as it is: the API says what is wrong with it."""
+    return {name: value == "yes" if name in FLAGS else value for name, value in asked.items()}
+
+
+def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
+    """graders: names to choose from."""
+    path = path_of(job_id, "/rollouts")
+    with box("form", "filters panel", method="get", action=path, role="search"):
+        field("Words", "q", asked, type="search", placeholder="in prompt or completion")
+        for name, title in RANGES.items():
+            bounds(title, name, asked)
+        field("Grader", "grader", asked, list="graders")
+        with box("datalist", id="graders"):
+            for name in graders:
+                box("option", value=name)
+        bounds("Its reward", "grader_reward", asked)
+        for name, title in FLAGS.items():
+            choice(title, name, asked, words_of(("yes", "no"), first="either"))
+        choice("Order by", "order_by", asked, words_of(ORDERS))
+        choice("Order", "order", asked, [("desc", "largest first"), ("asc", "smallest first")])
+        Text("button", "Show", classes="button primary", type="submit")
+        if asked:
+            link("Clear", path, classes="button")
+
+
+def bounds(title: str, name: str, asked: dict[str, str]) -> None:
+    with box("fieldset", "range"):
+        Text("legend", title)
+        for end, words in (("min", "least"), ("max", "most")):
+            key, label = f"{end}_{name}", f"{words} {title.lower()}"
+            given = asked.get(key, "")
+            box("input", type="number", step="any", name=key, defaultValue=given, placeholder=words, aria_label=label)
+
+
+def show(rollout: Rollout) -> None:
+    with box("article", "panel rollout", aria_label=f"answer {rollout.id}"):
+        with box("div", "top"):
+            Text("span", f"step {number(rollout.step)}", classes="badge")
+            Text("strong", f"reward {number(rollout.reward)}")
+            Text("span", f"advantage {rollout.advantage:+.3f}")
+            Text("span", f"{number(rollout.completion_tokens)} tokens", classes="quiet")
+            if rollout.truncated:
+                Text("span", "cut off", classes="badge paused")
+            if rollout.error:
+                Text("span", f"not graded: {clipped(rollout.error, 300)}", classes="badge failed")
+        if rollout.rewards:
+            with box("div", "top quiet"):
+                for name, value in rollout.rewards.items():
+                    Text("span", f"{clipped(name, 60)} {number(value)}")
+        with box("div", "halves"):
+            with box("div"):
+                Text("h3", f"Prompt, row {rollout.row}")
+                for message in rollout.prompt:
+                    said(message_text(message))
+            with box("div"):
+                Text("h3", "Completion")
+                said(rollout.completion)
+
+
+def said(text: str) -> None:
+    """A text that a user or a model has written, as it is."""
+    more = f"\n… and {len(text) - LONGEST:,} characters more" if len(text) > LONGEST else ""
+    Text("div", text[:LONGEST] + more, classes="pre", tabindex=0)
+
+
+def text_of(content: Any) -> str:
+    """A message's content, which may be in parts."""
+    return content if isinstance(content, str) else "" if content is None else json.dumps(content, ensure_ascii=False)
+
+
+def message_text(message: dict[str, Any]) -> str:
+    """Who says what; and what else it has, such as calls of tools."""
+    other = {name: value for name, value in message.items() if name not in ("role", "content")}
+    also = f"\n{json.dumps(other, ensure_ascii=False)}" if other else ""
+    return f"{message.get('role', '')}: {text_of(message.get('content'))}{also}"

@@ -1,0 +1,149 @@
+"""All jobs, narrowed down by what the address says; and what can be done to several at once."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import ui
+from nicegui.element import Element
+from starlette.requests import Request
+from tunesmith import BadRequestError, NotFoundError
+from tunesmith.types import Job
+
+from dashboard.cells import job_cell, method_of, progress_cell, took
+from dashboard.elements import Column, Table, Text, badge, box, button, link, shown, text_column
+from dashboard.filters import choice, field, words_of
+from dashboard.frame import Frame, confirmed, frame
+from dashboard.words import clipped, duration
+
+PER_PAGE = 50
+MOST_COMPARED = 8
+STATUSES = ("validating_files", "queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled")
+METHODS = ("supervised", "dpo", "kto", "reward_model", "ppo", "reinforcement", "pretraining", "initialization")
+FILTERS = ("search", "status", "method", "model", "project_id", "metadata")
+ACTIONS = {"cancel": "danger", "pause": "", "resume": ""}
+
+
+@ui.page("/jobs")
+async def jobs(request: Request) -> None:
+    asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
+    asked = {name: value for name, value in asked.items() if value}
+    after = request.query_params.get("after") or None
+    with frame("Jobs", request) as here:
+        with box("div", "top"):
+            Text("h1", "Jobs")
+            box("div", "grow")
+            link("New job", "/jobs/new", classes="button primary")
+        filter_form(here, asked)
+        refused = Text("p", classes="note fault hidden", role="alert")
+        bulk = Bulk(here)
+        with box("section", "panel"):
+            table = Table(columns(here, bulk), empty=nothing(asked), label="jobs")
+        with box("nav", "top", aria_label="Pages of the list"):
+            if after:
+                link("Newest", f"/jobs?{urlencode(asked)}", classes="button")
+            older = link("Older", "#", classes="button hidden")
+
+        async def refresh() -> None:
+            try:
+                page = await here.api.fine_tuning.jobs.list(limit=PER_PAGE, after=after, **wanted(asked))
+            except (BadRequestError, NotFoundError) as error:  # an address that somebody has written
+                refused.show(error.message)
+                shown(refused, True)
+                return
+            table.show({job.id: job for job in page.data})
+            shown(older, page.has_more)
+            if page.has_more:
+                older.props["href"] = f"/jobs?{urlencode(asked | {'after': page.data[-1].id})}"
+
+        bulk.refresh = refresh
+        await here.live(refresh)
+
+
+def wanted(asked: dict[str, str]) -> dict[str, Any]:
+    """The filters as the API takes them; metadata is written `key=value`, several with commas."""
+    given: dict[str, Any] = dict(asked)
+    if "metadata" in asked:
+        pairs = (pair.partition("=") for pair in asked["metadata"].split(","))
+        given["metadata"] = {key.strip(): value.strip() for key, _, value in pairs}
+    return given
+
+
+def nothing(asked: dict[str, str]) -> str:
+    if asked:
+        return "No job is like that. Clear a filter to see more."
+    return "No jobs yet. Upload a file and submit a job with the openai package, with curl or with `tunesmith`."
+
+
+def filter_form(here: Frame, asked: dict[str, str]) -> None:
+    with box("form", "filters", method="get", action="/jobs", role="search"):
+        field("Search", "search", asked, type="search", placeholder="id, model, suffix, error …")
+        choice("Status", "status", asked, words_of(STATUSES, first="any"))
+        choice("Method", "method", asked, words_of(METHODS, first="any"))
+        field("Model", "model", asked)
+        field("Metadata", "metadata", asked, placeholder="key=value")
+        if here.operator:
+            field("Project", "project_id", asked, placeholder="proj_…")
+        Text("button", "Show", classes="button primary", type="submit")
+        if asked:
+            link("Clear", "/jobs", classes="button")
+
+
+class Bulk:
+    """The jobs that are ticked, and what can be done to all of them."""
+
+    refresh: Callable[[], Awaitable[None]]
+
+    def __init__(self, here: Frame) -> None:
+        self.here, self.ticked = here, dict[str, Element]()
+        with box("div", "top hidden") as self.bar:
+            self.count = Text("span", role="status")
+            for name, classes in ACTIONS.items():
+                button(name.capitalize(), lambda name=name: self.act(name), classes=classes)
+            self.compare = link("Compare", "#", classes="button")
+
+    def tick(self, job_id: str, tick_box: Element, ticked: bool) -> None:
+        if ticked:
+            self.ticked[job_id] = tick_box
+        else:
+            self.ticked.pop(job_id, None)
+        shown(self.bar, bool(self.ticked))
+        self.count.show(f"{len(self.ticked)} ticked")
+        shown(self.compare, 2 <= len(self.ticked) <= MOST_COMPARED)
+        self.compare.props["href"] = f"/compare?{urlencode({'jobs': ','.join(self.ticked)})}"
+
+    async def act(self, name: str) -> None:
+        chosen = list(self.ticked)
+        if name == "cancel" and not await confirmed(
+            f"Cancel {len(chosen)} jobs? What they have trained since their last checkpoint is lost.", "Cancel them"
+        ):
+            return
+        act = getattr(self.here.api.fine_tuning.jobs, name)
+        worked = [await self.here.trying(lambda job_id=job_id: act(job_id)) for job_id in chosen]
+        if any(worked):
+            self.here.say(f"{name}: {sum(worked)} of {len(chosen)} jobs")
+        await self.refresh()
+
+
+def columns(here: Frame, bulk: Bulk) -> list[Column]:
+    def tick_box(job: Job) -> None:
+        made = box("input", type="checkbox", aria_label=f"tick {job.id}")
+        made.on("change", lambda event: bulk.tick(job.id, made, bool(event.args)), js_handler=CHECKED)
+
+    found = [
+        Column("", tick_box, lambda job: job.id),
+        Column("Job", job_cell, lambda job: job.id),
+        Column("Status", lambda job: badge(job.status), lambda job: job.status),
+        text_column("Method", method_of),
+        text_column("Model", lambda job: clipped(job.model, 60), classes="mono"),
+        text_column("Name", lambda job: clipped(job.suffix or "", 60)),
+        Column("Progress", progress_cell, lambda job: (job.step, job.total_steps)),
+        text_column("Created", lambda job: here.time(job.created_at), number=True),
+        text_column("Took", lambda job: duration(took(job)), number=True),
+    ]
+    if here.operator:
+        found.insert(3, text_column("Project", lambda job: clipped(job.project_id or "", 40), classes="mono"))
+    return found
+
+
+CHECKED = "(event) => emit(event.target.checked)"

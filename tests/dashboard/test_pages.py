@@ -1,0 +1,104 @@
+"""What people do in the dashboard, in a real browser on the real stack."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from embedded.ports import free_ports
+from tests.chaos.proxy import Proxy
+from tests.conftest import ProjectKey
+from tests.dashboard.conftest import run_dashboard
+from tests.dashboard.test_access import new_job
+from tests.stack import Stack
+
+
+def test_the_overview_says_what_runs_and_whether_services_are_well(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey, operator_key: str
+) -> None:
+    page = look(operator_key)
+    services = page.get_by_role("status", name="services")
+    for name in ("database", "broker", "storage"):
+        expect(services.get_by_text(f"{name} ok")).to_be_visible()
+    expect(page.get_by_role("region", name="workers").get_by_text("alive").first).to_be_visible()
+    job_id = new_job(stack, project.key)  # appears without a reload
+    page.get_by_role("link", name="succeeded").click()
+    expect(page.get_by_role("link", name=job_id)).to_be_visible()
+
+
+def test_filters_are_in_the_address_and_say_what_they_do_not_take(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey
+) -> None:
+    job_id = new_job(stack, project.key)
+    page = look(project.key, "/jobs")
+    page.get_by_label("Search").fill("no-job-is-called-that")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("No job is like that.")).to_be_visible()
+    assert "search=no-job-is-called-that" in page.url
+    page.keyboard.press("Escape")
+    page.goto("/jobs?status=sleeping")
+    expect(page.get_by_role("alert")).to_contain_text("sleeping")
+    page.get_by_role("link", name="Clear").click()
+    expect(page.get_by_role("link", name=job_id)).to_be_visible()
+
+
+def test_several_jobs_are_cancelled_at_once_and_not_by_mistake(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey
+) -> None:
+    stack.kill("train")
+    try:
+        made = [new_job(stack, project.key) for _ in range(3)]
+        page = look(project.key, "/jobs?status=queued")
+        for job_id in made[:2]:
+            page.get_by_label(f"tick {job_id}").check()
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Back").click()
+        expect(page.get_by_text("2 ticked")).to_be_visible()
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Cancel them").click()
+        expect(page.get_by_text("cancel: 2 of 2 jobs")).to_be_visible()
+        expect(page.get_by_role("link", name=made[0])).to_have_count(0)
+        expect(page.get_by_role("link", name=made[2])).to_be_visible()
+        assert [status(stack, project.key, job_id) for job_id in made] == ["cancelled", "cancelled", "queued"]
+    finally:
+        stack.start("train")
+
+
+def status(stack: Stack, key: str, job_id: str) -> str:
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.get(f"{stack.url}/v1/fine_tuning/jobs/{job_id}", headers=headers).json()["status"]
+
+
+def test_a_page_says_that_the_api_is_away_and_recovers(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey
+) -> None:
+    page = look(project.key, "/jobs")
+    stack.kill("api")
+    try:
+        expect(page.get_by_text("The API does not answer. Trying again.")).to_be_visible()
+    finally:
+        stack.start("api")
+    expect(page.get_by_text("The API does not answer. Trying again.")).to_be_hidden()
+    job_id = new_job(stack, project.key)
+    expect(page.get_by_role("link", name=job_id)).to_be_visible()
+
+
+def test_of_two_replicas_one_dies_and_an_open_page_goes_on(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey, tmp_path: Path
+) -> None:
+    second = replace(stack, url=f"http://127.0.0.1:{free_ports(1)[0]}", children={})
+    second.start("api")
+    proxy = Proxy(*(int(one.url.rpartition(":")[2]) for one in (stack, second)), http=True, seed=0)
+    proxy.start()
+    try:
+        with run_dashboard(tmp_path, f"http://127.0.0.1:{proxy.port}/v1") as url:
+            page = look(project.key, f"{url}/jobs")
+            second.kill("api")
+            job_id = new_job(stack, project.key)
+            expect(page.get_by_role("link", name=job_id)).to_be_visible()
+            expect(page.get_by_text("Trying again.")).to_be_hidden()
+    finally:
+        proxy.stop()
+        second.children["api"].stop(5)
