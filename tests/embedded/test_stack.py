@@ -196,7 +196,7 @@ def test_services_ask_for_secrets_and_listen_on_loopback_only(services: Services
                     assert connection.laddr.ip in ("127.0.0.1", "::1"), (child.name, connection)
 
 
-OURS = {"api", "reconciler", "worker-cpu", "worker-train"}
+OURS = {"api", "dashboard", "reconciler", "worker-cpu", "worker-train"}
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,11 @@ def test_services_of_the_environment_are_used_instead_of_ours(
     assert state(data_dir)["children"].keys() == OURS | left
     ready = httpx.get(f"{state(data_dir)['url']}/readyz", timeout=10)
     assert (ready.status_code, get(data_dir, "/models").status_code) == (200, 200)
+    assert httpx.get(f"{env(data_dir)['TUNESMITH_DASHBOARD_URL']}/login", timeout=10).status_code == 200
+    told = psutil.Process(state(data_dir)["children"]["dashboard"]["pid"]).environ()
+    assert {name for name in told if name.startswith("TUNESMITH_")} == {
+        f"TUNESMITH_DASHBOARD_{name}" for name in ("API_URL", "HOST", "PORT")
+    }  # none of the server's secrets
 
 
 def test_who_writes_to_a_log_on_a_full_disk_does_not_wait(tmp_path: Path) -> None:
