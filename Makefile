@@ -47,7 +47,9 @@ lint: setup  ## format, lint, types and import contracts
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trainers tests/proofs $(SPREAD)
-	$(BIN)/python -m pytest --ignore tests/trainers --ignore tests/proofs
+	$(BIN)/python -m pytest --ignore tests/trainers --ignore tests/proofs --ignore tests/dashboard
+	# By themselves: the browser's loop would stand in the way of tests that have one of their own.
+	$(BIN)/python -m pytest tests/dashboard
 
 chaos: setup  ## break the whole stack in ten ways under load and judge what happened; SEED=n, HOURS=n, FAULTS=2,5
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(if $(FAULTS),--faults $(FAULTS))

@@ -1,6 +1,7 @@
 """New jobs, the files that they learn from and the models that they make, by the dashboard alone."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -35,8 +36,15 @@ def test_a_file_is_uploaded_looked_at_and_deleted(
     expect(page.get_by_text("in 2 rows, first in lines 1, 2")).to_be_visible()
     page.get_by_label("Model").fill("tiny-random-llama")
     page.get_by_role("button", name="Show").click()
+    either = page.get_by_text(re.compile("^Row 2: |is not known yet")).first
+
+    def are_shown() -> bool:
+        page.reload()
+        either.wait_for()
+        return "Row 2" in either.inner_text()
+
     # Once the train worker, which may have started just now, has told what the model's tokens are.
-    eventually(lambda: page.reload() and page.get_by_text("Row 2: ").is_visible(), seconds=240, what="rows as tokens")
+    eventually(are_shown, seconds=200, what="rows as tokens")
     expect(page.locator("u.trained", has_text="a@b.org: yes")).to_have_count(2)
     expect(page.locator("span.masked", has_text="Is <b>it</b> so?")).to_have_count(2)
     page.get_by_role("button", name="Delete").click()
