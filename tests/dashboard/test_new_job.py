@@ -36,6 +36,7 @@ def test_a_file_is_uploaded_looked_at_and_deleted(
     expect(page.get_by_text("in 2 rows, first in lines 1, 2")).to_be_visible()
     page.get_by_label("Model").fill("tiny-random-llama")
     page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**model=tiny-random-llama**")
     either = page.get_by_text(re.compile("^Row 2: |is not known yet")).first
 
     def are_shown() -> bool:
