@@ -93,7 +93,7 @@ def test_each_stage_goes_on_from_the_one_before(stack: Stack, project: ProjectKe
 
         taken = train("initialization", {"tokenizer": {"type": "model"}}, model="tiny-random-llama")
         assert (taken.training_file, taken.base_model) == (None, "llama-nano")
-        refuse(client, text=text, chats=chats)
+        refuse(client, tmp_path, text=text, chats=chats)
 
 
 def write_files(folder: Path) -> None:
@@ -110,7 +110,7 @@ def samples_of(client: Tunesmith, job_id: str, folder: Path) -> list[samples.Sam
     return samples.load(path)
 
 
-def refuse(client: Tunesmith, *, text: str, chats: str) -> None:
+def refuse(client: Tunesmith, folder: Path, *, text: str, chats: str) -> None:
     """What is missing or too much is told by its key, before anything is trained."""
     jobs = client.fine_tuning.jobs
     model = "tiny-random-llama"
@@ -125,7 +125,11 @@ def refuse(client: Tunesmith, *, text: str, chats: str) -> None:
         with pytest.raises(BadRequestError) as caught:
             jobs.create(**fields)
         assert caught.value.param == param
-    for method, file in (({"type": "pretraining"}, chats), ({"type": "supervised"}, text)):
+    (folder / "short.txt").write_text("A CAT.\n")
+    short = client.files.create(file=folder / "short.txt").id
+    client.files.wait_for_processing(short)
+    long: Any = {"type": "pretraining", "pretraining": {"max_length": 2048}}  # one sequence is longer than that text
+    for method, file in ((long, short), ({"type": "pretraining"}, chats), ({"type": "supervised"}, text)):
         failed = jobs.create(model=model, training_file=file, method=method)
         assert (failed.status, failed.error.param) == ("failed", "training_file")
 
