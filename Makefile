@@ -7,7 +7,7 @@ READY := .venv/.ready
 SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo up down test lint chaos fuzz proofs bench sdk docs help
+.PHONY: setup demo up down test lint chaos fuzz proofs bench screenshots sdk docs help
 
 setup: $(READY)  ## create .venv and install everything, with exact versions
 
@@ -68,6 +68,9 @@ bench: setup .venv/llama-factory/ready  ## measure things side by side and print
 	for name in api event_streams upload_memory validation estimate graders cli_help training methods ppo jobs dashboard; do \
 	  $(BIN)/python -m benchmarks.$$name || missed=1; done; exit $${missed:-0}
 
+screenshots: setup  ## train for three minutes, then write every page of the dashboard to screenshots/, in both themes
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.dashboard.screenshots screenshots
+
 fuzz: setup  ## look for requests that break the API, for FUZZ_SECONDS (600)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/api/test_fuzz.py --timeout 0
 
@@ -79,4 +82,4 @@ docs: sdk  ## write docs/sdk.md and docs/cli.md from docstrings and help texts
 	$(BIN)/python sdk/tools/make_docs.py
 
 help:  ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'

@@ -11,7 +11,9 @@ from prometheus_client.utils import floatToGoString
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.access.owner import Owner
 from core.ops import repository, tallies
+from core.overview.repository import unfinished
 from core.workers import repository as workers
 
 # Anybody may send any word as a method, and each would become series that stay.
@@ -99,8 +101,9 @@ def _route(scope: Scope) -> str:
 class DeploymentCollector(Collector):
     """The deployment as one transaction sees it. Queries are served by indexes, or read tables that stay small."""
 
-    def __init__(self, session: Session, *, lease: float) -> None:
+    def __init__(self, session: Session, *, owner: Owner, lease: float) -> None:
         self._session = session
+        self._owner = owner
         self._lease = lease
 
     def collect(self) -> Iterator[Metric]:
@@ -110,7 +113,7 @@ class DeploymentCollector(Collector):
 
     def _work(self) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("tunesmith_jobs", "Unfinished jobs.", labels=["status"])
-        for status, count in repository.jobs_by_status(self._session).items():
+        for status, count in unfinished(self._session, owner=self._owner).items():
             jobs.add_metric([status], count)
         depth = GaugeMetricFamily("tunesmith_queue_depth", "What waits for a worker.", labels=["queue"])
         oldest = GaugeMetricFamily("tunesmith_queue_oldest_wait_seconds", "Wait of the oldest.", labels=["queue"])
@@ -154,8 +157,8 @@ class DeploymentCollector(Collector):
             )
 
 
-def exposition(requests: RequestMetrics, session: Session, *, lease: float) -> bytes:
-    """All figures in Prometheus's text format."""
+def exposition(requests: RequestMetrics, session: Session, *, owner: Owner, lease: float) -> bytes:
+    """All figures in Prometheus's text format. owner: an operator."""
     deployment = CollectorRegistry()
-    deployment.register(DeploymentCollector(session, lease=lease))
+    deployment.register(DeploymentCollector(session, owner=owner, lease=lease))
     return generate_latest(deployment) + generate_latest(requests.registry)

@@ -68,8 +68,8 @@ def make_database(services: Services, name: str, *, count: int) -> Database:
         )  # fmt: skip
         file.status = "processed"
         session.flush()
-        spec = JobSpec(model="tiny-random-llama", training_file=file.id)
-        job = jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=spec)
+        spec, catalogue = JobSpec(model="tiny-random-llama", training_file=file.id), load_catalogue(PACKAGED_CATALOGUE)
+        job = jobs.create(session, owner=owner, catalogue=catalogue, spec=spec, known={})
         made = Database(url, key, owner, file.id, job.id)
     _multiply_jobs(engine, made, count=count)
     engine.dispose()
@@ -78,24 +78,30 @@ def make_database(services: Services, name: str, *, count: int) -> Database:
 
 def _multiply_jobs(engine: Engine, made: Database, *, count: int) -> None:
     """Copies of the one job, a second apart in the past, all of them ended."""
-    with engine.connect() as connection:
-        stored = "table_name = 'jobs' AND is_generated = 'NEVER'"
-        names = connection.execute(text(f"SELECT column_name FROM information_schema.columns WHERE {stored}")).scalars()
-        columns = ", ".join(sorted(names))
     changed = {
         "id": "'ftjob-' || lpad(n::text, 24, '0')",
         "created_at": "created_at - make_interval(secs => n)",
         "status": "'cancelled'",
         "finished_at": "created_at",
     }
-    values = ", ".join(changed.get(name, name) for name in columns.split(", "))
+    multiply(engine, "jobs", changed, count=count - 1)
+
+
+def multiply(engine: Engine, table: str, changed: dict[str, str], *, count: int) -> None:
+    """Copies of a table's one row. changed: SQL for columns that are not as in that row; `n` counts them."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        stored = f"table_name = '{table}' AND is_generated = 'NEVER'"
+        names = connection.execute(text(f"SELECT column_name FROM information_schema.columns WHERE {stored}")).scalars()
+        columns = sorted(names)
+        values = ", ".join(changed.get(name, name) for name in columns)
         connection.execute(text("SET statement_timeout = 0"))
         connection.execute(
-            text(f"INSERT INTO jobs ({columns}) SELECT {values} FROM jobs, generate_series(1, :count) n"),
-            {"count": count - 1},
+            text(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table}, generate_series(1, :count) n"
+            ),
+            {"count": count},
         )
-        connection.execute(text("VACUUM ANALYZE jobs"))
+        connection.execute(text(f"VACUUM ANALYZE {table}"))
 
 
 @contextmanager

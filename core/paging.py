@@ -23,19 +23,19 @@ def page(
     *,
     by: tuple[InstrumentedAttribute[Any], ...],
     after: tuple[Any, ...] | None,
-    limit: int,
+    limit: int | None,
     descending: bool = True,
 ) -> Page[Any]:
     """One page of `statement`, ordered by the columns `by`, beginning behind the row whose values are `after`.
 
-    Cost does not grow with the distance from the first page.
+    Cost does not grow with the distance from the first page. limit: None for all the rest.
     """
     key = tuple_(*by)
     if after is not None:
         statement = statement.where(key < after if descending else key > after)
-    ordered = statement.order_by(*(column.desc() if descending else column.asc() for column in by)).limit(limit + 1)
-    items = list(session.scalars(ordered))
-    return Page(items=items[:limit], has_more=len(items) > limit)
+    ordered = statement.order_by(*(column.desc() if descending else column.asc() for column in by))
+    items = list(session.scalars(ordered.limit(None if limit is None else limit + 1)))
+    return Page(items=items[:limit], has_more=limit is not None and len(items) > limit)
 
 
 def unknown_cursor(after: str) -> InvalidRequest:

@@ -108,7 +108,7 @@ class Table:
                         Text("th", column.title, scope="col", classes="number" if column.number else "")
                 self.body = box("tbody")
             self.nothing = Text("p", empty, classes="empty hidden")
-        self._rows: dict[str, list[tuple[Element, object]]] = {}
+        self._rows: dict[str, Row] = {}
 
     @property
     def has_rows(self) -> bool:
@@ -118,20 +118,22 @@ class Table:
         """rows: by what tells them apart, in their order."""
         shown(self.nothing, not rows)
         shown(self.table, bool(rows))
-        if list(rows) != list(self._rows):
-            self.body.clear()
-            self._rows = {}
-            with self.body:
-                for name in rows:
-                    with box("tr"):
-                        self._rows[name] = [
-                            (box("td", "number" if column.number else ""), _NEVER) for column in self.columns
-                        ]
-        for name, row in rows.items():
-            self._rows[name] = [
-                (element, self._refresh(column, element, known, row))
-                for column, (element, known) in zip(self.columns, self._rows[name], strict=True)
+        for name in [name for name in self._rows if name not in rows]:
+            self._rows.pop(name).element.delete()
+        for place, (name, row) in enumerate(rows.items()):
+            if name not in self._rows:
+                self._rows[name] = self._new_row()
+            known = self._rows[name]
+            if self.body.default_slot.children[place] is not known.element:
+                known.element.move(target_index=place)
+            known.cells = [
+                (element, self._refresh(column, element, key, row))
+                for column, (element, key) in zip(self.columns, known.cells, strict=True)
             ]
+
+    def _new_row(self) -> "Row":
+        with self.body, box("tr") as element:
+            return Row(element, [(box("td", "number" if column.number else ""), _NEVER) for column in self.columns])
 
     def _refresh(self, column: Column, element: Element, known: object, row: Any) -> object:
         key = column.key(row)
@@ -140,6 +142,14 @@ class Table:
             with element:
                 column.cell(row)
         return key
+
+
+@dataclass
+class Row:
+    """cells: each with the key of what it shows."""
+
+    element: Element
+    cells: list[tuple[Element, object]]
 
 
 _NEVER = object()

@@ -43,7 +43,25 @@ class Guard:
         elif scope["type"] == "websocket":
             await self.app(scope, receive, send)
         else:
-            await self.app(scope, receive, _with_headers(send, keep=path.startswith(("/static/", "/_nicegui/"))))
+            sending = _with_headers(send, keep=path.startswith(("/static/", "/_nicegui/")))
+            await self._answer(scope, receive, sending)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Where the browser has left before its request is read, NiceGUI's socket answers nothing, and Starlette takes
+        that for a fault."""
+        gone = False
+
+        async def receiving() -> Message:
+            nonlocal gone
+            message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
+            return message
+
+        try:
+            await self.app(scope, receiving, send)
+        except RuntimeError:
+            if not gone:
+                raise
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -9,7 +9,7 @@ from tunesmith.types import File, PreviewRow
 
 from dashboard.elements import Text, box, link, panel
 from dashboard.frame import Frame
-from dashboard.lists import datalist, model_words, propose
+from dashboard.lists import MOST, datalist, model_words, propose
 from dashboard.words import number
 
 PER_PAGE = 5
@@ -21,7 +21,7 @@ MEANING = {"trained": "the loss is taken on it", "masked": "only read", "truncat
 async def preview_panel(here: Frame, file: File, asked: Mapping[str, str]) -> None:
     """asked: model, offset and max_length, as the address has them."""
     model, longest = asked.get("model", "").strip(), asked.get("max_length", "").strip()
-    models = await here.fetched(here.api.models.list())
+    models = await here.fetched(here.api.models.list(limit=MOST))
     with panel("Rows as a model will see them") as found:
         found.props["id"] = "rows"
         listed = datalist()

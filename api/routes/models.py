@@ -1,4 +1,6 @@
-from fastapi import APIRouter
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
 
 from api.deps import CatalogueDep, OwnerDep, SessionDep
 from api.schemas.model import ModelDeleted, ModelObject
@@ -10,11 +12,34 @@ router = APIRouter(prefix="/models", tags=["models"])
 
 
 @router.get("")
-def list_models(owner: OwnerDep, session: SessionDep, catalogue: CatalogueDep) -> ListPage[ModelObject]:
-    """The catalogue's base models, and what this project's jobs made of them."""
-    bases = [ModelObject.of_base(entry) for entry in catalogue.models]
-    made = repository.models(session, owner=owner)
-    return ListPage(data=[*bases, *ModelObject.many(session, made, owner=owner)])
+def list_models(
+    owner: OwnerDep,
+    session: SessionDep,
+    catalogue: CatalogueDep,
+    kind: Annotated[Literal["base", "fine_tuned", "reward_model"] | None, Query()] = None,
+    search: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+    after: Annotated[str | None, Query(max_length=256)] = None,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+) -> ListPage[ModelObject]:
+    """The catalogue's base models, and what this project's jobs made of them, newest first.
+
+    Without `limit` all of them; with it so many fine-tuned ones a page, and the base models on the first page. `search`
+    is a part of the id, of an alias, of the base model or of the job's id, in upper or lower case. `after` is the last
+    fine-tuned model of the page before.
+    """
+    bases = [] if after or kind not in (None, "base") else [ModelObject.of_base(entry) for entry in catalogue.models]
+    found = [base for base in bases if search is None or base.is_like(search)]
+    if kind == "base":
+        return ListPage(data=found)
+    made = repository.models(
+        session,
+        owner=owner,
+        kind={"fine_tuned": "policy", "reward_model": "reward_model", None: None}[kind],
+        search=search,
+        after=after,
+        limit=limit,
+    )
+    return ListPage(data=[*found, *ModelObject.many(session, made.items, owner=owner)], has_more=made.has_more)
 
 
 @router.get("/{model:path}")

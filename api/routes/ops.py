@@ -11,6 +11,7 @@ from api.schemas.page import ListPage, unix
 from core.access.owner import Owner
 from core.errors import NotAllowed
 from core.ops import repository
+from core.overview.repository import unfinished
 from core.workers import repository as workers
 
 
@@ -58,15 +59,15 @@ def list_workers(_: OperatorDep, session: SessionDep, settings: SettingsDep) -> 
 
 
 @router.get("/queue")
-def show_queue(_: OperatorDep, session: SessionDep) -> QueuePage:
+def show_queue(owner: OperatorDep, session: SessionDep) -> QueuePage:
     """What waits for workers, and how many unfinished jobs are in which state."""
     found = repository.queues(session)
     data = [QueueObject(id=name, **asdict(queue)) for name, queue in found.items()]
-    return QueuePage(data=data, jobs=repository.jobs_by_status(session))
+    return QueuePage(data=data, jobs=unfinished(session, owner=owner))
 
 
 @metrics_router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(_: OperatorDep, request: Request, session: SessionDep, settings: SettingsDep) -> Response:
+def metrics(owner: OperatorDep, request: Request, session: SessionDep, settings: SettingsDep) -> Response:
     """For Prometheus: the deployment as the database knows it, and this process's requests."""
-    text = exposition(request.app.state.request_metrics, session, lease=settings.lease_seconds)
+    text = exposition(request.app.state.request_metrics, session, owner=owner, lease=settings.lease_seconds)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, extract, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from core.jobs.states import QUEUED, STATES, TERMINAL
+from core.jobs.states import QUEUED
 from core.models import Attempt, File, Job, WebhookDelivery
 
 
@@ -18,13 +18,6 @@ class Queue:
     depth: int
     running: int
     oldest_wait: float
-
-
-def jobs_by_status(session: Session) -> dict[str, int]:
-    """How many unfinished jobs are in which state; zeros too."""
-    unfinished = sorted(STATES - TERMINAL)
-    rows = session.execute(select(Job.status, func.count()).where(Job.status.in_(unfinished)).group_by(Job.status))
-    return {**dict.fromkeys(unfinished, 0), **{status: count for status, count in rows}}
 
 
 def queues(session: Session) -> dict[str, Queue]:

@@ -35,12 +35,29 @@ def own_model_by_name(session: Session, *, owner: Owner, name: str) -> Model | N
     )
 
 
-def models(session: Session, *, owner: Owner) -> list[Model]:
-    """All models that jobs yielded, newest first, without the jobs' checkpoints."""
-    statement = select(Model).where(
-        Model.deleted_at.is_(None), Model.checkpoint_step.is_(None), owner.owns(Model.project_id)
-    )
-    return list(session.scalars(statement.order_by(Model.created_at.desc(), Model.id.desc())))
+def models(
+    session: Session, *, owner: Owner, kind: str | None, search: str | None, after: str | None, limit: int | None
+) -> Page[Model]:
+    """Models that jobs yielded, newest first, without the jobs' checkpoints.
+
+    Args:
+        kind: "policy" or "reward_model"; None for both.
+        search: a part of the name, the base model or the job's id, in upper or lower case.
+        after: the name of the last one that was seen.
+    """
+    mine = (Model.deleted_at.is_(None), Model.checkpoint_step.is_(None), owner.owns(Model.project_id))
+    statement, by = select(Model).where(*mine), (Model.created_at, Model.id)
+    if kind is not None:
+        statement = statement.where(Model.kind == kind)
+    if search is not None:
+        places = (Model.name, Model.base_model, Model.job_id)
+        statement = statement.where(or_(*(place.icontains(search, autoescape=True) for place in places)))
+    cursor = None
+    if after is not None:
+        cursor = session.execute(select(*by).where(Model.name == after, owner.owns(Model.project_id))).one_or_none()
+        if cursor is None:
+            raise unknown_cursor(after)
+    return page(session, statement, by=by, after=cursor and tuple(cursor), limit=limit)
 
 
 def model_of_job(session: Session, *, job_id: str) -> Model | None:

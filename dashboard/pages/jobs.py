@@ -1,6 +1,7 @@
 """All jobs, narrowed down by what the address says; and what can be done to several at once."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from tunesmith import BadRequestError, NotFoundError
 from tunesmith.types import Job
 
 from dashboard.cells import job_cell, method_of, progress_cell, took
+from dashboard.draft import of_job
 from dashboard.elements import Column, Table, Text, badge, box, button, link, shown, text_column
 from dashboard.filters import choice, field, words_of
 from dashboard.frame import Frame, confirmed, frame
@@ -21,7 +23,11 @@ MOST_COMPARED = 8
 STATUSES = ("validating_files", "queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled")
 METHODS = ("supervised", "dpo", "kto", "reward_model", "ppo", "reinforcement", "pretraining", "initialization")
 FILTERS = ("search", "status", "method", "model", "project_id", "metadata")
-ACTIONS = {"cancel": "danger", "pause": "", "resume": ""}
+ACTIONS = {"cancel": "danger", "pause": "", "resume": "", "clone": ""}
+QUESTIONS = {
+    "cancel": "Cancel {count} jobs? What they have trained since their last checkpoint is lost.",
+    "clone": "Submit {count} jobs with the specs of these?",
+}
 
 
 @ui.page("/jobs")
@@ -52,6 +58,7 @@ async def jobs(request: Request) -> None:
                 shown(refused, True)
                 return
             table.show({job.id: job for job in page.data})
+            bulk.keep({job.id for job in page.data})
             shown(older, page.has_more)
             if page.has_more:
                 older.props["href"] = f"/jobs?{urlencode(asked | {'after': page.data[-1].id})}"
@@ -112,17 +119,27 @@ class Bulk:
         shown(self.compare, 2 <= len(self.ticked) <= MOST_COMPARED)
         self.compare.props["href"] = f"/compare?{urlencode({'jobs': ','.join(self.ticked)})}"
 
+    def keep(self, job_ids: set[str]) -> None:
+        """Those that are no longer on the page are no longer ticked."""
+        for job_id in self.ticked.keys() - job_ids:
+            self.tick(job_id, self.ticked[job_id], False)
+
     async def act(self, name: str) -> None:
         chosen = list(self.ticked)
-        if name == "cancel" and not await confirmed(
-            f"Cancel {len(chosen)} jobs? What they have trained since their last checkpoint is lost.", "Cancel them"
-        ):
+        question = QUESTIONS.get(name, "").format(count=len(chosen))
+        if question and not await confirmed(question, f"{name.capitalize()} them"):
             return
-        act = getattr(self.here.api.fine_tuning.jobs, name)
-        worked = [await self.here.trying(lambda job_id=job_id: act(job_id)) for job_id in chosen]
+        worked = [await self.here.trying(partial(self._do, name, job_id)) for job_id in chosen]
         if any(worked):
             self.here.say(f"{name}: {sum(worked)} of {len(chosen)} jobs")
         await self.refresh()
+
+    async def _do(self, name: str, job_id: str) -> None:
+        jobs = self.here.api.fine_tuning.jobs
+        if name == "clone":
+            await jobs.create(of_job(await jobs.retrieve(job_id)))
+        else:
+            await getattr(jobs, name)(job_id)
 
 
 def columns(here: Frame, bulk: Bulk) -> list[Column]:

@@ -13,48 +13,32 @@ from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import clipped
 
 PER_PAGE = 50
-KINDS = {
-    "base": lambda model: model.job_id is None,
-    "fine-tuned": lambda model: model.job_id is not None and model.kind != "reward_model",
-    "reward model": lambda model: model.kind == "reward_model",
-}
+KINDS = ("base", "fine_tuned", "reward_model")
 
 
 @ui.page("/models", response_timeout=PAGE_SECONDS)
 async def models(request: Request) -> None:
     asked = {name: request.query_params.get(name, "").strip() for name in ("search", "kind")}
     asked = {name: value for name, value in asked.items() if value}
-    given = request.query_params.get("page", "")
-    page = int(given) if given.isdecimal() and len(given) < 7 else 0
+    after = request.query_params.get("after") or None
     with frame("Models", request) as here:
         Text("h1", "Models")
         with box("form", "filters", method="get", action="/models", role="search"):
             field("Search", "search", asked, type="search", placeholder="name, base model, alias …")
-            choice("Kind", "kind", asked, words_of(tuple(KINDS), first="any"))
+            choice("Kind", "kind", asked, words_of(KINDS, first="any"))
             Text("button", "Show", classes="button primary", type="submit")
             if asked:
                 link("Clear", "/models", classes="button")
-        found = await here.fetched(here.api.models.list())  # the whole list: the API has no pages of it
-        wanted = narrowed(found.data if found else [], asked)
+        page = await here.fetched(here.api.models.list(**asked, after=after, limit=PER_PAGE))
+        found = page.data if page else []
         with box("section", "panel"):
             table = Table(columns(here), empty=nothing(asked), label="models")
-            table.show({model.id: model for model in wanted[page * PER_PAGE : (page + 1) * PER_PAGE]})
+            table.show({model.id: model for model in found})
         with box("nav", "top", aria_label="Pages of the list"):
-            if page:
-                link("Before", f"/models?{urlencode(asked | {'page': page - 1})}", classes="button")
-            if len(wanted) > (page + 1) * PER_PAGE:
-                link("Further", f"/models?{urlencode(asked | {'page': page + 1})}", classes="button")
-            Text("span", f"{len(wanted)} models", classes="quiet")
-
-
-def narrowed(models: list[Model], asked: dict[str, str]) -> list[Model]:
-    word, kind = asked.get("search", "").lower(), KINDS.get(asked.get("kind", ""))
-    return [
-        model
-        for model in models
-        if (kind is None or kind(model))
-        and any(word in text.lower() for text in (model.id, model.base_model or "", model.job_id or "", *model.aliases))
-    ]
+            if after:
+                link("Newest", f"/models?{urlencode(asked)}", classes="button")
+            if page and page.has_more:
+                link("Older", f"/models?{urlencode(asked | {'after': found[-1].id})}", classes="button")
 
 
 def nothing(asked: dict[str, str]) -> str:

@@ -39,7 +39,7 @@ async def new_job(request: Request) -> None:
                 Text("span", "As ")
                 link(job.id, f"/jobs/{quote(job.id, safe='')}", classes="mono")
                 Text("span", " was trained: what was auto there is what it came to.")
-        lists = here.api.models.list(), here.api.files.list(purpose="fine-tune", limit=MOST)
+        lists = here.api.models.list(limit=MOST), here.api.files.list(purpose="fine-tune", limit=MOST)
         models, files = await here.fetched(asyncio.gather(*lists)) or (None, None)
         NewJob(here, Draft(body), models.data if models else [], files.data if files else [])
 

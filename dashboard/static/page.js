@@ -15,7 +15,7 @@
 
 // "/" goes to the search field, g and a letter to a page.
 (() => {
-  const pages = { o: "/", j: "/jobs", n: "/jobs/new", c: "/compare", d: "/data", m: "/models" };
+  const pages = { o: "/", j: "/jobs", n: "/jobs/new", c: "/compare", d: "/data", m: "/models", p: "/projects" };
   let began = 0;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;

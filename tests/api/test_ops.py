@@ -10,6 +10,7 @@ from sqlalchemy import Engine, event, text
 from tunesmith import Tunesmith
 
 from api.monitoring import RequestMetrics, exposition
+from core.access.owner import Owner
 from core.db import session_scope
 from core.jobs import claims, publishing
 from core.models import Job
@@ -206,7 +207,7 @@ def test_a_scrape_reads_few_rows_however_many_there_are(
     event.listen(engine, "before_cursor_execute", note)
     try:
         with session_scope(engine) as session:
-            exposition(RequestMetrics(), session, lease=5)
+            exposition(RequestMetrics(), session, owner=Owner("", None), lease=5)
     finally:
         event.remove(engine, "before_cursor_execute", note)
     queries = [(statement, parameters) for statement, parameters in statements if "FROM" in statement]

@@ -1,6 +1,7 @@
 """Who gets in, and what of their key can be found where."""
 
 import base64
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +47,18 @@ def test_the_socket_is_no_way_around_it(dashboard: str) -> None:
         pass
     polling = httpx.get(f"{dashboard}/_nicegui_ws/socket.io/?EIO=4&transport=polling")
     assert polling.status_code == 401
+
+
+def test_who_leaves_before_an_answer_is_no_fault(stack: Stack, project: ProjectKey, tmp_path: Path) -> None:
+    with run_dashboard(tmp_path, f"{stack.url}/v1") as url, httpx.Client(base_url=url) as client:
+        log_in(client, project.key)
+        request = client.build_request("GET", "/_nicegui_ws/socket.io/?EIO=4&transport=polling")
+        headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        for _ in range(50):
+            with socket.create_connection((request.url.host, request.url.port or 80)) as connection:
+                connection.sendall(f"GET {request.url.raw_path.decode()} HTTP/1.1\r\n{headers}\r\n".encode())
+        assert client.get("/jobs").status_code == 200
+    assert "Traceback" not in (tmp_path / "logs" / "dashboard.log").read_text()
 
 
 @pytest.mark.parametrize("key", ["", "sk-none", "ключ", "x" * 513, "a\nb"])

@@ -8,9 +8,11 @@ from playwright.sync_api import Page
 
 from tests.conftest import ProjectKey
 from tests.dashboard.jobs import HOSTILE, client, reinforcement, rows_file, supervised
+from tests.dashboard.pages import every_page
 from tests.stack import Stack
 
 GRAVE = ("serious", "critical")
+SCREENS = (390, 1280)  # pixels: nothing has to be scrolled sideways
 
 
 def test_every_page_is_accessible_and_harmless(
@@ -24,27 +26,7 @@ def test_every_page_is_accessible_and_harmless(
         ]
         file = api.files.create(file=rows_file(tmp_path, long, "long.jsonl"), purpose="fine-tune")
         api.files.wait_for_processing(file.id)
-    paths = [
-        "/",
-        "/jobs",
-        "/jobs?status=failed",
-        f"/jobs/{doubles.id}",
-        f"/jobs/{doubles.id}/results",
-        f"/jobs/{doubles.id}/lineage",
-        f"/jobs/{doubles.id}/spec",
-        f"/jobs/{doubles.id}/log",
-        f"/jobs/{says.id}?smooth=medium&log=1",
-        f"/jobs/{says.id}/rollouts",
-        f"/compare?jobs={doubles.id},{says.id}",
-        f"/jobs/new?clone={says.id}",
-        "/data",
-        f"/data/{file.id}?model=tiny-random-llama",
-        f"/data/{says.training_file}?model=tiny-random-llama",
-        "/models",
-        f"/models/{doubles.fine_tuned_model}",
-        "/projects",
-        "/no-such-page",
-    ]
+    paths = every_page(trained=doubles, reinforced=says, file_id=file.id).values()
     for key, theme in ((project.key, "light"), (operator_key, "dark")):
         page = look(key)
         page.evaluate(f"localStorage.theme = '{theme}'")
@@ -59,5 +41,11 @@ def findings_of(page: Page, path: str) -> list[str]:
     assert page.evaluate("window.hacked") is None
     found = Axe().run(page).response["violations"]
     told = [f"{path}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in GRAVE]
-    width = page.evaluate("document.documentElement.scrollWidth")
-    return told + ([f"{path}: {width} pixels wide"] if width > 1280 else [])
+    return told + [
+        f"{path}: {width} pixels wide on {screen}" for screen in SCREENS if (width := width_on(page, screen)) > screen
+    ]
+
+
+def width_on(page: Page, screen: int) -> int:
+    page.set_viewport_size({"width": screen, "height": 900})
+    return page.evaluate("document.documentElement.scrollWidth")

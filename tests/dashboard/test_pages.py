@@ -66,6 +66,25 @@ def test_several_jobs_are_cancelled_at_once_and_not_by_mistake(
         stack.start("train")
 
 
+def test_jobs_stay_ticked_while_others_come_and_are_cloned_at_once(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey
+) -> None:
+    stack.kill("train")
+    try:
+        made = [new_job(stack, project.key) for _ in range(2)]
+        page = look(project.key, "/jobs")
+        for job_id in made:
+            page.get_by_label(f"tick {job_id}").check()
+        expect(page.get_by_role("link", name=new_job(stack, project.key))).to_be_visible()
+        expect(page.get_by_label(f"tick {made[0]}")).to_be_checked()
+        page.get_by_role("button", name="Clone").click()
+        page.get_by_role("button", name="Clone them").click()
+        expect(page.get_by_text("clone: 2 of 2 jobs")).to_be_visible()
+        expect(page.get_by_label("tick ftjob-")).to_have_count(5)
+    finally:
+        stack.start("train")
+
+
 def status(stack: Stack, key: str, job_id: str) -> str:
     headers = {"authorization": f"Bearer {key}"}
     return httpx.get(f"{stack.url}/v1/fine_tuning/jobs/{job_id}", headers=headers).json()["status"]

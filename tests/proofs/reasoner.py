@@ -32,7 +32,7 @@ REASONING: dict[str, Any] = {
     "name": "reasoning",
     "reference": "{{ item.answer }}",
     "check": "text",
-    "weights": {"brevity": 1.0},  # more than usual: half a short chain is saved here, and not pages
+    "weights": {"brevity": 3.0},  # more than usual: what can be saved of such chains is lines, and not pages
     "brevity_half_length": 40,
 }
 SHORT: dict[str, Any] = {

@@ -16,10 +16,13 @@ def models() -> None:
 
 
 @models.command("list")
+@click.option("--kind", type=click.Choice(["base", "fine_tuned", "reward_model"]))
+@click.option("--search", help="A part of the id, of an alias, of the base model or of the job's id.")
 @pass_state
-def list_models(state: State) -> None:
+def list_models(state: State, kind: str | None, search: str | None) -> None:
     """List the models that jobs can start from."""
-    state.show_many(state.client().models.list(), "id", "owned_by", "base_model", "job_id")
+    found = state.client().models.list(kind=kind, search=search)
+    state.show_many(found, "id", "owned_by", "base_model", "job_id")
 
 
 @models.command()

@@ -3,7 +3,7 @@
 
 from tunesmith._sync.page import Page
 from tunesmith._sync.resources.base import Resource
-from tunesmith.answers import parse, segment
+from tunesmith.answers import given, parse, segment
 from tunesmith.types import Deleted, Model
 
 
@@ -16,9 +16,18 @@ class Models(Resource):
     ```
     """
 
-    def list(self) -> Page[Model]:
-        """The catalogue's base models, and the project's fine-tuned ones."""
-        return self._pages(Model, "/models")
+    def list(
+        self, *, kind: str | None = None, search: str | None = None, after: str | None = None, limit: int | None = None
+    ) -> Page[Model]:
+        """The catalogue's base models, and the project's fine-tuned ones, newest first.
+
+        Args:
+            kind: "base", "fine_tuned" or "reward_model".
+            search: a part of the id, of an alias, of the base model or of the job's id.
+            after: the last fine-tuned model of the page before.
+            limit: fine-tuned models a page; None: all at once.
+        """
+        return self._pages(Model, "/models", given(kind=kind, search=search, after=after, limit=limit))
 
     def retrieve(self, model: str) -> Model:
         """A model by its name or, for a base model, one of its aliases."""
