@@ -46,9 +46,9 @@ def button(text: str, act: Callable[[], Awaitable[None] | None], *, classes: str
     return made
 
 
-def panel(title: str, *, classes: str = "") -> Element:
+def panel(title: str, *, classes: str = "", **properties: Any) -> Element:
     """A section under a heading."""
-    made = box("section", f"panel {classes}")
+    made = box("section", f"panel {classes}", **properties)
     with made:
         Text("h2", title)
     return made

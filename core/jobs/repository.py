@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, tuple_, update
@@ -14,6 +14,7 @@ from core.jobs.states import QUEUED, VALIDATING_FILES
 from core.models import Artifact, Checkpoint, CheckpointPermission, Event, File, Job, LogChunk, Metric, Model
 from core.models.job import INPUTS
 from core.paging import Page, page, unknown_cursor
+from core.storage import Entry
 
 # What LIKE takes for more than the character itself, and how it is told not to.
 LIKE_WORDS = re.compile(r"([\\%_])")
@@ -140,6 +141,27 @@ def forget_checkpoints(session: Session, *, job_id: str, keep: int) -> None:
 
 def artifacts(session: Session, *, job: Job) -> list[Artifact]:
     return list(session.scalars(select(Artifact).where(Artifact.job_id == job.id).order_by(Artifact.name)))
+
+
+def checkpoint_artifacts(session: Session, *, job: Job, step: int) -> list[Artifact]:
+    """The files of the job's checkpoint after that step, as artifacts that are rows of no table.
+
+    Raises:
+        NotFound: it has none there, or no longer.
+    """
+    found = session.scalar(select(Checkpoint).where(Checkpoint.job_id == job.id, Checkpoint.step == step))
+    if found is None:
+        raise NotFound(f"step: job {job.id} has no checkpoint after step {step}", param="step")
+    return [
+        Artifact(
+            id=f"{found.id}:{entry.name}",
+            job_id=job.id,
+            created_at=found.created_at,
+            object_key=f"{found.prefix}{entry.name}",
+            **asdict(entry),
+        )
+        for entry in sorted(Entry.many(found.manifest), key=lambda entry: entry.name)
+    ]
 
 
 def metrics(session: Session, *, job: Job) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from tunesmith.types import Artifact, Checkpoint, Job
 from dashboard.cells import model_cell
 from dashboard.elements import Column, Table, Text, box, button, link, panel, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.job_frame import JobFrame, job_of
+from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.pages.job_rollouts import said, text_of
 from dashboard.words import clipped, error_words, number, percent, size
 
@@ -35,12 +35,16 @@ async def results_page(request: Request, job_id: str) -> None:
                 empty="None yet. Each is a model that jobs may start from.",
                 label="checkpoints",
             )
-        with panel("Files"):
-            files = Table(file_columns(here, job), empty="They come with the end of the job.", label="files")
+        given = request.query_params.get("step", "")
+        step = int(given) if given.isdecimal() and len(given) < 10 else None
+        with panel("Files" if step is None else f"Files of the checkpoint after step {number(step)}", id="files"):
+            files = Table(file_columns(here, job, step), empty="They come with the end of the job.", label="files")
+            if step is not None:
+                link("Those that the job yielded", path_of(job.id, "/results#files"))
 
         with panel("Before and after"):
             samples = box("div")
-        seen = None
+        seen, listed = None, here.api.fine_tuning.jobs.artifacts.list
 
         async def refresh() -> None:
             nonlocal seen
@@ -51,8 +55,9 @@ async def results_page(request: Request, job_id: str) -> None:
             page = await here.api.fine_tuning.jobs.checkpoints.list(job.id, limit=100)
             checkpoints.show({checkpoint.id: checkpoint for checkpoint in page.data})
             if now.status != seen:  # files and samples come all at once, with the end
-                artifacts = [artifact async for artifact in here.api.fine_tuning.jobs.artifacts.list(job.id)]
-                files.show({artifact.id: artifact for artifact in artifacts})
+                artifacts = [artifact async for artifact in listed(job.id)]
+                shown_files = artifacts if step is None else [one async for one in listed(job.id, step=step)]
+                files.show({artifact.id: artifact for artifact in shown_files})
                 await show_samples(here, samples, job, artifacts)
                 seen = now.status
 
@@ -62,7 +67,10 @@ async def results_page(request: Request, job_id: str) -> None:
 def checkpoint_columns(here: Frame) -> list[Column]:
     def start(checkpoint: Checkpoint) -> None:
         query = urlencode({"model": checkpoint.fine_tuned_model_checkpoint})
-        link("Start a job", f"/jobs/new?{query}", classes="button nowrap")
+        with box("div", "actions"):
+            link("Start a job", f"/jobs/new?{query}", classes="button nowrap")
+            files = path_of(checkpoint.fine_tuning_job_id, f"/results?step={checkpoint.step_number}#files")
+            link("Files", files, classes="button", aria_label=f"files of step {checkpoint.step_number}")
 
     def figures(checkpoint: Checkpoint) -> str:
         """Those of the contract that repeat another under its own name are left out."""
@@ -78,12 +86,12 @@ def checkpoint_columns(here: Frame) -> list[Column]:
     ]
 
 
-def file_columns(here: Frame, job: Job) -> list[Column]:
+def file_columns(here: Frame, job: Job, step: int | None) -> list[Column]:
     async def download(name: str) -> None:
         """By a fresh link: those that the API signs are good for a while only."""
 
         async def go() -> None:
-            async for artifact in here.api.fine_tuning.jobs.artifacts.list(job.id):
+            async for artifact in here.api.fine_tuning.jobs.artifacts.list(job.id, step=step):
                 if artifact.name == name:
                     ui.navigate.to(artifact.url)
 

@@ -295,10 +295,11 @@ def artifacts(state: State, job_id: str) -> None:
 @click.argument("job_id")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--name", "names", multiple=True, help="One of the artifacts; may be repeated. Else: all.")
+@click.option("--step", type=int, help="Those of the checkpoint after that step.")
 @pass_state
-def download(state: State, job_id: str, folder: Path, names: tuple[str, ...]) -> None:
+def download(state: State, job_id: str, folder: Path, names: tuple[str, ...], step: int | None) -> None:
     """Download a job's artifacts, verified; what broke off is gone on with."""
-    for path in state.client().fine_tuning.jobs.artifacts.download(job_id, folder, names=names or None):
+    for path in state.client().fine_tuning.jobs.artifacts.download(job_id, folder, names=names or None, step=step):
         state.line(str(path))
 
 

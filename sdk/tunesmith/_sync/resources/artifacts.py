@@ -12,7 +12,7 @@ from tunesmith import downloads
 from tunesmith._sync import transfers, waiting
 from tunesmith._sync.page import Page
 from tunesmith._sync.resources.base import Resource
-from tunesmith.answers import segment
+from tunesmith.answers import given, segment
 from tunesmith.errors import TunesmithError
 from tunesmith.types import Artifact
 
@@ -33,17 +33,29 @@ class Artifacts(Resource):
     ```
     """
 
-    def list(self, job_id: str) -> Page[Artifact]:
-        """The files that the job yielded; none before it has succeeded."""
-        return self._pages(Artifact, f"/fine_tuning/jobs/{segment(job_id)}/artifacts")
+    def list(self, job_id: str, *, step: int | None = None) -> Page[Artifact]:
+        """The files that the job yielded; none before it has succeeded.
 
-    def download(self, job_id: str, folder: str | os.PathLike[str], names: Collection[str] | None = None) -> Paths:
+        Args:
+            step: of the checkpoint after that step instead.
+        """
+        return self._pages(Artifact, f"/fine_tuning/jobs/{segment(job_id)}/artifacts", given(step=step))
+
+    def download(
+        self,
+        job_id: str,
+        folder: str | os.PathLike[str],
+        names: Collection[str] | None = None,
+        *,
+        step: int | None = None,
+    ) -> Paths:
         """Download artifacts into the folder, which is made where it is missing, and verify size and SHA-256.
 
         A download that broke off is gone on with; a file that is there with the right digest is not fetched again.
 
         Args:
             names: which artifacts; None: all of them.
+            step: of the checkpoint after that step instead of those that the job yielded.
 
         Returns:
             The paths of the files, in the server's order.
@@ -54,14 +66,14 @@ class Artifacts(Resource):
             TunesmithError: the job has no artifact of a name that was asked for.
         """
         root = Path(folder)
-        available = self._by_name(job_id)
+        available = self._by_name(job_id, step)
         missing = [name for name in names or () if name not in available]
         if missing or not available:
             raise TunesmithError(f"job {job_id} has no artifact" + (f" {missing[0]!r}" if missing else "s"))
         wanted = {name: downloads.target(root, name) for name in available if names is None or name in names}
         for name, path in wanted.items():
             if available[name].url_expires_at - time.time() < LINK_SECONDS:
-                available |= self._by_name(job_id)
+                available |= self._by_name(job_id, step)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._save(available[name], path)
         return [*wanted.values()]
@@ -78,8 +90,8 @@ class Artifacts(Resource):
             [path] = self.download(job_id, folder, [samples.FILE])
             return samples.load_comparisons(path) if samples.are_comparisons(path) else samples.load(path)
 
-    def _by_name(self, job_id: str) -> dict[str, Artifact]:
-        return {artifact.name: artifact for artifact in self.list(job_id)}
+    def _by_name(self, job_id: str, step: int | None) -> dict[str, Artifact]:
+        return {artifact.name: artifact for artifact in self.list(job_id, step=step)}
 
     def _save(self, artifact: Artifact, path: Path) -> None:
         """Fetch one artifact by its presigned link, without the key, unless it is there."""
