@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
+from sqlalchemy import Engine
 
+from core.storage import Storage
 from tests.conftest import ProjectKey
-from tests.dashboard.jobs import HOSTILE, client, reinforcement, rows_file, supervised
+from tests.dashboard.jobs import HOSTILE, client, outspoken, reinforcement, rows_file, supervised
 from tests.dashboard.pages import every_page
 from tests.stack import Stack
 
@@ -16,17 +18,31 @@ SCREENS = (390, 1280)  # pixels: nothing has to be scrolled sideways
 
 
 def test_every_page_is_accessible_and_harmless(
-    look: Callable[..., Page], stack: Stack, project: ProjectKey, tmp_path: Path, operator_key: str
+    look: Callable[..., Page],
+    stack: Stack,
+    engine: Engine,
+    storage: Storage,
+    make_project: Callable[[str], ProjectKey],
+    operator_key: str,
+    tmp_path: Path,
 ) -> None:
+    project = make_project(HOSTILE)
     with client(stack, project.key) as api:
         started = [reinforcement(api, tmp_path), supervised(api, tmp_path)]
         says, doubles = [api.fine_tuning.jobs.wait(job.id, progress=False) for job in started]
         long = [
             {"messages": [{"role": "user", "content": HOSTILE + "x" * 2**20}, {"role": "assistant", "content": "y"}]}
         ]
-        file = api.files.create(file=rows_file(tmp_path, long, "long.jsonl"), purpose="fine-tune")
+        named = rows_file(tmp_path, long, f"{HOSTILE.replace('/', '')}.jsonl")
+        file = api.files.create(file=named, purpose="fine-tune")
         api.files.wait_for_processing(file.id)
-    paths = every_page(trained=doubles, reinforced=says, file_id=file.id).values()
+    stack.kill("train")
+    try:
+        job = outspoken(engine, storage, project.owner, tmp_path)
+    finally:
+        stack.start("train")
+    paths = [*every_page(trained=doubles, reinforced=says, file_id=file.id).values()]
+    paths += [f"/jobs/{job}/{page}" for page in ("rollouts", "results", "log")]
     for key, theme in ((project.key, "light"), (operator_key, "dark")):
         page = look(key)
         page.evaluate(f"localStorage.theme = '{theme}'")
@@ -38,8 +54,9 @@ def test_every_page_is_accessible_and_harmless(
 def findings_of(page: Page, path: str) -> list[str]:
     page.goto(path)
     page.wait_for_function("window.socket?.connected")
-    assert page.evaluate("window.hacked") is None
+    expect(page.get_by_text("The API renders them …")).to_have_count(0)
     found = Axe().run(page).response["violations"]
+    assert page.evaluate("window.hacked") is None
     told = [f"{path}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in GRAVE]
     return told + [
         f"{path}: {width} pixels wide on {screen}" for screen in SCREENS if (width := width_on(page, screen)) > screen

@@ -58,7 +58,14 @@ def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Pat
         assert [model.job_id for model in client.models.list() if model.id == job.fine_tuned_model] == [job.id]
         seqs = [event.seq for event in client.fine_tuning.jobs.events.list(job.id, limit=3)]
         assert seqs == list(range(len(seqs), 0, -1))
-        client.fine_tuning.jobs.artifacts.download(job.id, tmp_path / "out")
+        artifacts = client.fine_tuning.jobs.artifacts
+        artifacts.download(job.id, tmp_path / "out")
+        last = next(iter(client.fine_tuning.jobs.checkpoints.list(job.id))).step_number
+        artifacts.download(job.id, tmp_path / "last", step=last)
+        weights = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("out", "last")]
+        assert weights[0] == weights[1]
+        with pytest.raises(NotFoundError, match="no checkpoint after step 77"):
+            list(artifacts.list(job.id, step=77))
         base = stack.prepared("tiny-random-llama")
         assert job.fine_tuned_model is not None
         tuned = client.load_peft(job.fine_tuned_model, base=base, folder=tmp_path / "adapter")
