@@ -41,8 +41,9 @@ GRADER: dict[str, Any] = {
     "calculate_output": "0.8 * right + 0.2 * close",
 }
 BROKEN = {"type": "python", "name": "broken", "source": "def grade(sample, item):\n    return item['points']\n"}
-# It listens, and its charts are there.
-DRAWN = "window.socket?.connected && !document.querySelector('.nicegui-echart:not(:has(canvas))')"
+# It listens, and what it shows of charts is there.
+DRAWN = """() => window.socket?.connected && [...document.querySelectorAll(".nicegui-echart")].every(
+  (chart) => !chart.offsetParent || chart.querySelector("canvas"))"""
 VIEWS = {  # (width in pixels, theme)
     "light": (1280, "light"),
     "dark": (1280, "dark"),
@@ -116,11 +117,15 @@ def work(api: Tunesmith, folder: Path) -> dict[str, str]:
     train("ppo", base, files.prompts, chain.PPO | {"max_steps": 10, "reward_models": [judge.fine_tuned_model]})
     with suppress(JobFailedError):
         train("broken", base, files.prompts, rewarded | {"grader": BROKEN}, "reinforcement")
-    jobs.cancel(start("cancelled", base, files.chats, chats, "supervised").id)
-    long = start("long", base, files.chats, chats | {"max_steps": 100_000, "checkpoint_interval": 10_000}, "supervised")
+
+    def submit(name: str, **options: Any) -> Job:
+        return start(name, base, files.chats, chats | options, "supervised", validation_file=validation)
+
+    jobs.cancel(submit("cancelled").id)
+    long = submit("long", max_steps=100_000, checkpoint_interval=10_000)
+    jobs.pause(submit("paused").id)
     for name in ("waits", "waits-too"):
-        start(name, base, files.chats, chats, "supervised")
-    jobs.pause(start("paused", base, files.chats, chats, "supervised").id)
+        submit(name)
     eventually(lambda: (jobs.retrieve(long.id).step or 0) > 200, seconds=120, what="a job that is well on its way")
     pages = every_page(trained=third, reinforced=reinforced, file_id=str(reinforced.training_file))
     return pages | {"job-running": f"/jobs/{long.id}"}

@@ -33,7 +33,7 @@ def test_every_page_is_accessible_and_harmless(
         long = [
             {"messages": [{"role": "user", "content": HOSTILE + "x" * 2**20}, {"role": "assistant", "content": "y"}]}
         ]
-        named = rows_file(tmp_path, long, f"{HOSTILE.replace('/', '')}.jsonl")
+        named = rows_file(tmp_path, long, "<img src=x onerror='window.hacked = 1'>{{ window.hacked = 1 }} 🚀 مرحبا.jsonl")
         file = api.files.create(file=named, purpose="fine-tune")
         api.files.wait_for_processing(file.id)
     stack.kill("train")
@@ -49,6 +49,7 @@ def test_every_page_is_accessible_and_harmless(
         page.on("dialog", lambda dialog: dialog.dismiss())
         findings = [finding for path in paths for finding in findings_of(page, path)]
         assert findings == []
+        expect(page.get_by_role("log")).to_contain_text(HOSTILE)  # the last one: as it was written
 
 
 def findings_of(page: Page, path: str) -> list[str]:
