@@ -44,6 +44,7 @@ BROKEN = {"type": "python", "name": "broken", "source": "def grade(sample, item)
 # It listens, and what it shows of charts is there.
 DRAWN = """() => window.socket?.connected && [...document.querySelectorAll(".nicegui-echart")].every(
   (chart) => !chart.offsetParent || chart.querySelector("canvas"))"""
+README = {"job-reinforcement": "light", "rollouts": "dark"}  # as a screen shows their beginning: docs/pictures
 VIEWS = {  # (width in pixels, theme)
     "light": (1280, "light"),
     "dark": (1280, "dark"),
@@ -106,7 +107,7 @@ def work(api: Tunesmith, folder: Path) -> dict[str, str]:
     validation = write_rows(folder / "held-out.jsonl", [adder.pair(asked, adder.answer(asked)) for asked in held_out])
     first = train("initialization", None, files.text, chain.INITIALIZATION)
     second = train("pretraining", first.fine_tuned_model, files.text, chain.PRETRAINING | {"max_steps": 200})
-    chats = chain.SUPERVISED | {"max_steps": 500, "eval_interval": 50, "checkpoint_interval": 100}
+    chats = chain.SUPERVISED | {"max_steps": 1200, "eval_interval": 100, "checkpoint_interval": 400}
     chats |= {"samples": {"rows": 20, "max_tokens": adder.LONGEST}}
     third = train("supervised", second.fine_tuned_model, files.chats, chats, validation_file=validation)
     base = third.fine_tuned_model
@@ -145,6 +146,8 @@ def shoot(browser: Browser, url: str, key: str, pages: dict[str, str], view: str
         page.wait_for_function(DRAWN)
         page.wait_for_load_state("networkidle")
         page.screenshot(path=folder / f"{name}-{view}.png", full_page=True)
+        if README.get(name) == view:
+            page.screenshot(path=folder / f"readme-{name}.png")
     context.close()
 
 
