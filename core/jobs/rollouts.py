@@ -7,38 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from core.errors import InvalidRequest
-from core.jobs import repository
-from core.models import Job
 from core.paging import Page, unknown_cursor
-from core.specs.rollouts import FILE
-from core.storage import Entry
 
 GRADER_REWARD = "grader_reward"
 Key = Literal["step", "reward", "advantage", "completion_tokens", "grader_reward"]
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Where the file lies."""
-
-    key: str
-    entry: Entry
-
-
-def kept(session: Session, *, job: Job) -> Kept | None:
-    """What the job yielded, or, before that, what its latest checkpoint holds; None where there is neither."""
-    artifact = next((found for found in repository.artifacts(session, job=job) if found.name == FILE), None)
-    if artifact is not None:
-        return Kept(artifact.object_key, Entry(FILE, artifact.bytes, artifact.sha256))
-    checkpoint = repository.latest_checkpoint(session, job_id=job.id)
-    if checkpoint is None:
-        return None
-    entries = (entry for entry in Entry.many(checkpoint.manifest) if entry.name == FILE)
-    return next((Kept(f"{checkpoint.prefix}{FILE}", entry) for entry in entries), None)
 
 
 @dataclass(frozen=True)

@@ -300,6 +300,31 @@ class Rollout(Answer):
     error: str | None = None
 
 
+class ScoredResponse(Answer):
+    """A response that a reward model has scored; rank: 1 is the best."""
+
+    text: str
+    rank: int
+    before: float
+    after: float
+
+
+class Sample(Answer):
+    """What a model made of a row before and after training.
+
+    prompt: messages, or a text that goes on. expected, before: empty of a model that was made of nothing. responses: of
+    a reward model, which writes nothing, the best first.
+    """
+
+    id: str = ""
+    row: int
+    prompt: str | list[dict[str, Any]]
+    expected: str = ""
+    before: str = ""
+    after: str = ""
+    responses: list[ScoredResponse] = []
+
+
 class LogLine(Answer):
     """A piece of a trainer's own output; `attempt` tells one run of the job from the next."""
 

@@ -305,25 +305,15 @@ def download(state: State, job_id: str, folder: Path, names: tuple[str, ...], st
 
 @jobs.command()
 @click.argument("job_id")
-@click.option("--folder", type=click.Path(path_type=Path), default=".tunesmith/samples", show_default=True)
 @pass_state
-def samples(state: State, job_id: str, folder: Path) -> None:
+def samples(state: State, job_id: str) -> None:
     """Did it get better? Show completions of validation rows, or a reward model's scores, before and after."""
     from tunesmith import samples
 
-    artifacts = state.client().fine_tuning.jobs.artifacts
-    path = artifacts.download(job_id, folder / job_id, names=["samples.jsonl"])[0]
-    if samples.are_comparisons(path):
-        rows = samples.load_comparisons(path)
-        shown, figures = samples.table_of_scores(rows), {"accuracy": samples.accuracy(rows)}
-    else:
-        rows = samples.load(path)
-        # Of a model that was just made nothing in particular is expected.
-        expected = any(row.expected.strip() for row in rows)
-        shown, figures = samples.table(rows), {"exact match": samples.exact_match(rows)} if expected else {}
+    rows = [*state.client().fine_tuning.jobs.samples(job_id, limit=100)]
     if state.json:
         state.dump([row.model_dump() for row in rows])
         return
-    state.console().print(shown)
-    for what, (before, after) in figures.items():
+    state.console().print(samples.table(rows) if rows else "No samples: jobs that validate have some when they succeed.")
+    for what, (before, after) in samples.figures(rows).items():
         state.line(f"{what}: {before:.0%} → {after:.0%}")

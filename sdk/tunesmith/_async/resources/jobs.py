@@ -23,7 +23,7 @@ from tunesmith.answers import given, listed, parse, segment
 from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
 from tunesmith.retries import refused
 from tunesmith.specs import JobFields, JobSpec, body
-from tunesmith.types import SUCCEEDED, Estimate, Event, Job
+from tunesmith.types import SUCCEEDED, Estimate, Event, Job, Sample
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -171,6 +171,10 @@ class AsyncJobs(AsyncResource):
         wanted = {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
         wanted |= given(status=listed(status), method=listed(method), model=model, project_id=project_id, search=search)
         return self._pages(Job, "/fine_tuning/jobs", given(limit=limit, after=after, **wanted))
+
+    def samples(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> AsyncPages[Sample]:
+        """What the model made of validation rows before and after; none before the job has succeeded."""
+        return self._pages(Sample, _path(job_id, "/samples"), given(limit=limit, after=after))
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel the job at once, wherever it is."""
