@@ -89,7 +89,5 @@ def list_rollouts(
         return ListPage.of([], has_more=False)
     with scratch("rollouts") as folder:
         storage.get_file(file.key, folder / FILE, entry=file.entry)
-        page = rollouts.page(
-            folder / FILE, wanted, by=order_by, descending=order == "desc", after=after, limit=limit
-        )
+        page = rollouts.page(folder / FILE, wanted, by=order_by, descending=order == "desc", after=after, limit=limit)
     return ListPage.of([RolloutObject.model_validate(row) for row in page.items], has_more=page.has_more)

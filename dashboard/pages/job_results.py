@@ -17,6 +17,7 @@ from dashboard.pages.job_rollouts import said, text_of
 from dashboard.words import clipped, number, percent, size
 
 SHOWN = 50  # samples
+COUNTED = {"accuracy": "Of pairs, the better response has the higher score", "exact match": "Exactly as expected"}
 
 
 @ui.page("/jobs/{job_id}/results", response_timeout=PAGE_SECONDS)
@@ -119,8 +120,7 @@ def summary(samples: list[Sample]) -> str:
     """How much better it got, where that can be counted."""
     said = [f"The first {SHOWN} answers."] if len(samples) == SHOWN else []
     for what, (before, after) in compared(samples).items():
-        titles = {"accuracy": "Of pairs, the better response has the higher score", "exact match": "Exactly as expected"}
-        said.append(f"{titles[what]}: {percent(before)} before, {percent(after)} after.")
+        said.append(f"{COUNTED[what]}: {percent(before)} before, {percent(after)} after.")
     return " ".join(said) or f"{len(samples)} answers."
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from tunesmith import Tunesmith
 
 from core.db import session_scope
@@ -36,7 +36,7 @@ def job_id(engine: Engine, project: ProjectKey, storage: Storage, tmp_path: Path
     folder = Folder(prefix, storage.put_folder(prefix, tmp_path / "yield"))
     with session_scope(engine) as session:
         name = make_model(session, project.owner, folder=folder, model="tiny-random-llama")
-        return session.query(Job.id).filter(Job.fine_tuned_model == name).one()[0]
+        return session.scalars(select(Job.id).where(Job.fine_tuned_model == name)).one()
 
 
 def test_they_come_in_pages(served: Served, http: httpx.Client, project: ProjectKey, job_id: str) -> None:

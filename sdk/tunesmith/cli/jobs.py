@@ -112,6 +112,7 @@ def _file(text: Any, *, base: Path) -> Any:
 @click.option("--method", multiple=True, help="Such as dpo; may be repeated.")
 @click.option("--model", help="What they were asked for with, or the base model that they run on.")
 @click.option("--project-id", help="For operators: the jobs of that project.")
+@click.option("--from-job", help="Those that start from a model that this job made, or are rewarded by one.")
 @click.option("--search", help="Part of an id, a model's name, the suffix, the metadata or an error's message.")
 @pass_state
 def list_jobs(
@@ -209,6 +210,15 @@ def events(state: State, job_id: str, follow: bool, limit: int) -> None:
     last = max((event.seq for event in found.list(job_id, limit=1).data), default=0)
     for event in found.stream(job_id, after=max(0, last - limit)):
         state.line(event.model_dump_json() if state.json else f"{event.seq:>5} {event.level:<5} {event.message}")
+
+
+@jobs.command()
+@click.argument("job_id")
+@pass_state
+def attempts(state: State, job_id: str) -> None:
+    """List workers' tries at a job, the latest first."""
+    found = state.client().fine_tuning.jobs.attempts.list(job_id, limit=100)
+    state.show_many(found, "id", "number", "worker", "started_at", "ended_at", "outcome", "detail")
 
 
 @jobs.command()
@@ -314,6 +324,8 @@ def samples(state: State, job_id: str) -> None:
     if state.json:
         state.dump([row.model_dump() for row in rows])
         return
-    state.console().print(samples.table(rows) if rows else "No samples: jobs that validate have some when they succeed.")
+    state.console().print(
+        samples.table(rows) if rows else "No samples: jobs that validate have some when they succeed."
+    )
     for what, (before, after) in samples.figures(rows).items():
         state.line(f"{what}: {before:.0%} → {after:.0%}")
