@@ -19,9 +19,8 @@ from core.db import session_scope
 from core.ids import new_id
 from core.jobs import claims, publishing
 from core.jobs.publishing import Folder
-from core.jobs.rollouts import FILE
 from core.models import Job
-from core.specs.rollouts import Rollout
+from core.specs.rollouts import FILE, Rollout
 from core.specs.run import CheckpointEvent, RunResult
 from core.storage import Storage
 from tests.api.conftest import Served

@@ -324,8 +324,7 @@ def samples(state: State, job_id: str) -> None:
     if state.json:
         state.dump([row.model_dump() for row in rows])
         return
-    state.console().print(
-        samples.table(rows) if rows else "No samples: jobs that validate have some when they succeed."
-    )
+    none = "No samples: jobs that validate have some when they succeed."
+    state.console().print(samples.table(rows) if rows else none)
     for what, (before, after) in samples.figures(rows).items():
         state.line(f"{what}: {before:.0%} → {after:.0%}")
