@@ -38,6 +38,7 @@ def narrowed(
     max_grader_reward: Annotated[float | None, Query(description="Of the `grader`.")] = None,
     truncated: Annotated[bool | None, Query(description="Whether it was cut off at max_completion_tokens.")] = None,
     failed: Annotated[bool | None, Query(description="Whether it could not be graded.")] = None,
+    row: Annotated[int | None, Query(ge=0, description="Of the training file, from 0: answers to that prompt.")] = None,
     q: Annotated[
         str | None, Query(min_length=1, max_length=1000, description="Part of the prompt or completion, in any case.")
     ] = None,
@@ -58,6 +59,7 @@ def narrowed(
         max_grader_reward=max_grader_reward,
         truncated=truncated,
         failed=failed,
+        row=row,
         text=q,
     )
 

@@ -20,7 +20,7 @@ Row = dict[str, Any]
 class Wanted:
     """What a list of rollouts is narrowed down to; None leaves a bound open.
 
-    failed: whether they could not be graded. text: part of a message of the prompt, or of the completion, in any case.
+    failed: whether they could not be graded. row: of the training file. text: part of a message of the prompt, or of the completion, in any case.
     grader: a key of `rewards`, which they have to have: what GRADER_REWARD means.
 
     Raises:
@@ -40,6 +40,7 @@ class Wanted:
     max_grader_reward: float | None = None
     truncated: bool | None = None
     failed: bool | None = None
+    row: int | None = None
     text: str | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +55,7 @@ class Wanted:
             and _between(row["advantage"], self.min_advantage, self.max_advantage)
             and _between(row["completion_tokens"], self.min_completion_tokens, self.max_completion_tokens)
             and (self.grader is None or self._graded(row["rewards"].get(self.grader)))
+            and self.row in (None, row["row"])
             and self.truncated in (None, row["truncated"])
             and self.failed in (None, row.get("error") is not None)
             and (self.text is None or self._says(row))

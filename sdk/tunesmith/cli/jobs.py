@@ -276,6 +276,7 @@ def checkpoints(state: State, job_id: str) -> None:
 @click.option("--max-grader-reward", type=float, help="Worth at most so much by that grader.")
 @click.option("--truncated/--not-truncated", default=None, help="Those that were cut off, or those that were not.")
 @click.option("--failed/--graded", default=None, help="Those that could not be graded, or those that could.")
+@click.option("--row", type=click.IntRange(0), help="Answers to this row of the training file, from 0.")
 @click.option("--text", "q", help="Part of the prompt or the completion, in any case.")
 @click.option(
     "--order-by",
