@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
-from tunesmith import AsyncPages
+from tunesmith import AsyncPage, AsyncPages
 from tunesmith.types import Rollout
 
 from dashboard.elements import Text, box, link, shown
@@ -40,19 +40,26 @@ async def rollouts_page(request: Request, job_id: str) -> None:
         def listed() -> AsyncPages[Rollout]:
             return here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
 
+        seen = (await here.fetched(newest(here, job_id)), job.status)  # before the answers: so none is missed
         page = await here.fetched(listed())
         filters(job_id, asked, sorted({name for rollout in page.data for name in rollout.rewards} if page else ()))
         if page is None:
             return
         none = "No answer is like that." if asked else "No answers yet: the first checkpoint brings some."
-        answers = Answers(job_id, page.data, none)
+        answers = Answers(job_id, none)
         with box("nav", "top", aria_label="Pages of the list"):
             if after:
                 link("First", f"{path_of(job_id, '/rollouts')}?{urlencode(asked)}", classes="button")
+            more = link("More", "", classes="button")
+
+        def show_page(page: AsyncPage[Rollout]) -> None:
+            answers.show(page.data)
+            shown(more, page.has_more)
             if page.has_more:
                 onward = urlencode(asked | {"after": page.data[-1].id})
-                link("More", f"{path_of(job_id, '/rollouts')}?{onward}", classes="button")
-        seen: object = None
+                more.props["href"] = f"{path_of(job_id, '/rollouts')}?{onward}"
+
+        show_page(page)
 
         async def refresh() -> None:
             nonlocal seen
@@ -61,7 +68,7 @@ async def rollouts_page(request: Request, job_id: str) -> None:
             if after or ended:  # what follows an answer may be another page by now
                 return
             if (now := (await newest(here, job_id), head.job.status)) != seen:
-                answers.show((await listed()).data)
+                show_page(await listed())
                 seen = now
 
         await here.live(refresh)
@@ -76,12 +83,11 @@ async def newest(here: Frame, job_id: str) -> str | None:
 class Answers:
     """Answers in their order, those to one prompt of one step together; what is there stays when others come."""
 
-    def __init__(self, job_id: str, rollouts: list[Rollout], none: str) -> None:
+    def __init__(self, job_id: str, none: str) -> None:
         self.job_id = job_id
         self.nothing = Text("p", none, classes="panel empty")
-        self.place = box("div")
+        self.place = box("div", "rollout")
         self._groups: dict[str, Element] = {}
-        self.show(rollouts)
 
     def show(self, rollouts: list[Rollout]) -> None:
         shown(self.nothing, not rollouts)
@@ -106,7 +112,7 @@ def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
     """graders: names to choose from."""
     path = path_of(job_id, "/rollouts")
     with box("form", "filters panel", method="get", action=path, role="search"):
-        field("Row", "row", asked, type="number", min=0)
+        field("Row", "row", asked, type="number", min="0")
         field("Words", "q", asked, type="search", placeholder="in prompt or completion")
         for name, title in RANGES.items():
             bounds(title, name, asked)
@@ -137,7 +143,7 @@ def show_group(job_id: str, group: list[Rollout]) -> Element:
     """The prompt, and beside it what was answered."""
     first = group[0]
     title = f"Prompt of row {first.row}, step {number(first.step)}"
-    with box("section", "panel rollout halves", aria_label=title) as made:
+    with box("section", "panel halves", aria_label=title) as made:
         with box("div"):
             Text("h3", title)
             link("All answers to it", f"{path_of(job_id, '/rollouts')}?row={first.row}")
