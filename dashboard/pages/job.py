@@ -162,9 +162,8 @@ class Attempts:
             return duration(attempt.ended_at - attempt.started_at) if attempt.ended_at else ""
 
         def how(attempt: Attempt) -> str:
-            return " ".join(
-                [attempt.outcome or "runs", *([f"({clipped(attempt.detail, 300)})"] if attempt.detail else [])]
-            )
+            why = f": {clipped(attempt.detail, 300)}" if attempt.detail else ""
+            return f"{attempt.outcome or 'runs'}{why}"
 
         return [
             text_column("Attempt", lambda attempt: number(attempt.number), number=True),
