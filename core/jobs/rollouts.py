@@ -20,8 +20,8 @@ Row = dict[str, Any]
 class Wanted:
     """What a list of rollouts is narrowed down to; None leaves a bound open.
 
-    failed: whether they could not be graded. row: of the training file. text: part of a message of the prompt, or of the
-    completion, in any case. grader: a key of `rewards`, which they have to have: what GRADER_REWARD means.
+    failed: whether they could not be graded. row: of the training file. text: part of a message of the prompt, or of
+    the completion, in any case. grader: a key of `rewards`, which they have to have: what GRADER_REWARD means.
 
     Raises:
         InvalidRequest: a bound of a grader's reward without the grader.
