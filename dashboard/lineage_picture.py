@@ -76,7 +76,7 @@ def show_model(model: Model) -> None:
 
 def show_job(here: Frame, job: Job) -> None:
     with box("div", "stage job"):
-        Text("p", f"job of {method_of(job).replace('_', ' ')}", classes="quiet")
+        Text("p", f"{method_of(job).replace('_', ' ')} job", classes="quiet")
         _job_line(job)
         Text("p", f"seed {job.seed}, {number(job.step)} steps, ended {here.time(job.finished_at)}", classes="quiet")
 

@@ -151,7 +151,7 @@ class Attempts:
 
     def __init__(self, here: Frame, job_id: str) -> None:
         self.here, self.job_id = here, job_id
-        self.table = Table(self._columns(), empty="No worker has taken it up yet.", label="attempts")
+        self.table = Table(self._columns(), empty="No worker has taken it up.", label="attempts")
 
     async def refresh(self) -> None:
         found = await self.here.api.fine_tuning.jobs.attempts.list(self.job_id, limit=ATTEMPTS)

@@ -91,7 +91,9 @@ def test_the_lineage_shows_what_a_job_is_rewarded_by_and_what_goes_on_from_it(
         page = look(project.key, f"/jobs/{scored.id}/lineage")
         onward = page.get_by_role("list", name="jobs that go on from it")
         expect(page.get_by_text("No job goes on from it yet")).to_be_visible()
-        prompts = rows_file(tmp_path, [{"prompt": f"say {i}"} for i in range(8)], "prompts.jsonl")
+        prompts = rows_file(
+            tmp_path, [{"messages": [{"role": "user", "content": f"say {i}"}]} for i in range(8)], "prompts.jsonl"
+        )
         ppo = {"type": "ppo", "ppo": {"reward_models": [judge], "max_steps": 1}}
         rewarded = jobs.create(model="tiny-random-llama", training_file=prompts, method=ppo)  # pyright: ignore[reportArgumentType]
         expect(onward.get_by_role("link", name=rewarded.id)).to_be_visible()  # without a reload
