@@ -1,4 +1,4 @@
-"""Where a model comes from: job by job back to a base model or to random weights."""
+"""Where a model comes from: job by job back to a base model or to random weights, and what came from it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,16 +11,21 @@ from tunesmith.types import File, Job, Model
 
 from dashboard.cells import method_of
 
-MOST = 30  # jobs; beyond them a link goes on
+MOST = 30  # models of a picture; beyond them links go on
+MOST_ONWARD = 100  # jobs
 
 
 @dataclass
 class Stage:
-    """A model, and the job that made it; a base model has none. files: those of the job that still exist."""
+    """A model, and the job that made it; a base model has none, and a job may have made none.
 
-    model: Model
+    files: those of the job that still exist. rewards: the lines of the models that it was rewarded by, by their names.
+    """
+
+    model: Model | None
     job: Job | None = None
     files: dict[str, File] = field(default_factory=dict)
+    rewards: "dict[str, Lineage]" = field(default_factory=dict)
 
 
 @dataclass
@@ -36,8 +41,37 @@ async def lineage(api: AsyncTunesmith, model: Model) -> Lineage:
     Raises:
         TunesmithError: the API does not answer.
     """
+    return await _lineage(api, model, set())
+
+
+async def line_of_job(api: AsyncTunesmith, job: Job) -> Lineage:
+    """That of the model that it made, or, where there is none, of itself.
+
+    Raises:
+        TunesmithError: the API does not answer.
+    """
+    if job.fine_tuned_model:
+        with suppress(NotFoundError):  # deleted since
+            return await lineage(api, await api.models.retrieve(job.fine_tuned_model))
+    first, seen = Stage(None, job), set[str]()
+    if method_of(job) == "initialization":
+        found = Lineage([first], "Random weights.")
+    else:
+        before = await _line_of(api, job.model, seen)
+        found = Lineage([first, *before.stages], before.end)
+    await _fill(api, [first], seen)
+    return found
+
+
+async def _lineage(api: AsyncTunesmith, model: Model, seen: set[str]) -> Lineage:
+    """seen: models whose lines are told already, which grows; where lines meet, the second ends with a link."""
     found = Lineage([])
     while True:
+        if model.id in seen and model.job_id:
+            found.stages.append(Stage(model))
+            found.end = "Its line is shown above."
+            break
+        seen.add(model.id)
         stage = Stage(model)
         found.stages.append(stage)
         if model.job_id is None:
@@ -54,8 +88,35 @@ async def lineage(api: AsyncTunesmith, model: Model) -> Lineage:
         except NotFoundError as error:
             found.end = error.message
             break
-    await _fetch_files(api, found.stages)
+    await _fill(api, found.stages, seen)
     return found
+
+
+async def _fill(api: AsyncTunesmith, stages: list[Stage], seen: set[str]) -> None:
+    """Fetch what their jobs were given."""
+    await _fetch_files(api, stages)
+    for stage in stages:
+        for name in rewarding(stage.job):
+            stage.rewards[name] = await _line_of(api, name, seen)
+
+
+async def _line_of(api: AsyncTunesmith, name: str, seen: set[str]) -> Lineage:
+    if len(seen) >= MOST:
+        return Lineage([], "Its line is on its own page.")
+    try:
+        return await _lineage(api, await api.models.retrieve(name), seen)
+    except NotFoundError as error:  # deleted since
+        return Lineage([], error.message)
+
+
+def rewarding(job: Job | None) -> list[str]:
+    """Names of the models that it was rewarded by."""
+    return [str(name) for name in options(job).get("reward_models") or []] if job else []
+
+
+async def onward(api: AsyncTunesmith, job_id: str) -> list[Job]:
+    """The jobs that start from what this one made, or are rewarded by it, newest first; at most MOST_ONWARD."""
+    return (await api.fine_tuning.jobs.list(from_job=job_id, limit=MOST_ONWARD)).data
 
 
 async def _fetch_files(api: AsyncTunesmith, stages: Iterable[Stage]) -> None:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from api.deps import After, OwnerDep, SessionDep
-from api.schemas.job import EventObject, LogObject, MetricsObject, Series
+from api.schemas.job import AttemptObject, EventObject, LogObject, MetricsObject, Series
 from api.schemas.page import ListPage
 from core.errors import InvalidRequest
 from core.jobs import repository
@@ -78,6 +78,20 @@ def job_metrics(
     return MetricsObject(
         job_id=job.id, series={name: Series(steps=steps, values=values) for name, (steps, values) in found.items()}
     )
+
+
+@router.get("/{job_id}/attempts")
+def list_attempts(
+    job_id: str,
+    owner: OwnerDep,
+    session: SessionDep,
+    after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    limit: Limit = None,
+) -> ListPage[AttemptObject]:
+    """Workers' tries at the job, the latest first."""
+    job = repository.get(session, owner=owner, job_id=job_id)
+    page = repository.attempts(session, job=job, after=after, limit=limit or 20)
+    return ListPage.of([AttemptObject.of(*item) for item in page.items], has_more=page.has_more)
 
 
 @router.get("/{job_id}/logs")

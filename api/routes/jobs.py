@@ -42,7 +42,7 @@ def create_job(
         integrations=settings.integrations,
         max_parameters=settings.initialization_max_parameters,
     )
-    return as_json(once.keep(JobObject.of(session, job)))
+    return as_json(once.keep(JobObject.of(session, job, settings)))
 
 
 @router.get("", response_model=ListPage[JobObject])
@@ -50,20 +50,23 @@ def list_jobs(
     request: Request,
     owner: OwnerDep,
     session: SessionDep,
+    settings: SettingsDep,
     after: After = None,
     limit: Limit = 20,
     status: Annotated[str | None, Query(max_length=200)] = None,
     method: Annotated[str | None, Query(max_length=200)] = None,
     model: Annotated[str | None, Query(max_length=256)] = None,
     project_id: Annotated[str | None, Query(max_length=64)] = None,
+    from_job: Annotated[str | None, Query(max_length=64)] = None,
     search: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     metadata: Annotated[Literal["null"] | None, Query()] = None,
 ) -> Response:
     """Jobs, newest first; `metadata[key]=value` narrows them down, `metadata=null` to those without any.
 
     `model` is what the job was asked for with, or the base model that it runs on. `status` and `method` take several,
-    with commas between them. `search` is a part, in upper or lower case, of the id, the names of its models, the
-    suffix, a value of the metadata or the error's message.
+    with commas between them. `from_job`: those that start from a model or checkpoint that this job made, or are
+    rewarded by one. `search` is a part, in upper or lower case, of the id, the names of its models, the suffix, a value
+    of the metadata or the error's message.
     """
     wanted = repository.JobFilter(
         metadata=None if metadata else metadata_filter(request),
@@ -71,38 +74,39 @@ def list_jobs(
         methods=some_of("method", method, USABLE_KINDS),
         model=model,
         project_id=project_id,
+        from_job=from_job,
         search=search,
     )
     page = repository.jobs(session, owner=owner, wanted=wanted, after=after, limit=limit)
-    jobs = JobObject.many(session, page.items)
+    jobs = JobObject.many(session, page.items, settings)
     return as_json(ListPage[JobObject](data=jobs, has_more=page.has_more))
 
 
 @router.get("/{job_id}", response_model=JobObject)
-def retrieve_job(job_id: str, owner: OwnerDep, session: SessionDep) -> Response:
+def retrieve_job(job_id: str, owner: OwnerDep, session: SessionDep, settings: SettingsDep) -> Response:
     """The job as it stands; while it is queued also its place in the queue."""
     job = repository.get(session, owner=owner, job_id=job_id)
-    answer = JobObject.of(session, job)
+    answer = JobObject.of(session, job, settings)
     answer.queue_position = repository.queue_position(session, job=job)
     return as_json(answer)
 
 
 @router.post("/{job_id}/cancel")
-def cancel_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+def cancel_job(job_id: str, owner: OwnerDep, session: SessionDep, settings: SettingsDep) -> JobObject:
     """Cancel the job at once, wherever it is; its trainer is stopped within a heartbeat."""
-    return JobObject.of(session, service.cancel(session, owner=owner, job_id=job_id))
+    return JobObject.of(session, service.cancel(session, owner=owner, job_id=job_id), settings)
 
 
 @router.post("/{job_id}/pause")
-def pause_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+def pause_job(job_id: str, owner: OwnerDep, session: SessionDep, settings: SettingsDep) -> JobObject:
     """Pause the job: at once where it is queued, after a checkpoint where it runs."""
-    return JobObject.of(session, service.pause(session, owner=owner, job_id=job_id))
+    return JobObject.of(session, service.pause(session, owner=owner, job_id=job_id), settings)
 
 
 @router.post("/{job_id}/resume")
-def resume_job(job_id: str, owner: OwnerDep, session: SessionDep) -> JobObject:
+def resume_job(job_id: str, owner: OwnerDep, session: SessionDep, settings: SettingsDep) -> JobObject:
     """Queue a paused job again; it goes on from its last checkpoint."""
-    return JobObject.of(session, service.resume(session, owner=owner, job_id=job_id))
+    return JobObject.of(session, service.resume(session, owner=owner, job_id=job_id), settings)
 
 
 @router.get("/{job_id}/checkpoints")

@@ -8,7 +8,9 @@ from api.schemas.rollout import RolloutObject
 from core.db import session_scope
 from core.errors import InvalidRequest
 from core.jobs import repository, rollouts
+from core.jobs.kept import kept
 from core.scratch import scratch
+from core.specs.rollouts import FILE
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
 
@@ -36,6 +38,7 @@ def narrowed(
     max_grader_reward: Annotated[float | None, Query(description="Of the `grader`.")] = None,
     truncated: Annotated[bool | None, Query(description="Whether it was cut off at max_completion_tokens.")] = None,
     failed: Annotated[bool | None, Query(description="Whether it could not be graded.")] = None,
+    row: Annotated[int | None, Query(ge=0, description="Of the training file, from 0: answers to that prompt.")] = None,
     q: Annotated[
         str | None, Query(min_length=1, max_length=1000, description="Part of the prompt or completion, in any case.")
     ] = None,
@@ -56,6 +59,7 @@ def narrowed(
         max_grader_reward=max_grader_reward,
         truncated=truncated,
         failed=failed,
+        row=row,
         text=q,
     )
 
@@ -82,12 +86,10 @@ def list_rollouts(
     if order_by == rollouts.GRADER_REWARD and wanted.grader is None:
         raise InvalidRequest("order_by: of which grader? Name one of a rollout's rewards as `grader`", param="order_by")
     with session_scope(engine) as session:  # ends before the store is read
-        kept = rollouts.kept(session, job=repository.get(session, owner=owner, job_id=job_id))
-    if kept is None:
+        file = kept(session, job=repository.get(session, owner=owner, job_id=job_id), name=FILE)
+    if file is None:
         return ListPage.of([], has_more=False)
     with scratch("rollouts") as folder:
-        storage.get_file(kept.key, folder / rollouts.FILE, entry=kept.entry)
-        page = rollouts.page(
-            folder / rollouts.FILE, wanted, by=order_by, descending=order == "desc", after=after, limit=limit
-        )
+        storage.get_file(file.key, folder / FILE, entry=file.entry)
+        page = rollouts.page(folder / FILE, wanted, by=order_by, descending=order == "desc", after=after, limit=limit)
     return ListPage.of([RolloutObject.model_validate(row) for row in page.items], has_more=page.has_more)

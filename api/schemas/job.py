@@ -7,11 +7,13 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.schemas.page import unix, unix_or_none
-from core.access.repository import organization_ids
+from core.access.repository import key_names, organization_ids
 from core.exports import claims as exports
-from core.models import Artifact, Checkpoint, Event, Export, Job, LogChunk
+from core.models import Artifact, Attempt, Checkpoint, Event, Export, Job, LogChunk
 from core.registry.repository import jobs_of
 from core.registry.service import model_name
+from core.settings import Settings
+from core.usage.cost import costs
 
 
 class JobError(BaseModel):
@@ -20,14 +22,30 @@ class JobError(BaseModel):
     param: str | None = None
 
 
+class JobCost(BaseModel):
+    amount: float
+    currency: str
+
+
 class JobUsage(BaseModel):
-    """What the job has cost so far, over all attempts. GPU-seconds: GPUs held, times seconds."""
+    """What the job has used so far, over all attempts. GPU-seconds: GPUs held, times seconds.
+
+    cost: at this deployment's prices of today; null where it has none for what the job used.
+    """
 
     cpu_seconds: float
     gpu_seconds: float
     trained_tokens: int
     input_bytes: int
     output_bytes: int
+    cost: JobCost | None
+
+
+class CreatedBy(BaseModel):
+    """The API key that a job was created with, by which it can be told from others; never the key itself."""
+
+    id: str
+    name: str
 
 
 class JobObject(BaseModel):
@@ -65,33 +83,47 @@ class JobObject(BaseModel):
     project_id: str
     # The job that made the model that this one goes on from; null where that is a base model, or there is none.
     parent_job_id: str | None
+    created_by: CreatedBy | None
     usage: JobUsage
 
     @classmethod
-    def of(cls, session: Session, job: Job) -> "JobObject":
-        return cls.many(session, [job])[0]
+    def of(cls, session: Session, job: Job, settings: Settings) -> "JobObject":
+        return cls.many(session, [job], settings)[0]
 
     @classmethod
-    def many(cls, session: Session, jobs: Sequence[Job]) -> list["JobObject"]:
-        """Those of a page; of all their projects one query, and one each of parents and integrations where some have
-        any."""
+    def many(cls, session: Session, jobs: Sequence[Job], settings: Settings) -> list["JobObject"]:
+        """Those of a page; of all their projects and keys one query, and one each of parents, integrations and costs
+        where there are any."""
         if not jobs:
             return []
         organizations = organization_ids(session, project_ids={job.project_id for job in jobs})
         told = exports.of_jobs(session, job_ids=[job.id for job in jobs if job.spec.get("integrations")])
         parents = jobs_of(session, ids={job.parent_model_id for job in jobs if job.parent_model_id})
+        keys = key_names(session, ids={job.api_key_id for job in jobs if job.api_key_id})
+        amounts = costs(session, settings, jobs=jobs)
         return [
             cls._of(
                 job,
                 organization_id=organizations[job.project_id],
                 parent_job_id=parents.get(job.parent_model_id or ""),
                 told=told.get(job.id, []),
+                created_by=CreatedBy(id=job.api_key_id, name=keys[job.api_key_id]) if job.api_key_id else None,
+                cost=_cost(amounts.get(job.id), settings),
             )
             for job in jobs
         ]
 
     @classmethod
-    def _of(cls, job: Job, *, organization_id: str, parent_job_id: str | None, told: list[Export]) -> "JobObject":
+    def _of(
+        cls,
+        job: Job,
+        *,
+        organization_id: str,
+        parent_job_id: str | None,
+        told: list[Export],
+        created_by: CreatedBy | None,
+        cost: JobCost | None,
+    ) -> "JobObject":
         method = _method_as_run(job)
         return cls(
             id=job.id,
@@ -123,14 +155,20 @@ class JobObject(BaseModel):
             seconds_left=_seconds_left(job),
             project_id=job.project_id,
             parent_job_id=parent_job_id,
+            created_by=created_by,
             usage=JobUsage(
                 cpu_seconds=round(job.cpu_seconds, 3),
                 gpu_seconds=round(job.gpu_seconds, 3),
                 trained_tokens=job.trained_tokens or 0,
                 input_bytes=job.input_bytes,
                 output_bytes=job.output_bytes,
+                cost=cost,
             ),
         )
+
+
+def _cost(amount: float | None, settings: Settings) -> JobCost | None:
+    return None if amount is None else JobCost(amount=round(amount, 6), currency=settings.cost_currency)
 
 
 def _integration(export: Export) -> dict[str, Any]:
@@ -177,6 +215,39 @@ class EventObject(BaseModel):
             data=event.data,
             type=event.type,
             seq=event.seq,
+        )
+
+
+class AttemptObject(BaseModel):
+    """A worker's try at a job; its id is the `attempt` of the log's lines, `number` counts those of the job from 1.
+
+    outcome: succeeded, failed, cancelled, paused, drained (its worker was told to stop), fault (it is tried again) or
+    lost (its worker fell silent); null while it runs. detail: what went wrong.
+    """
+
+    id: str
+    object: Literal["fine_tuning.job.attempt"] = "fine_tuning.job.attempt"
+    number: int
+    worker: str
+    started_at: int
+    ended_at: int | None
+    outcome: str | None
+    detail: str | None
+    cpu_seconds: float
+    gpu_seconds: float
+
+    @classmethod
+    def of(cls, number: int, attempt: Attempt) -> "AttemptObject":
+        return cls(
+            id=str(attempt.token),
+            number=number,
+            worker=attempt.worker_id,
+            started_at=unix(attempt.started_at),
+            ended_at=unix_or_none(attempt.ended_at),
+            outcome=attempt.outcome,
+            detail=attempt.detail,
+            cpu_seconds=round(attempt.cpu_seconds, 3),
+            gpu_seconds=round(attempt.gpu_seconds, 3),
         )
 
 

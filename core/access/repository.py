@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -70,6 +71,12 @@ def projects(session: Session, *, owner: Owner) -> list[tuple[Project, str]]:
     statement = select(Project, Organization.name).join(Organization, Organization.id == Project.organization_id)
     ordered = statement.where(owner.owns(Project.id)).order_by(Organization.name, Project.name)
     return [(row.Project, row.name) for row in session.execute(ordered)]
+
+
+def key_names(session: Session, *, ids: Collection[str]) -> dict[str, str]:
+    """By id, of revoked ones too."""
+    rows = session.execute(select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(ids))) if ids else ()
+    return {id: name for id, name in rows}
 
 
 def live_keys(session: Session, *, ids: list[str]) -> set[str]:

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Text, and_, any_, cast, delete, exists, func, or_, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
 from core.errors import NotFound
 from core.jobs.states import QUEUED, VALIDATING_FILES
-from core.models import Artifact, Checkpoint, CheckpointPermission, Event, File, Job, LogChunk, Metric, Model
-from core.models.job import INPUTS
+from core.models import Artifact, Attempt, Checkpoint, CheckpointPermission, Event, File, Job, LogChunk, Metric, Model
+from core.models.job import INPUTS, REWARD_MODELS
 from core.paging import Page, page, unknown_cursor
 from core.storage import Entry
 
@@ -40,8 +41,9 @@ def get(session: Session, *, owner: Owner, job_id: str, lock: bool = False) -> J
 class JobFilter:
     """What a list of jobs is narrowed down to; None leaves a field open, but `metadata=None` asks for jobs without.
 
-    statuses, methods: any of them. search: a part of the id, the names of models, the suffix, a value of the metadata
-    or the error's message, in upper or lower case.
+    statuses, methods: any of them. from_job: they start from a model or checkpoint that this job made, or are rewarded
+    by one. search: a part of the id, the names of models, the suffix, a value of the metadata or the error's message,
+    in upper or lower case.
     """
 
     metadata: dict[str, str] | None = field(default_factory=dict)
@@ -49,6 +51,7 @@ class JobFilter:
     methods: Sequence[str] | None = None
     model: str | None = None
     project_id: str | None = None
+    from_job: str | None = None
     search: str | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
@@ -64,8 +67,23 @@ class JobFilter:
             yield (Job.model == self.model) | (Job.base_model == self.model)
         if self.project_id is not None:
             yield Job.project_id == self.project_id
+        if self.from_job is not None:
+            yield _uses_models_of(self.from_job)
         if self.search is not None:
             yield Job.search_text.like(func.lower(f"%{LIKE_WORDS.sub(PLAIN, self.search)}%"))
+
+
+def _uses_models_of(job_id: str) -> ColumnElement[bool]:
+    """Whether a job starts from a model that another one made, deleted ones too, or is rewarded by one."""
+
+    def of_its_models(column: ColumnElement[str]) -> ColumnElement[Any]:
+        # As an array, which is known before the jobs are looked for: only so do indexes help on both sides of OR.
+        made = select(column).where(Model.job_id == job_id).scalar_subquery()
+        return func.array(made, type_=ARRAY(Text))
+
+    starts = Job.parent_model_id == any_(of_its_models(cast(Model.id, Text)))
+    # By name: no other model ever has it.
+    return or_(starts, REWARD_MODELS.has_any(of_its_models(cast(Model.name, Text))))
 
 
 def jobs(session: Session, *, owner: Owner, wanted: JobFilter, after: str | None, limit: int) -> Page[Job]:
@@ -175,6 +193,17 @@ def logs(session: Session, *, job: Job, after: int | None, limit: int, descendin
     statement = select(LogChunk).where(LogChunk.job_id == job.id)
     cursor = None if after is None else (after,)
     return page(session, statement, by=(LogChunk.seq,), after=cursor, limit=limit, descending=descending)
+
+
+def attempts(session: Session, *, job: Job, after: int | None, limit: int) -> Page[tuple[int, Attempt]]:
+    """The tries at the job, the latest first, each with its number, from 1 on."""
+    statement = select(Attempt).where(Attempt.job_id == job.id)
+    found = page(session, statement, by=(Attempt.token,), after=None if after is None else (after,), limit=limit)
+    if not found.items:
+        return Page([], has_more=False)
+    earlier = (Attempt.job_id == job.id, Attempt.token <= found.items[0].token)
+    number = session.scalars(select(func.count()).where(*earlier)).one()
+    return Page([(number - i, attempt) for i, attempt in enumerate(found.items)], has_more=found.has_more)
 
 
 def queue_position(session: Session, *, job: Job) -> int | None:

@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy.orm import Session
 
 from core.errors import InvalidRequest
-from core.jobs import repository
-from core.models import Job
 from core.paging import Page, unknown_cursor
-from core.specs.rollouts import FILE
-from core.storage import Entry
 
 GRADER_REWARD = "grader_reward"
 Key = Literal["step", "reward", "advantage", "completion_tokens", "grader_reward"]
@@ -22,31 +17,11 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Where the file lies."""
-
-    key: str
-    entry: Entry
-
-
-def kept(session: Session, *, job: Job) -> Kept | None:
-    """What the job yielded, or, before that, what its latest checkpoint holds; None where there is neither."""
-    artifact = next((found for found in repository.artifacts(session, job=job) if found.name == FILE), None)
-    if artifact is not None:
-        return Kept(artifact.object_key, Entry(FILE, artifact.bytes, artifact.sha256))
-    checkpoint = repository.latest_checkpoint(session, job_id=job.id)
-    if checkpoint is None:
-        return None
-    entries = (entry for entry in Entry.many(checkpoint.manifest) if entry.name == FILE)
-    return next((Kept(f"{checkpoint.prefix}{FILE}", entry) for entry in entries), None)
-
-
-@dataclass(frozen=True)
 class Wanted:
     """What a list of rollouts is narrowed down to; None leaves a bound open.
 
-    failed: whether they could not be graded. text: part of a message of the prompt, or of the completion, in any case.
-    grader: a key of `rewards`, which they have to have: what GRADER_REWARD means.
+    failed: whether they could not be graded. row: of the training file. text: part of a message of the prompt, or of
+    the completion, in any case. grader: a key of `rewards`, which they have to have: what GRADER_REWARD means.
 
     Raises:
         InvalidRequest: a bound of a grader's reward without the grader.
@@ -65,6 +40,7 @@ class Wanted:
     max_grader_reward: float | None = None
     truncated: bool | None = None
     failed: bool | None = None
+    row: int | None = None
     text: str | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +55,7 @@ class Wanted:
             and _between(row["advantage"], self.min_advantage, self.max_advantage)
             and _between(row["completion_tokens"], self.min_completion_tokens, self.max_completion_tokens)
             and (self.grader is None or self._graded(row["rewards"].get(self.grader)))
+            and self.row in (None, row["row"])
             and self.truncated in (None, row["truncated"])
             and self.failed in (None, row.get("error") is not None)
             and (self.text is None or self._says(row))

@@ -47,7 +47,7 @@ class Job(Owned, Base):
     spec: Mapped[dict[str, Any]]
     model: Mapped[str]  # as the client named it
     base_model: Mapped[str]  # the catalogue's id
-    parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", use_alter=True))
+    parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", use_alter=True), index=True)
     training_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
     validation_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
     replay_file_id: Mapped[str | None] = mapped_column(ForeignKey("files.id"), index=True)
@@ -107,6 +107,9 @@ INPUTS = {
     "replay.file": Job.replay_file_id,
 }
 
+# The names of the models that a ppo job is rewarded by.
+REWARD_MODELS = Job.spec["method"]["ppo"]["reward_models"]
+
 # What lists are narrowed down to. Written as the queries are: an index serves the same expression only.
 Index("ix_jobs_method", text("(spec['method'] ->> 'type')"), Job.created_at, Job.id)
 Index(
@@ -115,3 +118,4 @@ Index(
     postgresql_using="gin",
     postgresql_ops={"metadata": "jsonb_path_ops"},
 )
+Index("ix_jobs_reward_models", REWARD_MODELS.label("reward_models"), postgresql_using="gin")

@@ -9,6 +9,7 @@ from core.access.owner import Owner
 from core.errors import NotFound
 from core.jobs.states import TERMINAL
 from core.models import Checkpoint, CheckpointPermission, Job, Model
+from core.models.job import REWARD_MODELS
 from core.paging import Page, page, unknown_cursor
 
 FORGOTTEN_SECONDS = 600.0
@@ -137,7 +138,7 @@ def needed() -> ColumnElement[bool]:
     unfinished = Job.status.not_in(TERMINAL)
     started = exists().where(Job.parent_model_id == Model.id, unfinished)
     # By name: no other model ever has it.
-    scored = exists().where(Job.spec["method"]["ppo"]["reward_models"].contains(func.to_jsonb(Model.name)), unfinished)
+    scored = exists().where(REWARD_MODELS.contains(func.to_jsonb(Model.name)), unfinished)
     adapter = aliased(Model)
     return or_(started, scored, exists().where(adapter.full_base_id == Model.id))
 

@@ -3,15 +3,14 @@
 import csv
 import io
 from collections.abc import Iterator
-from functools import partial
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from nicegui import ui
 from starlette.requests import Request
-from tunesmith import APIStatusError, TunesmithError
-from tunesmith.types import Event, Job, MetricSeries
+from tunesmith import APIStatusError, AsyncPages, TunesmithError
+from tunesmith.types import Attempt, Event, Job, MetricSeries
 
 from dashboard.cells import method_of, model_cell, took
 from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, in_order
@@ -21,6 +20,7 @@ from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.lineage import files_of, options
 from dashboard.words import clipped, duration, error_words, number, size
 
+ATTEMPTS = 20  # that are shown: the latest
 EVENTS = 50  # of the timeline at first, and more at each wish
 MOST_POINTS = 10_000  # of a figure in the CSV: what the API gives at once
 
@@ -44,6 +44,7 @@ class JobPage:
             with panel("What it is"):
                 self.about = About(here)
             with panel("What happened", classes="timeline"):
+                self.attempts = Attempts(here, job.id)
                 self.timeline = Timeline(here, job.id)
         with box("div", "top", id="figures"):
             Text("h2", "Figures")
@@ -64,6 +65,7 @@ class JobPage:
         self.about.show(job)
         latest = await jobs.events.list(self.job_id, limit=1)
         if (seen := [event.seq for event in latest.data]) != self._seen:
+            await self.attempts.refresh()
             await self.timeline.refresh()
             found = await jobs.metrics.retrieve(self.job_id, max_points=MAX_POINTS)
             self.charts.show(found.series)
@@ -119,13 +121,16 @@ class About:
         row("seed", str(job.seed))
         for key, value in (job.metadata or {}).items():
             row(clipped(key, 64), clipped(value, 512))
-        row("created", here.time(job.created_at))
+        by = f", by the key {clipped(job.created_by.name, 60)} ({job.created_by.id})" if job.created_by else ""
+        row("created", here.time(job.created_at) + by)
         if job.started_at:
             row("started", here.time(job.started_at))
         if job.finished_at:
             row("ended", here.time(job.finished_at) + (f", after {duration(took(job))}" if took(job) else ""))
         if used := job.usage:
             row("took", f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU")
+            if used.cost:
+                row("cost", f"{used.cost.amount:,.2f} {used.cost.currency}")
             row("trained", f"{number(used.trained_tokens)} tokens")
             row("moved", f"{size(used.input_bytes)} read, {size(used.output_bytes)} written")
 
@@ -141,12 +146,39 @@ def linked(name: str) -> Text:
     return Text("dd")
 
 
+class Attempts:
+    """Workers' tries at the job, the latest first."""
+
+    def __init__(self, here: Frame, job_id: str) -> None:
+        self.here, self.job_id = here, job_id
+        self.table = Table(self._columns(), empty="No worker has taken it up.", label="attempts")
+
+    async def refresh(self) -> None:
+        found = await self.here.api.fine_tuning.jobs.attempts.list(self.job_id, limit=ATTEMPTS)
+        self.table.show({attempt.id: attempt for attempt in found.data})
+
+    def _columns(self) -> list[Column]:
+        def took(attempt: Attempt) -> str:
+            return duration(attempt.ended_at - attempt.started_at) if attempt.ended_at else ""
+
+        def how(attempt: Attempt) -> str:
+            why = f": {clipped(attempt.detail, 300)}" if attempt.detail else ""
+            return f"{attempt.outcome or 'runs'}{why}"
+
+        return [
+            text_column("Attempt", lambda attempt: number(attempt.number), number=True),
+            text_column("Worker", lambda attempt: clipped(attempt.worker, 80), classes="mono break"),
+            text_column("Started", lambda attempt: self.here.time(attempt.started_at), classes="nowrap"),
+            text_column("Took", took, number=True),
+            text_column("How it ended", how),
+        ]
+
+
 class Timeline:
     """What has happened, newest first; figures of steps are in the charts."""
 
     def __init__(self, here: Frame, job_id: str) -> None:
-        self.here, self.events = here, list[Event]()
-        self._list = partial(here.api.fine_tuning.jobs.events.list, job_id, type="message", limit=EVENTS)
+        self.here, self.job_id, self.events = here, job_id, list[Event]()
         self.table = Table(self._columns(), empty="Nothing yet.", label="events")
         self.more = Text("button", "Older", classes="button hidden", type="button")
         self.more.on("click", self._older, args=[])
@@ -160,6 +192,10 @@ class Timeline:
                 break
             new.append(event)
         self._show(new + self.events)
+
+    def _list(self, after: str | None = None) -> AsyncPages[Event]:
+        events = self.here.api.fine_tuning.jobs.events  # anew each time: the session may be over
+        return events.list(self.job_id, type="message", limit=EVENTS, after=after)
 
     async def _older(self) -> None:
         await self.here.trying(self._add_older)

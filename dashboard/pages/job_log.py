@@ -1,7 +1,5 @@
 """What a job's trainers have written: the last of it, and what they go on writing."""
 
-from functools import partial
-
 from nicegui import ui
 from starlette.requests import Request
 from tunesmith.types import LogLine
@@ -41,7 +39,7 @@ class Log:
     """Pieces are added at its end, which stays in view unless somebody has scrolled up."""
 
     def __init__(self, here: Frame, job_id: str) -> None:
-        self._list = partial(here.api.fine_tuning.jobs.logs.list, job_id, limit=MOST)
+        self.here, self.job_id = here, job_id
         self.nothing = Text("p", "Nothing yet.", classes="empty")
         with box("div", "pre tail hidden", tabindex=0, role="log", aria_label="log") as self.around:
             self.place = box("div")
@@ -49,11 +47,12 @@ class Log:
         self._last: LogLine | None = None
 
     async def refresh(self) -> None:
+        logs = self.here.api.fine_tuning.jobs.logs  # anew each time: the session may be over
         if self._last is None:
-            for piece in reversed((await self._list(order="desc")).data):
+            for piece in reversed((await logs.list(self.job_id, limit=MOST, order="desc")).data):
                 self._add(piece)
             return
-        async for piece in self._list(after=self._last.id):
+        async for piece in logs.list(self.job_id, limit=MOST, after=self._last.id):
             self._add(piece)
 
     def _add(self, piece: LogLine) -> None:

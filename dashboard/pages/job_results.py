@@ -6,20 +6,18 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
-from tunesmith import TunesmithError
-from tunesmith.samples import FILE as SAMPLES
-from tunesmith.samples import Comparison, Sample, accuracy, exact_match
-from tunesmith.types import Artifact, Checkpoint, Job
+from tunesmith.samples import figures as compared
+from tunesmith.types import Artifact, Checkpoint, Job, Sample
 
 from dashboard.cells import model_cell
 from dashboard.elements import Column, Table, Text, box, button, link, panel, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.pages.job_rollouts import said, text_of
-from dashboard.words import clipped, error_words, number, percent, size
+from dashboard.words import clipped, number, percent, size
 
-MOST_BYTES = 4 * 1024 * 1024  # of samples that are read to be shown
-SHOWN = 50
+SHOWN = 50  # samples
+COUNTED = {"accuracy": "Of pairs, the better response has the higher score", "exact match": "Exactly as expected"}
 
 
 @ui.page("/jobs/{job_id}/results", response_timeout=PAGE_SECONDS)
@@ -44,7 +42,7 @@ async def results_page(request: Request, job_id: str) -> None:
 
         with panel("Before and after"):
             samples = box("div")
-        seen, listed = None, here.api.fine_tuning.jobs.artifacts.list
+        seen = None
 
         async def refresh() -> None:
             nonlocal seen
@@ -55,10 +53,9 @@ async def results_page(request: Request, job_id: str) -> None:
             page = await here.api.fine_tuning.jobs.checkpoints.list(job.id, limit=100)
             checkpoints.show({checkpoint.id: checkpoint for checkpoint in page.data})
             if now.status != seen:  # files and samples come all at once, with the end
-                artifacts = [artifact async for artifact in listed(job.id)]
-                shown_files = artifacts if step is None else [one async for one in listed(job.id, step=step)]
-                files.show({artifact.id: artifact for artifact in shown_files})
-                await show_samples(here, samples, job, artifacts)
+                listed = here.api.fine_tuning.jobs.artifacts.list(job.id, step=step)
+                files.show({artifact.id: artifact async for artifact in listed})
+                show_samples(samples, (await here.api.fine_tuning.jobs.samples(job.id, limit=SHOWN)).data)
                 seen = now.status
 
         await here.live(refresh)
@@ -108,36 +105,23 @@ def file_columns(here: Frame, job: Job, step: int | None) -> list[Column]:
     ]
 
 
-async def show_samples(here: Frame, place: Element, job: Job, artifacts: list[Artifact]) -> None:
+def show_samples(place: Element, samples: list[Sample]) -> None:
     place.clear()
-    found = next((artifact for artifact in artifacts if artifact.name == SAMPLES), None)
     with place:
-        if found is None:
+        if not samples:
             Text("p", "None. A job with a validation file has them when it ends.", classes="quiet")
-        elif found.bytes > MOST_BYTES:
-            Text("p", f"{size(found.bytes)}: download {SAMPLES} to read them.", classes="quiet")
-        else:
-            try:
-                samples = await here.api.fine_tuning.jobs.artifacts.samples(job.id)
-            except TunesmithError as error:  # the store's public address may be out of this process's reach
-                Text("p", f"They could not be read here: {error_words(error)} Download {SAMPLES}.", classes="note")
-                return
-            Text("p", summary(samples), classes="quiet")
-            for sample in samples[:SHOWN]:
-                show_comparison(sample) if isinstance(sample, Comparison) else show_sample(sample)
+            return
+        Text("p", summary(samples), classes="quiet")
+        for sample in samples:
+            show_comparison(sample) if sample.responses else show_sample(sample)
 
 
-def summary(samples: list[Sample] | list[Comparison]) -> str:
+def summary(samples: list[Sample]) -> str:
     """How much better it got, where that can be counted."""
-    comparisons = [sample for sample in samples if isinstance(sample, Comparison)]
-    texts = [sample for sample in samples if isinstance(sample, Sample)]
-    if comparisons:
-        before, after = accuracy(comparisons)
-        return f"Of pairs, the better response has the higher score: {percent(before)} before, {percent(after)} after."
-    if any(sample.expected.strip() for sample in texts):
-        before, after = exact_match(texts)
-        return f"Exactly as expected: {percent(before)} before, {percent(after)} after."
-    return f"{len(texts)} answers."
+    said = [f"The first {SHOWN} answers."] if len(samples) == SHOWN else []
+    for what, (before, after) in compared(samples).items():
+        said.append(f"{COUNTED[what]}: {percent(before)} before, {percent(after)} after.")
+    return " ".join(said) or f"{len(samples)} answers."
 
 
 def show_sample(sample: Sample) -> None:
@@ -156,7 +140,7 @@ def show_sample(sample: Sample) -> None:
                         said(text)
 
 
-def show_comparison(sample: Comparison) -> None:
+def show_comparison(sample: Sample) -> None:
     with box("article", "sample", aria_label=f"sample of row {sample.row}"):
         Text("h3", f"Row {sample.row}: responses, best first, and their scores")
         for response in sample.responses:

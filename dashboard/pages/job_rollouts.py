@@ -1,16 +1,19 @@
 """The answers that a job has learnt from: narrowed down and sorted by what the address says."""
 
 import json
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import ui
+from nicegui.element import Element
 from starlette.requests import Request
+from tunesmith import AsyncPage, AsyncPages
 from tunesmith.types import Rollout
 
-from dashboard.elements import Text, box, link
+from dashboard.elements import Text, box, link, shown
 from dashboard.filters import choice, field, words_of
-from dashboard.frame import PAGE_SECONDS, frame
+from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.words import clipped, number
 
@@ -20,7 +23,7 @@ RANGES = {"step": "Step", "reward": "Reward", "advantage": "Advantage", "complet
 ORDERS = (*RANGES, "grader_reward")
 BOUNDS = tuple(f"{end}_{what}" for what in (*RANGES, "grader_reward") for end in ("min", "max"))
 FLAGS = {"truncated": "Cut off", "failed": "Not graded"}
-FILTERS = ("q", "grader", *BOUNDS, *FLAGS, "order_by", "order")
+FILTERS = ("q", "row", "grader", *BOUNDS, *FLAGS, "order_by", "order")
 
 
 @ui.page("/jobs/{job_id}/rollouts", response_timeout=PAGE_SECONDS)
@@ -33,23 +36,71 @@ async def rollouts_page(request: Request, job_id: str) -> None:
         if job is None:
             return
         head = JobFrame(here, job, "/rollouts")
-        listed = here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
-        page = await here.fetched(listed)
+
+        def listed() -> AsyncPages[Rollout]:
+            return here.api.fine_tuning.jobs.rollouts.list(job_id, limit=PER_PAGE, after=after, **wanted(asked))
+
+        seen = (await here.fetched(newest(here, job_id)), job.status)  # before the answers: so none is missed
+        page = await here.fetched(listed())
         filters(job_id, asked, sorted({name for rollout in page.data for name in rollout.rewards} if page else ()))
         if page is None:
             return
-        if not page.data:
-            none = "No answer is like that." if asked else "No answers yet: the first checkpoint brings some."
-            Text("p", none, classes="panel empty")
-        for rollout in page.data:
-            show(rollout)
+        none = "No answer is like that." if asked else "No answers yet: the first checkpoint brings some."
+        answers = Answers(job_id, none)
         with box("nav", "top", aria_label="Pages of the list"):
             if after:
                 link("First", f"{path_of(job_id, '/rollouts')}?{urlencode(asked)}", classes="button")
+            more = link("More", "", classes="button")
+
+        def show_page(page: AsyncPage[Rollout]) -> None:
+            answers.show(page.data)
+            shown(more, page.has_more)
             if page.has_more:
                 onward = urlencode(asked | {"after": page.data[-1].id})
-                link("More", f"{path_of(job_id, '/rollouts')}?{onward}", classes="button")
-        await here.live(head.refresh)
+                more.props["href"] = f"{path_of(job_id, '/rollouts')}?{onward}"
+
+        show_page(page)
+
+        async def refresh() -> None:
+            nonlocal seen
+            ended = head.job.ended
+            await head.refresh()
+            if after or ended:  # what follows an answer may be another page by now
+                return
+            if (now := (await newest(here, job_id), head.job.status)) != seen:
+                show_page(await listed())
+                seen = now
+
+        await here.live(refresh)
+
+
+async def newest(here: Frame, job_id: str) -> str | None:
+    """The id of the latest checkpoint: with each come other answers."""
+    found = await here.api.fine_tuning.jobs.checkpoints.list(job_id, limit=1)
+    return found.data[0].id if found.data else None
+
+
+class Answers:
+    """Answers in their order, those to one prompt of one step together; what is there stays when others come."""
+
+    def __init__(self, job_id: str, none: str) -> None:
+        self.job_id = job_id
+        self.nothing = Text("p", none, classes="panel empty")
+        self.place = box("div", "rollout")
+        self._groups: dict[str, Element] = {}
+
+    def show(self, rollouts: list[Rollout]) -> None:
+        shown(self.nothing, not rollouts)
+        together = [list(group) for _, group in groupby(rollouts, lambda one: (one.step, one.row))]
+        groups = {" ".join(one.id for one in group): group for group in together}
+        for name in [name for name in self._groups if name not in groups]:
+            self._groups.pop(name).delete()
+        for place, (name, group) in enumerate(groups.items()):
+            if name not in self._groups:
+                with self.place:
+                    self._groups[name] = show_group(self.job_id, group)
+            if self.place.default_slot.children[place] is not self._groups[name]:
+                self._groups[name].move(target_index=place)
 
 
 def wanted(asked: dict[str, str]) -> dict[str, Any]:
@@ -61,6 +112,7 @@ def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
     """graders: names to choose from."""
     path = path_of(job_id, "/rollouts")
     with box("form", "filters panel", method="get", action=path, role="search"):
+        field("Row", "row", asked, type="number", min="0")
         field("Words", "q", asked, type="search", placeholder="in prompt or completion")
         for name, title in RANGES.items():
             bounds(title, name, asked)
@@ -87,10 +139,25 @@ def bounds(title: str, name: str, asked: dict[str, str]) -> None:
             box("input", type="number", step="any", name=key, defaultValue=given, placeholder=words, aria_label=label)
 
 
+def show_group(job_id: str, group: list[Rollout]) -> Element:
+    """The prompt, and beside it what was answered."""
+    first = group[0]
+    title = f"Prompt of row {first.row}, step {number(first.step)}"
+    with box("section", "panel halves", aria_label=title) as made:
+        with box("div"):
+            Text("h3", title)
+            link("All answers to it", f"{path_of(job_id, '/rollouts')}?row={first.row}")
+            for message in first.prompt:
+                said(message_text(message))
+        with box("div"):
+            for rollout in group:
+                show(rollout)
+    return made
+
+
 def show(rollout: Rollout) -> None:
-    with box("article", "panel rollout", aria_label=f"answer {rollout.id}"):
+    with box("article", aria_label=f"answer {rollout.id}"):
         with box("div", "top"):
-            Text("span", f"step {number(rollout.step)}", classes="badge")
             Text("strong", f"reward {number(rollout.reward)}")
             Text("span", f"advantage {rollout.advantage:+.3f}")
             Text("span", f"{number(rollout.completion_tokens)} tokens", classes="quiet")
@@ -102,14 +169,7 @@ def show(rollout: Rollout) -> None:
             with box("div", "top quiet"):
                 for name, value in rollout.rewards.items():
                     Text("span", f"{clipped(name, 60)} {number(value)}")
-        with box("div", "halves"):
-            with box("div"):
-                Text("h3", f"Prompt, row {rollout.row}")
-                for message in rollout.prompt:
-                    said(message_text(message))
-            with box("div"):
-                Text("h3", "Completion")
-                said(rollout.completion)
+        said(rollout.completion)
 
 
 def said(text: str) -> None:

@@ -1,17 +1,17 @@
-"""One model, and where it comes from."""
+"""One model, where it comes from, and what goes on from it."""
 
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from nicegui import ui
 from starlette.requests import Request
-from tunesmith.types import Job, Model
+from tunesmith.types import Model
 
-from dashboard.cells import method_of, model_cell
-from dashboard.elements import Text, badge, box, button, facts, link, panel
+from dashboard.elements import Text, box, button, facts, link, panel
 from dashboard.frame import PAGE_SECONDS, Frame, confirmed, frame
-from dashboard.lineage import Lineage, Stage, files_of, lineage, options
+from dashboard.lineage import lineage
+from dashboard.lineage_picture import Onward, show_lineage
 from dashboard.pages.models import what
-from dashboard.words import clipped, number
+from dashboard.words import clipped
 
 
 @ui.page("/models/{name:path}", response_timeout=PAGE_SECONDS)
@@ -24,10 +24,13 @@ async def model_page(request: Request, name: str) -> None:
         head(here, model)
         with panel("What it is"):
             facts(about(here, model))
-        found = await here.fetched(lineage(here.api, model))
-        if found is not None:
-            with panel("Where it comes from"):
+        with panel("Where it comes from, and what goes on from it"):
+            goes_on = Onward(here, model.job_id) if model.job_id else None
+            found = await here.fetched(lineage(here.api, model))
+            if found is not None:
                 show_lineage(here, found)
+        if goes_on:
+            await here.live(goes_on.refresh)
 
 
 def head(here: Frame, model: Model) -> None:
@@ -53,53 +56,3 @@ def about(here: Frame, model: Model) -> list[tuple[str, str]]:
         ("owner", model.owned_by),
         *([("made", here.time(model.created))] if model.created else []),
     ]
-
-
-def show_lineage(here: Frame, found: Lineage) -> None:
-    with box("ol", "lineage"):
-        for stage in found.stages:
-            with box("li"):
-                show_model(stage.model)
-            if stage.job:
-                with box("li"):
-                    show_job(here, stage, stage.job)
-        if found.end:
-            with box("li"), box("div", "stage quiet"):
-                Text("p", found.end)
-
-
-def show_model(model: Model) -> None:
-    with box("div", "stage"):
-        Text("p", "Model" if model.job_id else "Base model", classes="quiet")
-        model_cell(model.id)
-        if model.job_id:
-            Text("p", what(model))
-
-
-def show_job(here: Frame, stage: Stage, job: Job) -> None:
-    with box("div", "stage job"):
-        Text("p", f"made by {method_of(job).replace('_', ' ')}", classes="quiet")
-        with box("p"):
-            link(job.id, f"/jobs/{quote(job.id, safe='')}", classes="mono")
-            Text("span", " ")
-            badge(job.status)
-        with box("dl", "facts"):
-            for role, file_id in files_of(job):
-                file = stage.files.get(file_id)
-                Text("dt", role)
-                with box("dd"):
-                    if file is None:
-                        Text("span", f"{file_id}, deleted since", classes="mono")
-                    else:
-                        link(clipped(file.filename, 80), f"/data/{quote(file.id, safe='')}")
-                        Text("span", f" {number(file.rows)} rows", classes="quiet")
-            for name in options(job).get("reward_models") or []:
-                Text("dt", "rewarded by")
-                with box("dd"):
-                    model_cell(str(name))
-            Text("dt", "seed")
-            Text("dd", str(job.seed))
-            Text("dt", "steps")
-            Text("dd", number(job.step))
-            Text("dt", "ended")
-            Text("dd", here.time(job.finished_at))

@@ -68,6 +68,26 @@ class UsageTotals(Answer):
     output_bytes: int = 0
 
 
+class JobCost(Answer):
+    """By the prices that the deployment has set."""
+
+    amount: float
+    currency: str
+
+
+class JobUsage(UsageTotals):
+    """What a job has used so far. cost: None where the deployment has no price for it."""
+
+    cost: JobCost | None = None
+
+
+class CreatedBy(Answer):
+    """The API key that a job was created with."""
+
+    id: str
+    name: str
+
+
 class Job(Answer):
     """A fine-tuning job. `status` says where it is, `status_reason` why; `step` counts optimiser steps.
 
@@ -104,7 +124,8 @@ class Job(Answer):
     total_steps: int | None = None
     queue_position: int | None = None
     seconds_left: int | None = None
-    usage: UsageTotals | None = None
+    created_by: CreatedBy | None = None
+    usage: JobUsage | None = None
 
     @property
     def ended(self) -> bool:
@@ -122,6 +143,24 @@ class Event(Answer):
     type: str = "message"
     data: dict[str, Any] | None = None
     seq: int = 0
+
+
+class Attempt(Answer):
+    """A worker's try at a job; `id` is the `attempt` of the lines of its log, `number` counts those of the job from 1.
+
+    outcome: succeeded, failed, cancelled, paused, drained (its worker was told to stop), fault (it is tried again) or
+    lost (its worker fell silent); None while it runs. detail: what went wrong.
+    """
+
+    id: str
+    number: int
+    worker: str
+    started_at: int
+    ended_at: int | None = None
+    outcome: str | None = None
+    detail: str | None = None
+    cpu_seconds: float = 0
+    gpu_seconds: float = 0
 
 
 class Checkpoint(Answer):
@@ -298,6 +337,31 @@ class Rollout(Answer):
     rewards: dict[str, float] = {}
     advantage: float = 0.0
     error: str | None = None
+
+
+class ScoredResponse(Answer):
+    """A response that a reward model has scored; rank: 1 is the best."""
+
+    text: str
+    rank: int
+    before: float
+    after: float
+
+
+class Sample(Answer):
+    """What a model made of a row before and after training.
+
+    prompt: messages, or a text that goes on. expected, before: empty of a model that was made of nothing. responses: of
+    a reward model, which writes nothing, the best first.
+    """
+
+    id: str = ""
+    row: int
+    prompt: str | list[dict[str, Any]]
+    expected: str = ""
+    before: str = ""
+    after: str = ""
+    responses: list[ScoredResponse] = []
 
 
 class LogLine(Answer):

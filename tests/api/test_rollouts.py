@@ -19,9 +19,8 @@ from core.db import session_scope
 from core.ids import new_id
 from core.jobs import claims, publishing
 from core.jobs.publishing import Folder
-from core.jobs.rollouts import FILE
 from core.models import Job
-from core.specs.rollouts import Rollout
+from core.specs.rollouts import FILE, Rollout
 from core.specs.run import CheckpointEvent, RunResult
 from core.storage import Storage
 from tests.api.conftest import Served
@@ -284,6 +283,7 @@ def test_the_command_line_shows_them(served: Served, project: ProjectKey, job_id
     assert [found["completion"] for found in shown] == ["Answer 5.0", "Answer 4.0"]
     assert "Answer 5.0" in run(*command)
     assert run("--format", "id", "jobs", "rollouts", job_id, "--failed") == "4\n"
+    assert run("--format", "id", "jobs", "rollouts", job_id, "--row", "0") == "5\n4\n"
     assert run("--format", "id", "jobs", "rollouts", job_id, "--text", "question 1", "--step", "4") == "7\n6\n"
     by_grader = ("--grader", "judge", "--order-by", "grader_reward", "--min-grader-reward", "2", "--max-advantage", "0")
     command = ("jobs", "rollouts", job_id, *by_grader, "--min-completion-tokens", "11", "--max-grader-reward", "7")

@@ -14,6 +14,8 @@ from core.models import Job
         (JobFilter(model="tiny"), "ix_jobs_base_model"),
         (JobFilter(model="tiny"), "ix_jobs_model"),
         (JobFilter(statuses=["cancelled"]), "ix_jobs_status_created_at_id"),
+        (JobFilter(from_job="ftjob-1"), "ix_jobs_parent_model_id"),
+        (JobFilter(from_job="ftjob-1"), "ix_jobs_reward_models"),
         (JobFilter(search="out of memory"), "ix_jobs_search_text"),
     ],
 )

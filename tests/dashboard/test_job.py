@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ProjectKey
-from tests.dashboard.jobs import HOSTILE, client, reinforcement, supervised
+from tests.dashboard.jobs import HOSTILE, client, reinforcement, rows_file, supervised
 from tests.stack import Stack
 
 CHART = "getElement(+document.querySelector('.nicegui-echart').id.slice(1)).chart"
@@ -26,6 +26,8 @@ def test_a_job_is_watched_while_it_trains_and_another_is_cancelled(
         expect(figures.get_by_role("row").filter(has_text="train_loss")).to_be_visible()
         expect(state).to_have_text("succeeded")
         expect(page.get_by_text("The job has successfully completed")).to_be_visible()
+        expect(page.get_by_role("region", name="attempts").get_by_role("row").last).to_contain_text("succeeded")
+        expect(page.get_by_text(f", by the key {job.created_by.name if job.created_by else ''} (")).to_be_visible()
         other = supervised(api, tmp_path, max_steps=100_000)
         page.goto(f"/jobs/{other.id}")
         expect(state).to_have_text("running")
@@ -61,7 +63,9 @@ def test_the_answers_of_a_reinforcement_job_are_narrowed_down_and_sorted(
     page.get_by_role("link", name="Rollouts").click()
     answers = page.get_by_role("article")
     expect(answers).to_have_count(16)
-    expect(answers.first).to_contain_text(HOSTILE.split("{{")[0])
+    prompts = page.get_by_role("region", name="Prompt of row")
+    expect(prompts).to_have_count(8)
+    expect(prompts.first).to_contain_text(HOSTILE.split("{{")[0])
     page.get_by_label("Least step").fill("4")
     page.get_by_label("Order by").select_option("reward")
     page.get_by_role("button", name="Show").click()
@@ -70,6 +74,37 @@ def test_the_answers_of_a_reinforcement_job_are_narrowed_down_and_sorted(
     page.get_by_label("Grader", exact=True).fill("nobody")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("the job's rewards have no 'nobody'")).to_be_visible()
+
+
+def test_the_lineage_shows_what_a_job_is_rewarded_by_and_what_goes_on_from_it(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey, tmp_path: Path
+) -> None:
+    pairs = [{"prompt": f"say {i}", "chosen": "yes", "rejected": "no"} for i in range(8)]
+    with client(stack, project.key) as api:
+        jobs = api.fine_tuning.jobs
+        scored = jobs.create(
+            model="tiny-random-llama",
+            training_file=rows_file(tmp_path, pairs, "pairs.jsonl"),
+            method={"type": "reward_model", "reward_model": {"max_steps": 1}},  # pyright: ignore[reportArgumentType]
+        )
+        judge = jobs.wait(scored.id, progress=False).fine_tuned_model
+        page = look(project.key, f"/jobs/{scored.id}/lineage")
+        onward = page.get_by_role("list", name="jobs that go on from it")
+        expect(page.get_by_text("No job goes on from it yet")).to_be_visible()
+        prompts = rows_file(
+            tmp_path, [{"messages": [{"role": "user", "content": f"say {i}"}]} for i in range(8)], "prompts.jsonl"
+        )
+        ppo = {"type": "ppo", "ppo": {"reward_models": [judge], "max_steps": 1}}
+        rewarded = jobs.create(model="tiny-random-llama", training_file=prompts, method=ppo)  # pyright: ignore[reportArgumentType]
+        expect(onward.get_by_role("link", name=rewarded.id)).to_be_visible()  # without a reload
+        expect(onward).to_contain_text("is rewarded by it")
+    onward.get_by_role("link", name=rewarded.id).click()
+    page.get_by_role("link", name="Lineage").click()
+    given = page.get_by_role("list", name=f"what {rewarded.id} was given")
+    expect(given.get_by_role("link", name="prompts.jsonl")).to_be_visible()
+    expect(given.get_by_role("link", name=str(judge))).to_be_visible()
+    expect(given.get_by_role("link", name=scored.id)).to_be_visible()
+    expect(given.get_by_role("link", name="pairs.jsonl")).to_be_visible()
 
 
 def test_what_belongs_to_others_is_refused_in_words(

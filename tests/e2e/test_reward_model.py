@@ -56,7 +56,7 @@ def test_a_reward_model_follows_a_policy_and_is_none(
         assert 0 <= last["valid_accuracy"] <= 1
         assert 0 <= last["valid_calibration_error"] <= 1
         jobs.artifacts.download(job.id, tmp_path / "out")
-        compared = samples.load_comparisons(tmp_path / "out" / "samples.jsonl")
+        compared = samples.load(tmp_path / "out" / "samples.jsonl")
         assert [[response.rank for response in row.responses] for row in compared] == [[1, 2, 2, 3]] * 16
         assert all(0 <= share <= 1 for share in samples.accuracy(compared))
 

@@ -1,6 +1,5 @@
 """What `jobs samples` shows, of models that write and of reward models."""
 
-import hashlib
 import json
 from io import StringIO
 from pathlib import Path
@@ -11,7 +10,6 @@ from tunesmith import samples
 
 from tests.sdk.conftest import Answer, Script
 from tests.sdk.test_cli import cli
-from tests.sdk.test_download import artifacts
 
 
 @pytest.fixture
@@ -32,20 +30,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_all_rows_count_alike_however_many_pairs_they_have(path: Path) -> None:
-    rows = samples.load_comparisons(path)
-    assert samples.are_comparisons(path)
-    assert samples.accuracy(rows) == ((1 / 2 + 0) / 2, (1 / 2 + 1) / 2)
+    rows = samples.load(path)
+    assert samples.figures(rows)["accuracy"] == samples.accuracy(rows) == ((1 / 2 + 0) / 2, (1 / 2 + 1) / 2)
     console = Console(file=StringIO(), width=100)
-    console.print(samples.table_of_scores(rows))
+    console.print(samples.table(rows))
     assert "answer 2" in (text := console.file.getvalue())  # pyright: ignore[reportAttributeAccessIssue]
     assert "-0.500" in text
-
-
-def test_completions_are_no_comparisons(tmp_path: Path) -> None:
-    file = tmp_path / "samples.jsonl"
-    file.write_text(json.dumps({"row": 0, "prompt": [], "expected": "a", "before": "b", "after": "a"}) + "\n")
-    assert not samples.are_comparisons(file)
-    assert samples.exact_match(samples.load(file)) == (0, 1)
 
 
 def test_what_a_blank_model_says_is_shown_beside_its_prompt_and_matches_nothing(tmp_path: Path) -> None:
@@ -65,14 +55,15 @@ def test_what_a_blank_model_says_is_shown_beside_its_prompt_and_matches_nothing(
 
 
 @pytest.mark.parametrize(("expected", "told"), [("", False), ("4", True)])
-def test_the_command_tells_exact_match_where_something_is_expected(
-    script: Script, tmp_path: Path, expected: str, told: bool
-) -> None:
-    line = {"row": 0, "prompt": "2+2?", "expected": expected, "before": "", "after": "4"}
-    content = json.dumps(line).encode() + b"\n"
-    listed = artifacts(script, "samples.jsonl", bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-    script.say(listed, Answer(body=content))
-    done = cli(script, "jobs", "samples", "ftjob-1", "--folder", str(tmp_path))
+def test_the_command_tells_exact_match_where_something_is_expected(script: Script, expected: str, told: bool) -> None:
+    row = {"id": "0", "row": 0, "prompt": "2+2?", "expected": expected, "before": "", "after": "4"}
+    script.say(Answer(body={"object": "list", "data": [row], "has_more": False}))
+    done = cli(script, "jobs", "samples", "ftjob-1")
     assert done.returncode == 0, done.stderr
     assert "2+2?" in done.stdout
     assert ("exact match: 0% → 100%" in done.stdout) == ("exact match" in done.stdout) == told
+
+
+def test_a_job_without_samples_says_so(script: Script) -> None:
+    script.say(Answer(body={"object": "list", "data": [], "has_more": False}))
+    assert "No samples" in cli(script, "jobs", "samples", "ftjob-1").stdout

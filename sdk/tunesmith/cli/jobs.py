@@ -112,6 +112,7 @@ def _file(text: Any, *, base: Path) -> Any:
 @click.option("--method", multiple=True, help="Such as dpo; may be repeated.")
 @click.option("--model", help="What they were asked for with, or the base model that they run on.")
 @click.option("--project-id", help="For operators: the jobs of that project.")
+@click.option("--from-job", help="Those that start from a model that this job made, or are rewarded by one.")
 @click.option("--search", help="Part of an id, a model's name, the suffix, the metadata or an error's message.")
 @pass_state
 def list_jobs(
@@ -213,6 +214,15 @@ def events(state: State, job_id: str, follow: bool, limit: int) -> None:
 
 @jobs.command()
 @click.argument("job_id")
+@pass_state
+def attempts(state: State, job_id: str) -> None:
+    """List workers' tries at a job, the latest first."""
+    found = state.client().fine_tuning.jobs.attempts.list(job_id, limit=100)
+    state.show_many(found, "id", "number", "worker", "started_at", "ended_at", "outcome", "detail")
+
+
+@jobs.command()
+@click.argument("job_id")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
 @pass_state
 def logs(state: State, job_id: str, follow: bool) -> None:
@@ -266,6 +276,7 @@ def checkpoints(state: State, job_id: str) -> None:
 @click.option("--max-grader-reward", type=float, help="Worth at most so much by that grader.")
 @click.option("--truncated/--not-truncated", default=None, help="Those that were cut off, or those that were not.")
 @click.option("--failed/--graded", default=None, help="Those that could not be graded, or those that could.")
+@click.option("--row", type=click.IntRange(0), help="Answers to this row of the training file, from 0.")
 @click.option("--text", "q", help="Part of the prompt or the completion, in any case.")
 @click.option(
     "--order-by",
@@ -305,25 +316,16 @@ def download(state: State, job_id: str, folder: Path, names: tuple[str, ...], st
 
 @jobs.command()
 @click.argument("job_id")
-@click.option("--folder", type=click.Path(path_type=Path), default=".tunesmith/samples", show_default=True)
 @pass_state
-def samples(state: State, job_id: str, folder: Path) -> None:
+def samples(state: State, job_id: str) -> None:
     """Did it get better? Show completions of validation rows, or a reward model's scores, before and after."""
     from tunesmith import samples
 
-    artifacts = state.client().fine_tuning.jobs.artifacts
-    path = artifacts.download(job_id, folder / job_id, names=["samples.jsonl"])[0]
-    if samples.are_comparisons(path):
-        rows = samples.load_comparisons(path)
-        shown, figures = samples.table_of_scores(rows), {"accuracy": samples.accuracy(rows)}
-    else:
-        rows = samples.load(path)
-        # Of a model that was just made nothing in particular is expected.
-        expected = any(row.expected.strip() for row in rows)
-        shown, figures = samples.table(rows), {"exact match": samples.exact_match(rows)} if expected else {}
+    rows = [*state.client().fine_tuning.jobs.samples(job_id, limit=100)]
     if state.json:
         state.dump([row.model_dump() for row in rows])
         return
-    state.console().print(shown)
-    for what, (before, after) in figures.items():
+    none = "No samples: jobs that validate have some when they succeed."
+    state.console().print(samples.table(rows) if rows else none)
+    for what, (before, after) in samples.figures(rows).items():
         state.line(f"{what}: {before:.0%} → {after:.0%}")

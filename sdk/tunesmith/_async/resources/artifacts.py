@@ -4,8 +4,6 @@ import os
 import time
 from collections.abc import Collection
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Union
 
 from tunesmith import downloads
 from tunesmith._async import transfers, waiting
@@ -15,11 +13,7 @@ from tunesmith.answers import given, segment
 from tunesmith.errors import TunesmithError
 from tunesmith.types import Artifact
 
-if TYPE_CHECKING:
-    from tunesmith.samples import Comparison, Sample
-
 Paths = list[Path]  # inside of the class, `list` is the method
-Samples = Union["list[Sample]", "list[Comparison]"]
 LINK_SECONDS = 60  # a download link that is valid for less than this is asked for anew
 
 
@@ -76,18 +70,6 @@ class AsyncArtifacts(AsyncResource):
             path.parent.mkdir(parents=True, exist_ok=True)
             await self._save(available[name], path)
         return [*wanted.values()]
-
-    async def samples(self, job_id: str) -> "Samples":
-        """What the model made of validation rows before and after: of a reward model comparisons, else completions.
-
-        Raises:
-            TunesmithError: the job has none: it has not ended yet, or had nothing to validate on.
-        """
-        from tunesmith import samples
-
-        with TemporaryDirectory() as folder:
-            [path] = await self.download(job_id, folder, [samples.FILE])
-            return samples.load_comparisons(path) if samples.are_comparisons(path) else samples.load(path)
 
     async def _by_name(self, job_id: str, step: int | None) -> dict[str, Artifact]:
         return {artifact.name: artifact async for artifact in self.list(job_id, step=step)}

@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 from tunesmith._async import polling
 from tunesmith._async.page import AsyncPages
 from tunesmith._async.resources.artifacts import AsyncArtifacts
+from tunesmith._async.resources.attempts import AsyncAttempts
 from tunesmith._async.resources.base import AsyncResource
 from tunesmith._async.resources.checkpoints import AsyncJobCheckpoints
 from tunesmith._async.resources.events import AsyncEvents
@@ -23,7 +24,7 @@ from tunesmith.answers import given, listed, parse, segment
 from tunesmith.errors import APIStatusError, JobFailedError, TunesmithError
 from tunesmith.retries import refused
 from tunesmith.specs import JobFields, JobSpec, body
-from tunesmith.types import SUCCEEDED, Estimate, Event, Job
+from tunesmith.types import SUCCEEDED, Estimate, Event, Job, Sample
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,6 +72,7 @@ class AsyncJobs(AsyncResource):
         super().__init__(transport)
         self._files = files
         self.events = AsyncEvents(transport)
+        self.attempts = AsyncAttempts(transport)
         self.checkpoints = AsyncJobCheckpoints(transport)
         self.artifacts = AsyncArtifacts(transport)
         self.metrics = AsyncMetrics(transport)
@@ -155,6 +157,7 @@ class AsyncJobs(AsyncResource):
         method: str | Sequence[str] | None = None,
         model: str | None = None,
         project_id: str | None = None,
+        from_job: str | None = None,
         search: str | None = None,
     ) -> AsyncPages[Job]:
         """Jobs, newest first; `limit` is a page's length, `after` the id before it.
@@ -165,12 +168,18 @@ class AsyncJobs(AsyncResource):
             method: one or several types of methods.
             model: what they were asked for with, or the base model that they run on.
             project_id: for operators, whose keys see every project.
+            from_job: they start from a model or checkpoint that this job made, or are rewarded by one.
             search: a part, in upper or lower case, of the id, the names of models, the suffix, a value of the metadata
                 or the error's message.
         """
         wanted = {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
-        wanted |= given(status=listed(status), method=listed(method), model=model, project_id=project_id, search=search)
+        wanted |= given(status=listed(status), method=listed(method), model=model, search=search)
+        wanted |= given(project_id=project_id, from_job=from_job)
         return self._pages(Job, "/fine_tuning/jobs", given(limit=limit, after=after, **wanted))
+
+    def samples(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> AsyncPages[Sample]:
+        """What the model made of validation rows before and after; none before the job has succeeded."""
+        return self._pages(Sample, _path(job_id, "/samples"), given(limit=limit, after=after))
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel the job at once, wherever it is."""

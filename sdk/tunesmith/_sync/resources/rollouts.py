@@ -38,6 +38,7 @@ class Rollouts(Resource):
         max_grader_reward: float | None = None,
         truncated: bool | None = None,
         failed: bool | None = None,
+        row: int | None = None,
         q: str | None = None,
         limit: int | None = None,
         after: str | None = None,
@@ -49,6 +50,7 @@ class Rollouts(Resource):
             grader: a key of `rewards`: only those that have it.
             truncated: only those that were cut off, or only those that were not.
             failed: only those that could not be graded, or only those that could.
+            row: of the training file, from 0: answers to that prompt.
             q: part of the prompt or the completion, in any case.
         """
         query = given(
@@ -68,6 +70,7 @@ class Rollouts(Resource):
             max_grader_reward=max_grader_reward,
             truncated=truncated,
             failed=failed,
+            row=row,
             q=q,
             limit=limit,
             after=after,

@@ -1,0 +1,20 @@
+"""Workers' tries at jobs."""
+
+from tunesmith._async.page import AsyncPages
+from tunesmith._async.resources.base import AsyncResource
+from tunesmith.answers import given, segment
+from tunesmith.types import Attempt
+
+
+class AsyncAttempts(AsyncResource):
+    """`client.fine_tuning.jobs.attempts`: workers' tries at a job.
+
+    ```python
+    async for attempt in client.fine_tuning.jobs.attempts.list(job.id):
+        print(attempt.number, attempt.worker, attempt.outcome, attempt.detail)
+    ```
+    """
+
+    def list(self, job_id: str, *, limit: int | None = None, after: str | None = None) -> AsyncPages[Attempt]:
+        """The tries at the job, the latest first; `limit` is a page's length, `after` the id before it."""
+        return self._pages(Attempt, f"/fine_tuning/jobs/{segment(job_id)}/attempts", given(limit=limit, after=after))
