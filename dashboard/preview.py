@@ -77,7 +77,7 @@ def show_rows(rows: list[PreviewRow]) -> None:
             "h3",
             f"Row {row.row}{side}: {number(row.total_tokens)} tokens, {number(row.trained_tokens)} of them trained",
         )
-        with box("div", "pre"):
+        with box("div", "pre", tabindex=0, role="region", aria_label=f"row {row.row}"):
             for state, tokens in groupby(row.tokens, key=lambda token: token.state):
                 text = "".join(token.text for token in tokens)
                 Text(TAGS.get(state, "span"), text, classes=f"token {state}", title=state)

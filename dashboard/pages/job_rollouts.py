@@ -164,7 +164,9 @@ def show(rollout: Rollout) -> None:
             if rollout.truncated:
                 Text("span", "cut off", classes="badge paused")
             if rollout.error:
-                Text("span", f"not graded: {clipped(rollout.error, 300)}", classes="badge failed")
+                Text("span", "not graded", classes="badge failed")
+        if rollout.error:
+            Text("p", clipped(rollout.error, 300), classes="fault break")
         if rollout.rewards:
             with box("div", "top quiet"):
                 for name, value in rollout.rewards.items():

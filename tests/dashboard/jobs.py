@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
-from tunesmith import Tunesmith, samples
+from tunesmith import Tunesmith
 from tunesmith.types import Job
 
 from core.access.owner import Owner
 from core.db import session_scope
-from core.jobs import claims, publishing
-from core.jobs.rollouts import FILE
-from core.specs.rollouts import Rollout
+from core.jobs import claims, publishing, samples
+from core.specs.rollouts import FILE, Rollout
 from core.specs.run import RunResult
 from core.storage import Storage
 from tests.core.factories import make_job
@@ -97,11 +96,11 @@ def outspoken(engine: Engine, storage: Storage, owner: Owner, folder: Path) -> s
         )
         for number, said in enumerate((HOSTILE, long))
     ]  # fmt: skip
-    sample = samples.Sample(row=0, prompt=long, expected=HOSTILE, before=HOSTILE, after=HOSTILE)
+    sample = {"row": 0, "prompt": long, "expected": HOSTILE, "before": HOSTILE, "after": HOSTILE}
     source, prefix = folder / "outspoken", "orgs/org/outspoken/"
     source.mkdir()
     (source / FILE).write_text("".join(answer.model_dump_json() + "\n" for answer in answers))
-    (source / samples.FILE).write_text(sample.model_dump_json() + "\n")
+    (source / samples.FILE).write_text(json.dumps(sample) + "\n")
     stored = publishing.Folder(prefix, storage.put_folder(prefix, source))
     result = RunResult(outcome="succeeded", step=1, trained_tokens=1)
     with session_scope(engine) as session:

@@ -33,7 +33,9 @@ def test_every_page_is_accessible_and_harmless(
         long = [
             {"messages": [{"role": "user", "content": HOSTILE + "x" * 2**20}, {"role": "assistant", "content": "y"}]}
         ]
-        named = rows_file(tmp_path, long, "<img src=x onerror='window.hacked = 1'>{{ window.hacked = 1 }} 🚀 مرحبا.jsonl")
+        named = rows_file(
+            tmp_path, long, "<img src=x onerror='window.hacked = 1'>{{ window.hacked = 1 }} 🚀 مرحبا.jsonl"
+        )
         file = api.files.create(file=named, purpose="fine-tune")
         api.files.wait_for_processing(file.id)
     stack.kill("train")
