@@ -117,10 +117,3 @@ def test_what_is_not_there_is_told_in_the_api_s_words(
     page = look(project.key, path + quote(name, safe=""))
     expect(page.locator(".content > .note.fault")).to_contain_text(name)
     assert page.locator("b").count() == 0
-
-
-def test_an_upload_comes_from_the_dashboard_s_own_pages(look: Callable[..., Page], project: ProjectKey) -> None:
-    page = look(project.key)
-    for headers in ({}, {"origin": "https://elsewhere.example"}):
-        answer = page.request.post("/data/upload?filename=x.jsonl", data=b"{}", headers=headers)
-        assert answer.status == 403
