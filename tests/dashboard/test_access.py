@@ -5,10 +5,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 from websockets.exceptions import InvalidHandshake
@@ -16,6 +17,7 @@ from websockets.sync.client import connect
 
 from core.models import ApiKey
 from tests.conftest import ProjectKey
+from tests.dashboard.axe import grave
 from tests.dashboard.conftest import run_dashboard
 from tests.stack import Stack
 
@@ -98,6 +100,17 @@ def test_what_is_no_key_gets_no_session(anonymous: httpx.Client, key: str) -> No
     assert answer.status_code in (401, 422)
     assert COOKIE not in anonymous.cookies
     assert key not in answer.text or not key
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_login_is_accessible(browser: Browser, dashboard: str, theme: Literal["light", "dark"]) -> None:
+    page = browser.new_page(color_scheme=theme)
+    page.goto(f"{dashboard}/login")
+    page.get_by_label("API key").fill("none")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_have_text("That is no valid API key of this Tunesmith.")
+    assert grave(page) == []
+    page.close()
 
 
 def test_the_cookie_is_out_of_reach_and_says_nothing_of_the_key(anonymous: httpx.Client, project: ProjectKey) -> None:

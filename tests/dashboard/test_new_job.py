@@ -94,10 +94,8 @@ def test_a_job_is_written_checked_made_once_and_made_again(
 def test_a_model_shows_where_it_comes_from_and_is_trained_on(
     look: Callable[..., Page], stack: Stack, project: ProjectKey
 ) -> None:
-    job_id = new_job(stack, project.key)
-    page = look(project.key, "/jobs")
-    expect(page.get_by_role("region", name="jobs").get_by_text("succeeded")).to_be_visible()
-    page.goto("/models?kind=fine_tuned")
+    page = look(project.key, "/models?kind=fine_tuned")
+    job_id = new_job(stack, project.key)  # its model appears without a reload
     page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click()
     expect(page.get_by_text("made by initialization")).to_be_visible()
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
