@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ProjectKey
+from tests.dashboard.conftest import WAIT
 from tests.dashboard.test_access import new_job
 from tests.stack import Stack, eventually
 
@@ -96,7 +97,7 @@ def test_a_model_shows_where_it_comes_from_and_is_trained_on(
 ) -> None:
     page = look(project.key, "/models?kind=fine_tuned")
     job_id = new_job(stack, project.key)  # its model appears without a reload
-    page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click()
+    page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click(timeout=2 * WAIT)
     expect(page.get_by_text("made by initialization")).to_be_visible()
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
     expect(page.get_by_text("Random weights of the architecture")).to_be_visible()
