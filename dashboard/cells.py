@@ -7,12 +7,21 @@ from tunesmith.types import Job
 from dashboard.elements import ProgressBar, link
 
 
+def path_of(list_: str, name: str) -> str:
+    """Of the page about one entry of a list, such as `jobs`, whatever stands in its name."""
+    return f"/{list_}/{quote(name, safe='')}"
+
+
 def job_cell(job: Job) -> None:
-    link(job.id, f"/jobs/{job.id}", classes="mono")
+    job_link(job.id)
+
+
+def job_link(job_id: str) -> None:
+    link(job_id, path_of("jobs", job_id), classes="mono")
 
 
 def model_cell(name: str) -> None:
-    link(name, f"/models/{quote(name, safe='')}", classes="mono break")
+    link(name, path_of("models", name), classes="mono break")
 
 
 def progress_cell(job: Job) -> None:

@@ -152,9 +152,9 @@ class Charts:
 
     def show_groups(self, groups: Mapping[str, Mapping[str, Series]]) -> None:
         """groups: by the titles of their charts, the curves by what the legend calls them."""
-        for place, (title, curves) in enumerate(groups.items()):
-            if title not in self._charts:
-                self._charts[title] = self._chart(title, place)
+        for title, curves in groups.items():
+            if title not in self._charts:  # behind those that somebody looks at already
+                self._charts[title] = self._chart(title)
             chart = self._charts[title]
             lines = self._lines(curves)
             if lines != chart.options["series"]:
@@ -162,10 +162,9 @@ class Charts:
                 chart.options["legend"]["data"] = list(curves)
                 chart.update()
 
-    def _chart(self, title: str, place: int) -> ui.echart:
-        with self.place, panel(title) as section:
+    def _chart(self, title: str) -> ui.echart:
+        with self.place, panel(title):
             chart = ui.echart(options(self.look)).style("height: 240px; width: 100%")
-        section.move(self.place, place)
         chart.props["aria-hidden"] = "true"  # the table below has the figures in words
         return chart
 

@@ -1,34 +1,72 @@
 """Forms that narrow lists down: what is filled in becomes the page's address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
-from dashboard.elements import Text, box
+from starlette.requests import Request
+from tunesmith import AsyncPage
+
+from dashboard.elements import Text, box, link, shown
+
+
+def asked_of(request: Request, *names: str) -> dict[str, str]:
+    """What the address asks for by those names; what is empty is not asked for."""
+    given = {name: request.query_params.get(name, "").strip() for name in names}
+    return {name: value for name, value in given.items() if value}
+
+
+@contextmanager
+def filters(path: str, asked: Mapping[str, str]) -> Iterator[None]:
+    """The form around its inputs, for the list at that path."""
+    with box("form", "filters", method="get", action=path, role="search"):
+        yield
+        Text("button", "Show", classes="button primary", type="submit")
+        if asked:
+            link("Clear", path, classes="button")
+
+
+class Pages:
+    """The way from a page of a list to older entries, and back to the newest. after: the id that it goes on from."""
+
+    def __init__(self, path: str, asked: Mapping[str, str], after: str | None) -> None:
+        self.path, self.asked = path, asked
+        with box("nav", "top", aria_label="Pages of the list"):
+            if after:
+                link("Newest", f"{path}?{urlencode(asked)}", classes="button")
+            self.older = link("Older", "#", classes="button hidden")
+
+    def show(self, page: AsyncPage[Any]) -> None:
+        shown(self.older, page.has_more)
+        if page.has_more:
+            self.older.props["href"] = f"{self.path}?{urlencode({**self.asked, 'after': page.data[-1].id})}"
 
 
 def field(title: str, name: str, asked: Mapping[str, str], **properties: str) -> None:
     # `value` would be set anew, over what is being typed, whenever anything on the page changes.
-    with _labelled(title, name):
-        box("input", id=f"filter-{name}", name=name, defaultValue=asked.get(name, ""), **properties)
+    with _labelled(title) as label:
+        made = box("input", name=name, defaultValue=asked.get(name, ""), **properties)
+    label.props["for"] = made.html_id
 
 
 def choice(title: str, name: str, asked: Mapping[str, str], options: Sequence[tuple[str, str]]) -> None:
     """options: (value, what it is called); the first one where none is asked for."""
     chosen = asked.get(name, options[0][0])
     unknown = [] if chosen in dict(options) else [(chosen, chosen)]
-    with _labelled(title, name), box("select", id=f"filter-{name}", name=name):
+    with _labelled(title) as label, box("select", name=name) as made:
         for value, called in [*options, *unknown]:
             marked: dict[str, Any] = {"selected": True} if value == chosen else {}
             Text("option", called, value=value, **marked)
+    label.props["for"] = made.html_id
 
 
-def words_of(values: Sequence[str], *, first: str = "") -> list[tuple[str, str]]:
+def words_of(values: Iterable[str], *, first: str = "") -> list[tuple[str, str]]:
     """Values with what they are called; `first`: for none of them."""
     return ([("", first)] if first else []) + [(value, value.replace("_", " ")) for value in values]
 
 
-def _labelled(title: str, name: str) -> Any:
-    place = box("div", "filter")
-    with place:
-        Text("label", title, for_=f"filter-{name}")
-    return place
+@contextmanager
+def _labelled(title: str) -> Iterator[Text]:
+    with box("div", "filter"):
+        yield Text("label", title)

@@ -11,9 +11,17 @@ from urllib.parse import quote
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
-from tunesmith import AsyncTunesmith, AuthenticationError, TunesmithError
+from tunesmith import (
+    APIConnectionError,
+    AsyncTunesmith,
+    AuthenticationError,
+    InternalServerError,
+    RateLimitError,
+    TunesmithError,
+)
 
 from dashboard.elements import Text, box, button, link, shown
+from dashboard.guard import address_of
 from dashboard.sessions import Session, SessionOver
 from dashboard.words import error_words, moment, zone_of
 
@@ -28,18 +36,21 @@ PAGES = (
 )
 LIVE_SECONDS = 2.0
 PAGE_SECONDS = 30.0  # for pages that ask the API for several things, where it is slow
+MAY_PASS = (APIConnectionError, RateLimitError, InternalServerError)
 T = TypeVar("T")
 
 
 @dataclass
 class Frame:
-    """A page as it is being looked at."""
+    """A page as it is being looked at. path: with its query. away: what is said over the page while the API is away, so
+    that nothing jumps when it comes and goes. refusal: what stands above the contents, and stays."""
 
     session: Session
     zone: tzinfo
     path: str
     toasts: Element = field(init=False)
-    trouble: Text = field(init=False)
+    away: Text = field(init=False)
+    refusal: Text = field(init=False)
 
     @property
     def api(self) -> AsyncTunesmith:
@@ -53,14 +64,18 @@ class Frame:
         return moment(seconds, self.zone)
 
     def say(self, text: str, *, fault: bool = False) -> None:
-        """Show it for some seconds; faults stay until they are clicked away."""
-        with self.toasts:
-            note = Text(
-                "div", text, classes=f"note {'fault' if fault else 'good'}", role="alert" if fault else "status"
-            )
-            note.on("click", note.delete, args=[])
-            if not fault:
+        """Show it for some seconds; faults stay until they are closed."""
+        with self.toasts, box("div", f"note {'fault' if fault else 'good'}") as note:
+            Text("span", text, role="alert" if fault else "status")
+            if fault:
+                button("Close", note.delete)
+            else:
                 ui.timer(6.0, note.delete, once=True)
+
+    def refuse(self, error: Exception) -> None:
+        """Say above the page why it has not what was asked for."""
+        self.refusal.show(error_words(error))
+        shown(self.refusal, True)
 
     async def fetched(self, what: Awaitable[T]) -> T | None:
         """What the API answers, while the page is built; where it refuses, None, and its words stand above the page."""
@@ -69,8 +84,7 @@ class Frame:
         except (SessionOver, AuthenticationError):
             await self._to_login()
         except (TunesmithError, ValueError) as error:  # ValueError: an address with what cannot be an id
-            self.trouble.show(error_words(error))
-            self.trouble.classes(add="fault", remove="hidden")
+            self.refuse(error)
         return None
 
     async def trying(self, act: Callable[[], Awaitable[object]], *, done: str = "") -> bool:
@@ -88,21 +102,25 @@ class Frame:
         return True
 
     async def live(self, refresh: Callable[[], Awaitable[object]], *, seconds: float = LIVE_SECONDS) -> None:
-        """Call it now, and again and again as long as somebody looks; where the API is away, say so and go on."""
+        """Call it now, and again and again as long as somebody looks; where the API is away, say so and go on. What it
+        refuses it would refuse again: that is told once."""
 
         async def once() -> None:
             try:
                 await refresh()
             except (SessionOver, AuthenticationError):
                 await self._to_login()
+            except MAY_PASS as error:
+                self.away.show(f"{error_words(error)} Trying again.")
+                shown(self.away, True)
+                return
             except TunesmithError as error:
-                self.trouble.show(f"{error_words(error)} Trying again.")
-                shown(self.trouble, True)
-            else:
-                shown(self.trouble, False)
+                self.refuse(error)
+                timer.cancel()
+            shown(self.away, False)
 
+        timer = ui.timer(seconds, once, immediate=False)  # begins when the browser has the page
         await once()
-        ui.timer(seconds, once, immediate=False)
 
     async def _to_login(self) -> None:
         await self.session.end()  # also where the API no longer takes the key
@@ -113,16 +131,16 @@ class Frame:
 def frame(title: str, request: Request) -> Iterator[Frame]:
     """The page around a page's contents."""
     session: Session = request.state.session
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    here = Frame(session, zone_of(request.headers.get("cookie")), path)
+    here = Frame(session, zone_of(request.headers.get("cookie")), address_of(request.scope))
     ui.add_head_html(HEAD)
     ui.page_title(f"{title} · Tunesmith")
     with box("div", "frame"):
         _side(here, request.url.path)
         with box("div", "content", id="content", tabindex=-1):
-            here.trouble = Text("div", classes="note hidden", role="status")
+            with box("div", "toasts", aria_live="polite") as here.toasts:
+                here.away = Text("div", classes="note hidden", role="status")
+            here.refusal = Text("div", classes="note fault hidden", role="alert")
             yield here
-    here.toasts = box("div", "toasts", aria_live="polite")
 
 
 def _side(here: Frame, path: str) -> None:

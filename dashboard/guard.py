@@ -1,4 +1,5 @@
-"""What stands before every page and socket: a session, and headers that let a browser load nothing from elsewhere."""
+"""What stands before every page and socket: a session, an origin, and headers that let a browser load nothing from
+elsewhere."""
 
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
@@ -26,7 +27,8 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI: lets a request through whose cookie is that of a session, and asks others to log in."""
+    """ASGI: lets a request through whose cookie is that of a session, and asks others to log in; what another site's
+    page has sent does nothing, with a cookie or without."""
 
     def __init__(self, app: ASGIApp, *, sessions: Sessions) -> None:
         self.app, self.sessions = app, sessions
@@ -39,7 +41,9 @@ class Guard:
         scope.setdefault("state", {})["session"] = session
         path = scope["path"]
         if session is None and not path.startswith(OPEN):
-            await self._refuse(scope, receive, send)
+            await self._ask_to_log_in(scope, receive, send)
+        elif not of_our_origin(scope):
+            await _refuse(scope, receive, send, words="This did not come from a page of this dashboard.", status=403)
         elif scope["type"] == "websocket":
             await self.app(scope, receive, send)
         else:
@@ -63,16 +67,35 @@ class Guard:
             if not gone:
                 raise
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+    async def _ask_to_log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "GET" or scope["path"].startswith("/_nicegui"):
+            await _refuse(scope, receive, send, words="log in first", status=401)
             return
-        query = scope["query_string"].decode("latin-1")
-        here = scope["path"] + (f"?{query}" if query else "")
-        is_page = scope["method"] == "GET" and not scope["path"].startswith("/_nicegui")
-        to_login: Response = RedirectResponse(f"/login?next={quote(here, safe='')}", 303)
-        response = to_login if is_page else Response("log in first", 401)
-        await response(scope, receive, _with_headers(send, keep=False))
+        to_login = RedirectResponse(f"/login?next={quote(address_of(scope), safe='')}", 303)
+        await to_login(scope, receive, _with_headers(send, keep=False))
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, *, words: str, status: int) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await Response(words, status)(scope, receive, _with_headers(send, keep=False))
+
+
+def of_our_origin(scope: Scope) -> bool:
+    """Whether one of our pages sends it. Browsers name the origin of sockets, and of all but GET and HEAD; a proxy in
+    front of us has to pass `Host` on as it came."""
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None:
+        return scope.get("method") in ("GET", "HEAD")
+    return origin.partition("://")[2] == headers.get("host")
+
+
+def address_of(scope: Scope) -> str:
+    """Path and query as the browser has sent them: a `%3F` in an id stays one."""
+    query = scope["query_string"].decode("latin-1")
+    return scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
 
 
 def token_of(scope: Scope) -> str | None:

@@ -56,7 +56,7 @@ def router(settings: Settings, sessions: Sessions) -> APIRouter:
             token,
             max_age=int(sessions.seconds),
             httponly=True,
-            samesite="strict",
+            samesite="lax",  # a link from a chat leads to the page; what does something is guarded by its origin
             secure=settings.secure_cookies,
         )
         return response
@@ -65,7 +65,7 @@ def router(settings: Settings, sessions: Sessions) -> APIRouter:
     async def log_out(request: Request) -> Response:
         await sessions.end(token_of(request.scope))
         response = RedirectResponse("/login", 303)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=settings.secure_cookies)
+        response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=settings.secure_cookies)
         return response
 
     @routes.get("/healthz")

@@ -5,7 +5,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """See docs/dashboard.md.
+    """See docs/deployment.md.
 
     api_url: of the API, ending in `/v1`. secure_cookies: for a dashboard that is served over HTTPS.
     """

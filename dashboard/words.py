@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, tzinfo
 from http.cookies import SimpleCookie
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from tunesmith import APIConnectionError, APIStatusError
@@ -66,7 +67,7 @@ def ago(seconds: float | None, *, now: float) -> str:
 def zone_of(cookie: str | None) -> tzinfo:
     """The reader's zone, as the browser has put it into a cookie."""
     try:
-        return ZoneInfo(SimpleCookie(cookie or "")["zone"].value.replace("%2F", "/"))
+        return ZoneInfo(unquote(SimpleCookie(cookie or "")["zone"].value))
     except Exception:  # whatever a cookie may hold
         return UTC
 

@@ -36,7 +36,8 @@ async def compare_page(request: Request) -> None:
                 Text("p", why, classes="note fault", role="alert")
         jobs = [job for job in found if isinstance(job, Job)]
         with panel("Jobs"):
-            Table(columns(ids), empty="None.", label="jobs").show({job.id: job for job in jobs})
+            table = Table(columns(ids), empty="None.", label="jobs")
+            table.show({job.id: job for job in jobs})
         if len(jobs) > 1:
             show_differences(jobs)
         look = Look.of(request.query_params)
@@ -44,7 +45,7 @@ async def compare_page(request: Request) -> None:
             Text("h2", "Figures")
             box("div", "grow")
             controls(look, "/compare", {"jobs": ",".join(ids)})
-        await here.live(Curves(here, jobs, look).refresh)
+        await here.live(Curves(here, jobs, look, table).refresh)
 
 
 def ids_of(request: Request) -> list[str]:
@@ -114,10 +115,13 @@ def _flat(value: Any, path: str = "") -> list[tuple[str, Any]]:
 
 
 class Curves:
-    """A chart for each figure, in it a curve for each job; those of jobs that have ended are fetched once."""
+    """A chart for each figure, in it a curve for each job; those of jobs that have ended are fetched once.
 
-    def __init__(self, here: Frame, jobs: list[Job], look: Look) -> None:
-        self.here, self.jobs = here, jobs
+    table: of the jobs; it says how they stand.
+    """
+
+    def __init__(self, here: Frame, jobs: list[Job], look: Look, table: Table) -> None:
+        self.here, self.jobs, self.table = here, jobs, table
         self.found: dict[str, MetricSeries] = {}
         self.charts, self.in_words = Charts(look, [name_of(job) for job in jobs]), FiguresInWords()
 
@@ -131,6 +135,7 @@ class Curves:
         self.found |= {one.job_id: one for one in found}
         by_id = {job.id: job for job in now}
         self.jobs = [by_id.get(job.id, job) for job in self.jobs]
+        self.table.show({job.id: job for job in self.jobs})
         groups = overlaid({name_of(job): self.found[job.id] for job in self.jobs})
         self.charts.show_groups(groups)
         self.in_words.show(

@@ -1,67 +1,55 @@
 """Files: what there is, and how more of them come."""
 
-from urllib.parse import quote, urlencode
-
 from nicegui import ui
 from starlette.requests import Request
 from tunesmith.types import File
 
-from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
-from dashboard.filters import choice
+from dashboard.cells import path_of
+from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
+from dashboard.filters import Pages, asked_of, choice, field, filters, words_of
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import clipped, number, size
 
 PER_PAGE = 50
-PURPOSES = ("fine-tune", "fine-tune-results", "evals", "user_data", "assistants", "batch", "vision")
+UPLOADED = ("fine-tune", "evals", "user_data", "assistants", "batch", "vision")
+PURPOSES = (*UPLOADED, "fine-tune-results")  # made by jobs
 
 
 @ui.page("/data", response_timeout=PAGE_SECONDS)
 async def data(request: Request) -> None:
-    asked = {"purpose": request.query_params["purpose"]} if request.query_params.get("purpose") else {}
+    asked = asked_of(request, "purpose")
     after = request.query_params.get("after") or None
     with frame("Data", request) as here:
         ui.add_head_html('<script src="/static/upload.js"></script>')
         Text("h1", "Data")
         if not here.operator:  # whose keys belong to no project
             upload_form()
-        with box("form", "filters", method="get", action="/data", role="search"):
-            choice("Purpose", "purpose", asked, [("", "any"), *((name, name) for name in PURPOSES)])
-            Text("button", "Show", classes="button primary", type="submit")
-            if asked:
-                link("Clear", "/data", classes="button")
+        with filters("/data", asked):
+            choice("Purpose", "purpose", asked, words_of(PURPOSES, first="any"))
         with box("section", "panel"):
-            table = Table(columns(here), empty=nothing(asked), label="files")
-        with box("nav", "top", aria_label="Pages of the list"):
-            if after:
-                link("Newest", f"/data?{urlencode(asked)}", classes="button")
-            older = link("Older", "#", classes="button hidden")
+            table = Table(columns(here), empty=nothing(here, asked), label="files")
+        pages = Pages("/data", asked, after)
 
         async def refresh() -> None:
             page = await here.api.files.list(limit=PER_PAGE, after=after, **asked)
             table.show({file.id: file for file in page.data})
-            shown(older, page.has_more)
-            if page.has_more:
-                older.props["href"] = f"/data?{urlencode(asked | {'after': page.data[-1].id})}"
+            pages.show(page)
 
         await here.live(refresh, seconds=4.0)
 
 
-def nothing(asked: dict[str, str]) -> str:
-    return "No file has this purpose." if asked else "No files yet. Upload one above: docs/data-formats.md says which."
+def nothing(here: Frame, asked: dict[str, str]) -> str:
+    if asked:
+        return "No file has this purpose. Clear the filter to see the others."
+    where = "Log in with a project's key and upload one" if here.operator else "Upload one above"
+    return f"No files yet. {where}: docs/data-formats.md says which."
 
 
 def upload_form() -> None:
     """static/upload.js sends it."""
     with panel("Upload"), box("form", "upload filters"):
-        with box("label"):
-            Text("span", "File (JSONL, JSONL.gz, Parquet, CSV or text)")
-            box("input", type="file", name="file")
-        with box("label"):
-            Text("span", "Purpose")
-            with box("select", name="purpose"):
-                for purpose in PURPOSES:
-                    if purpose != "fine-tune-results":  # made by jobs
-                        Text("option", purpose, value=purpose)
+        field("File (JSONL, JSONL.gz, Parquet, CSV or text)", "file", {}, type="file")
+        choice("Purpose", "purpose", {}, words_of(UPLOADED))
         Text("button", "Upload", classes="button primary", type="submit")
         Text("button", "Stop", classes="button stop", type="button", hidden=True)
         box("progress", max=1, hidden=True, aria_label="upload")
@@ -70,7 +58,7 @@ def upload_form() -> None:
 
 def columns(here: Frame) -> list[Column]:
     def name(file: File) -> None:
-        link(clipped(file.filename, 80), f"/data/{quote(file.id, safe='')}")
+        link(clipped(file.filename, 80), path_of("data", file.id))
 
     return [
         Column("File", name, lambda file: file.filename),

@@ -8,20 +8,19 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
-from tunesmith import BadRequestError, NotFoundError
 from tunesmith.types import Job
 
 from dashboard.cells import job_cell, method_of, progress_cell, took
 from dashboard.draft import of_job
 from dashboard.elements import Column, Table, Text, badge, box, button, link, shown, text_column
-from dashboard.filters import choice, field, words_of
-from dashboard.frame import Frame, confirmed, frame
+from dashboard.filters import Pages, asked_of, choice, field, filters, words_of
+from dashboard.frame import PAGE_SECONDS, Frame, confirmed, frame
+from dashboard.spec_schema import METHODS
 from dashboard.words import clipped, duration
 
 PER_PAGE = 50
 MOST_COMPARED = 8
 STATUSES = ("validating_files", "queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled")
-METHODS = ("supervised", "dpo", "kto", "reward_model", "ppo", "reinforcement", "pretraining", "initialization")
 FILTERS = ("search", "status", "method", "model", "project_id", "metadata")
 ACTIONS = {"cancel": "danger", "pause": "", "resume": "", "clone": ""}
 QUESTIONS = {
@@ -30,10 +29,9 @@ QUESTIONS = {
 }
 
 
-@ui.page("/jobs")
+@ui.page("/jobs", response_timeout=PAGE_SECONDS)
 async def jobs(request: Request) -> None:
-    asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
-    asked = {name: value for name, value in asked.items() if value}
+    asked = asked_of(request, *FILTERS)
     after = request.query_params.get("after") or None
     with frame("Jobs", request) as here:
         with box("div", "top"):
@@ -41,27 +39,16 @@ async def jobs(request: Request) -> None:
             box("div", "grow")
             link("New job", "/jobs/new", classes="button primary")
         filter_form(here, asked)
-        refused = Text("p", classes="note fault hidden", role="alert")
         bulk = Bulk(here)
         with box("section", "panel"):
             table = Table(columns(here, bulk), empty=nothing(asked), label="jobs")
-        with box("nav", "top", aria_label="Pages of the list"):
-            if after:
-                link("Newest", f"/jobs?{urlencode(asked)}", classes="button")
-            older = link("Older", "#", classes="button hidden")
+        pages = Pages("/jobs", asked, after)
 
         async def refresh() -> None:
-            try:
-                page = await here.api.fine_tuning.jobs.list(limit=PER_PAGE, after=after, **wanted(asked))
-            except (BadRequestError, NotFoundError) as error:  # an address that somebody has written
-                refused.show(error.message)
-                shown(refused, True)
-                return
+            page = await here.api.fine_tuning.jobs.list(limit=PER_PAGE, after=after, **wanted(asked))
             table.show({job.id: job for job in page.data})
             bulk.keep({job.id for job in page.data})
-            shown(older, page.has_more)
-            if page.has_more:
-                older.props["href"] = f"/jobs?{urlencode(asked | {'after': page.data[-1].id})}"
+            pages.show(page)
 
         bulk.refresh = refresh
         await here.live(refresh)
@@ -79,11 +66,11 @@ def wanted(asked: dict[str, str]) -> dict[str, Any]:
 def nothing(asked: dict[str, str]) -> str:
     if asked:
         return "No job is like that. Clear a filter to see more."
-    return "No jobs yet. Upload a file and submit a job with the openai package, with curl or with `tunesmith`."
+    return "No jobs yet. Submit one by New job above, or with the openai package, with curl or with `tunesmith`."
 
 
 def filter_form(here: Frame, asked: dict[str, str]) -> None:
-    with box("form", "filters", method="get", action="/jobs", role="search"):
+    with filters("/jobs", asked):
         field("Search", "search", asked, type="search", placeholder="id, model, suffix, error …")
         choice("Status", "status", asked, words_of(STATUSES, first="any"))
         choice("Method", "method", asked, words_of(METHODS, first="any"))
@@ -91,9 +78,6 @@ def filter_form(here: Frame, asked: dict[str, str]) -> None:
         field("Metadata", "metadata", asked, placeholder="key=value")
         if here.operator:
             field("Project", "project_id", asked, placeholder="proj_…")
-        Text("button", "Show", classes="button primary", type="submit")
-        if asked:
-            link("Clear", "/jobs", classes="button")
 
 
 class Bulk:
@@ -132,7 +116,7 @@ class Bulk:
         worked = [await self.here.trying(partial(self._do, name, job_id)) for job_id in chosen]
         if any(worked):
             self.here.say(f"{name}: {sum(worked)} of {len(chosen)} jobs")
-        await self.refresh()
+        await self.here.trying(self.refresh)
 
     async def _do(self, name: str, job_id: str) -> None:
         jobs = self.here.api.fine_tuning.jobs

@@ -1,14 +1,14 @@
 """Base models, and what jobs made of them."""
 
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from nicegui import ui
 from starlette.requests import Request
 from tunesmith.types import Model
 
-from dashboard.cells import model_cell
+from dashboard.cells import job_link, model_cell
 from dashboard.elements import Column, Table, Text, box, link, text_column
-from dashboard.filters import choice, field, words_of
+from dashboard.filters import Pages, asked_of, choice, field, filters, words_of
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import clipped
 
@@ -18,27 +18,23 @@ KINDS = ("base", "fine_tuned", "reward_model")
 
 @ui.page("/models", response_timeout=PAGE_SECONDS)
 async def models(request: Request) -> None:
-    asked = {name: request.query_params.get(name, "").strip() for name in ("search", "kind")}
-    asked = {name: value for name, value in asked.items() if value}
+    asked = asked_of(request, "search", "kind")
     after = request.query_params.get("after") or None
     with frame("Models", request) as here:
         Text("h1", "Models")
-        with box("form", "filters", method="get", action="/models", role="search"):
+        with filters("/models", asked):
             field("Search", "search", asked, type="search", placeholder="name, base model, alias …")
             choice("Kind", "kind", asked, words_of(KINDS, first="any"))
-            Text("button", "Show", classes="button primary", type="submit")
-            if asked:
-                link("Clear", "/models", classes="button")
-        page = await here.fetched(here.api.models.list(**asked, after=after, limit=PER_PAGE))
-        found = page.data if page else []
         with box("section", "panel"):
             table = Table(columns(here), empty=nothing(asked), label="models")
-            table.show({model.id: model for model in found})
-        with box("nav", "top", aria_label="Pages of the list"):
-            if after:
-                link("Newest", f"/models?{urlencode(asked)}", classes="button")
-            if page and page.has_more:
-                link("Older", f"/models?{urlencode(asked | {'after': found[-1].id})}", classes="button")
+        pages = Pages("/models", asked, after)
+
+        async def refresh() -> None:
+            page = await here.api.models.list(limit=PER_PAGE, after=after, **asked)
+            table.show({model.id: model for model in page.data})
+            pages.show(page)
+
+        await here.live(refresh, seconds=4.0)
 
 
 def nothing(asked: dict[str, str]) -> str:
@@ -50,7 +46,7 @@ def nothing(asked: dict[str, str]) -> str:
 def columns(here: Frame) -> list[Column]:
     def job(model: Model) -> None:
         if model.job_id:
-            link(model.job_id, f"/jobs/{quote(model.job_id, safe='')}", classes="mono")
+            job_link(model.job_id)
 
     def train(model: Model) -> None:
         target = f"/jobs/new?{urlencode({'model': model.id})}"

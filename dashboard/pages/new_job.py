@@ -5,7 +5,6 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
 
 from nicegui import ui
 from starlette.requests import Request
@@ -14,8 +13,9 @@ from tunesmith.specs.method import USABLE_KINDS
 from tunesmith.types import File, Model
 
 from dashboard import draft, spec_schema
+from dashboard.cells import job_cell, path_of
 from dashboard.draft import Draft
-from dashboard.elements import Text, box, button, link, panel, shown
+from dashboard.elements import Text, box, button, panel, shown
 from dashboard.estimate import show_estimate
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.lists import MOST, datalist, file_words, fits, model_words, propose
@@ -37,7 +37,7 @@ async def new_job(request: Request) -> None:
             body = draft.of_job(job)
             with box("p", "quiet"):
                 Text("span", "As ")
-                link(job.id, f"/jobs/{quote(job.id, safe='')}", classes="mono")
+                job_cell(job)
                 Text("span", " was trained: what was auto there is what it came to.")
         lists = here.api.models.list(limit=MOST), here.api.files.list(purpose="fine-tune", limit=MOST)
         models, files = await here.fetched(asyncio.gather(*lists)) or (None, None)
@@ -216,7 +216,7 @@ class NewJob:
             # The same spec twice from one form is a double click; another one is another job.
             key = uuid.uuid5(self.form_id, json.dumps(self.draft.body, sort_keys=True))
             job = await self.here.api.fine_tuning.jobs.create(self.draft.body, idempotency_key=str(key))
-            ui.navigate.to(f"/jobs/{quote(job.id, safe='')}")
+            ui.navigate.to(path_of("jobs", job.id))
 
         await self._send(create)
 

@@ -10,7 +10,7 @@
     show();
   };
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  document.cookie = `zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=strict`;
+  document.cookie = `zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;
 })();
 
 // "/" goes to the search field, g and a letter to a page.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from embedded.ports import free_ports
 from embedded.process import Child
@@ -69,8 +69,9 @@ def look(browser: Browser, dashboard: str) -> Iterator[Callable[..., Page]]:
     contexts = []
     complaints: list[str] = []
 
-    def open_page(key: str, path: str = "/", *, width: int = 1280) -> Page:
-        context = browser.new_context(base_url=dashboard, viewport={"width": width, "height": 900})
+    def open_page(key: str, path: str = "/", *, width: int = 1280, zone: str | None = None) -> Page:
+        viewport: ViewportSize = {"width": width, "height": 900}
+        context = browser.new_context(base_url=dashboard, viewport=viewport, timezone_id=zone)
         contexts.append(context)
         context.set_default_timeout(WAIT)
         page = context.new_page()

@@ -5,10 +5,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 from websockets.exceptions import InvalidHandshake
@@ -16,6 +17,7 @@ from websockets.sync.client import connect
 
 from core.models import ApiKey
 from tests.conftest import ProjectKey
+from tests.dashboard.axe import grave
 from tests.dashboard.conftest import run_dashboard
 from tests.stack import Stack
 
@@ -30,14 +32,19 @@ def anonymous(dashboard: str) -> Iterator[httpx.Client]:
 
 
 def log_in(client: httpx.Client, key: str, *, onward: str = "/") -> httpx.Response:
-    return client.post("/login", data={"api_key": key, "next": onward})
+    data = {"api_key": key, "next": onward}
+    return client.post("/login", data=data, headers={"origin": origin_of(client)})
+
+
+def origin_of(client: httpx.Client) -> str:
+    return str(client.base_url).rstrip("/")
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_without_a_session_every_page_asks_to_log_in(anonymous: httpx.Client, path: str) -> None:
-    answer = anonymous.get(f"{path}?search=a%26b")
+    answer = anonymous.get(f"{path}%3Fy?search=a%26b")
     assert answer.status_code == 303
-    assert httpx.URL(answer.headers["location"]).params["next"] == f"{path}?search=a%26b"
+    assert httpx.URL(answer.headers["location"]).params["next"] == f"{path}%3Fy?search=a%26b"
     assert anonymous.post(path).status_code == 401
 
 
@@ -47,6 +54,32 @@ def test_the_socket_is_no_way_around_it(dashboard: str) -> None:
         pass
     polling = httpx.get(f"{dashboard}/_nicegui_ws/socket.io/?EIO=4&transport=polling")
     assert polling.status_code == 401
+
+
+@pytest.mark.parametrize("origin", [None, "null", "https://elsewhere.example"])
+def test_what_comes_from_elsewhere_does_nothing(
+    anonymous: httpx.Client, project: ProjectKey, origin: str | None
+) -> None:
+    headers = {"origin": origin} if origin else {}
+    answer = anonymous.post("/login", data={"api_key": project.key}, headers=headers)
+    assert (answer.status_code, COOKIE in anonymous.cookies) == (403, False)
+    log_in(anonymous, project.key)
+    for path in ("/logout", "/data/upload?filename=x.jsonl"):
+        assert anonymous.post(path, content=b"{}", headers=headers).status_code == 403
+    assert anonymous.get("/jobs").status_code == 200
+    given = [("cookie", f"{COOKIE}={anonymous.cookies[COOKIE]}")]
+    address = origin_of(anonymous).replace("http", "ws") + "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    with pytest.raises(InvalidHandshake), connect(address, additional_headers=[*given, *headers.items()]):
+        pass
+    with connect(address, additional_headers=[*given, ("origin", origin_of(anonymous))]) as ours:
+        assert str(ours.recv()).startswith("0")  # Engine.IO is open
+
+
+def test_behind_a_proxy_that_passes_the_host_on_the_browser_s_origin_is_ours(
+    anonymous: httpx.Client, project: ProjectKey
+) -> None:
+    headers = {"host": "dash.example:8443", "origin": "https://dash.example:8443"}
+    assert anonymous.post("/login", data={"api_key": project.key}, headers=headers).status_code == 303
 
 
 def test_who_leaves_before_an_answer_is_no_fault(stack: Stack, project: ProjectKey, tmp_path: Path) -> None:
@@ -69,10 +102,21 @@ def test_what_is_no_key_gets_no_session(anonymous: httpx.Client, key: str) -> No
     assert key not in answer.text or not key
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_login_is_accessible(browser: Browser, dashboard: str, theme: Literal["light", "dark"]) -> None:
+    page = browser.new_page(color_scheme=theme)
+    page.goto(f"{dashboard}/login")
+    page.get_by_label("API key").fill("none")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_have_text("That is no valid API key of this Tunesmith.")
+    assert grave(page) == []
+    page.close()
+
+
 def test_the_cookie_is_out_of_reach_and_says_nothing_of_the_key(anonymous: httpx.Client, project: ProjectKey) -> None:
     answer = log_in(anonymous, project.key)
     cookie = answer.headers["set-cookie"].lower()
-    assert {"httponly", "samesite=strict", "path=/"} <= set(cookie.split("; "))
+    assert {"httponly", "samesite=lax", "path=/"} <= set(cookie.split("; "))
     assert "max-age=43200" in cookie
     token = anonymous.cookies[COOKIE]
     assert project.key not in token
@@ -94,7 +138,7 @@ def test_a_link_to_the_login_leads_nowhere_else(anonymous: httpx.Client, project
 def test_logging_out_ends_the_session_and_not_only_the_cookie(anonymous: httpx.Client, project: ProjectKey) -> None:
     log_in(anonymous, project.key)
     token = anonymous.cookies[COOKIE]
-    assert anonymous.post("/logout").status_code == 303
+    assert anonymous.post("/logout", headers={"origin": origin_of(anonymous)}).status_code == 303
     assert COOKIE not in anonymous.cookies
     answer = anonymous.get("/jobs", headers={"cookie": f"{COOKIE}={token}"})
     assert answer.status_code == 303

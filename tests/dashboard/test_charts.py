@@ -3,9 +3,11 @@
 import math
 
 import pytest
+from nicegui import Client, ui
 from tunesmith.types import MetricSeries, Series
 
-from dashboard.charts import distinct, grouped, smoothed
+from dashboard.charts import Charts, Look, distinct, grouped, smoothed
+from dashboard.elements import Text
 from dashboard.pages.compare import overlaid
 from dashboard.pages.job import csv_lines
 
@@ -38,6 +40,17 @@ def test_figures_of_one_kind_share_a_chart_and_unknown_ones_are_not_lost() -> No
     assert found["Seconds"] == ["seconds", "train_grading_seconds"]
     assert list(found)[-1] == "zz"
     assert sorted(name for group in found.values() for name in group) == sorted(names)
+
+
+def test_a_chart_that_comes_late_moves_none_that_stands() -> None:
+    with Client(ui.page("")):
+        charts, curve = Charts(Look()), series(1.0)
+        for names in (["train_kl", "train_entropy"], ["train_loss", "train_kl", "train_entropy"]):
+            charts.show(dict.fromkeys(names, curve))
+        found = [
+            element.text for element in charts.place.descendants() if isinstance(element, Text) and element.tag == "h2"
+        ]
+    assert found == ["KL divergence", "Entropy", "Loss"]
 
 
 def test_a_figure_of_two_names_is_drawn_once() -> None:

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine
 
 from core.storage import Storage
 from tests.conftest import ProjectKey
+from tests.dashboard.axe import grave
 from tests.dashboard.jobs import HOSTILE, client, outspoken, reinforcement, rows_file, supervised
 from tests.dashboard.pages import every_page
 from tests.stack import Stack
 
-GRAVE = ("serious", "critical")
 SCREENS = (390, 1280)  # pixels: nothing has to be scrolled sideways
 
 
@@ -58,9 +57,8 @@ def findings_of(page: Page, path: str) -> list[str]:
     page.goto(path)
     page.wait_for_function("window.socket?.connected")
     expect(page.get_by_text("The API renders them …")).to_have_count(0)
-    found = Axe().run(page).response["violations"]
+    told = [f"{path}: {finding}" for finding in grave(page)]
     assert page.evaluate("window.hacked") is None
-    told = [f"{path}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in GRAVE]
     return told + [
         f"{path}: {width} pixels wide on {screen}" for screen in SCREENS if (width := width_on(page, screen)) > screen
     ]

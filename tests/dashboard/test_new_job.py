@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ProjectKey
+from tests.dashboard.conftest import WAIT
 from tests.dashboard.test_access import new_job
 from tests.stack import Stack, eventually
 
@@ -94,11 +95,9 @@ def test_a_job_is_written_checked_made_once_and_made_again(
 def test_a_model_shows_where_it_comes_from_and_is_trained_on(
     look: Callable[..., Page], stack: Stack, project: ProjectKey
 ) -> None:
-    job_id = new_job(stack, project.key)
-    page = look(project.key, "/jobs")
-    expect(page.get_by_role("region", name="jobs").get_by_text("succeeded")).to_be_visible()
-    page.goto("/models?kind=fine_tuned")
-    page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click()
+    page = look(project.key, "/models?kind=fine_tuned")
+    job_id = new_job(stack, project.key)  # its model appears without a reload
+    page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click(timeout=2 * WAIT)
     expect(page.get_by_text("made by initialization")).to_be_visible()
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
     expect(page.get_by_text("Random weights of the architecture")).to_be_visible()
@@ -117,10 +116,3 @@ def test_what_is_not_there_is_told_in_the_api_s_words(
     page = look(project.key, path + quote(name, safe=""))
     expect(page.locator(".content > .note.fault")).to_contain_text(name)
     assert page.locator("b").count() == 0
-
-
-def test_an_upload_comes_from_the_dashboard_s_own_pages(look: Callable[..., Page], project: ProjectKey) -> None:
-    page = look(project.key)
-    for headers in ({}, {"origin": "https://elsewhere.example"}):
-        answer = page.request.post("/data/upload?filename=x.jsonl", data=b"{}", headers=headers)
-        assert answer.status == 403

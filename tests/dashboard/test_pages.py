@@ -1,8 +1,11 @@
 """What people do in the dashboard, in a real browser on the real stack."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -10,7 +13,9 @@ from playwright.sync_api import Page, expect
 from embedded.ports import free_ports
 from tests.chaos.proxy import Proxy
 from tests.conftest import ProjectKey
+from tests.dashboard.axe import grave
 from tests.dashboard.conftest import run_dashboard
+from tests.dashboard.jobs import client
 from tests.dashboard.test_access import new_job
 from tests.stack import Stack
 
@@ -38,10 +43,63 @@ def test_filters_are_in_the_address_and_say_what_they_do_not_take(
     expect(page.get_by_text("No job is like that.")).to_be_visible()
     assert "search=no-job-is-called-that" in page.url
     page.keyboard.press("Escape")
-    page.goto("/jobs?status=sleeping")
-    expect(page.get_by_role("alert")).to_contain_text("sleeping")
-    page.get_by_role("link", name="Clear").click()
+    for path in ("/jobs?status=sleeping", "/data?after=sleeping", "/models?kind=sleeping", "/jobs?after=sleeping"):
+        page.goto(path)
+        expect(page.get_by_role("alert")).to_contain_text(re.compile(r"sleeping.* \(request req.+\)$"))
+    expect(page.get_by_text("Trying again.")).to_be_hidden()
+    page.get_by_role("link", name="Newest").click()
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
+
+
+def test_keys_lead_on_and_times_and_colours_are_the_reader_s(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey
+) -> None:
+    with client(stack, project.key) as api:
+        job = api.fine_tuning.jobs.retrieve(new_job(stack, project.key))
+    page = look(project.key, "/jobs", zone="Etc/GMT+11")
+    there = datetime.fromtimestamp(job.created_at, ZoneInfo("Etc/GMT+11")).strftime("%Y-%m-%d %H:%M:%S")
+    expect(page.get_by_role("row").filter(has_text=job.id)).to_contain_text(there)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
+    page.keyboard.type("gm")
+    expect(page.get_by_label("Search")).to_have_value("gm")
+    page.get_by_role("heading", name="Jobs").click()
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    page.wait_for_url("**/models")
+    page.keyboard.press("g")
+    page.keyboard.press("n")
+    page.get_by_label("As it is sent").fill('{"model": "nobody", "training_file": "file-none"}')
+    page.get_by_role("button", name="Create job").press("Enter")
+    told = page.get_by_role("alert").filter(has_text=re.compile(r"nobody.* \(request req.+\)$"))
+    expect(told).to_be_visible()
+    page.get_by_role("button", name="Close").press("Enter")
+    expect(told).to_have_count(0)
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", "light")
+    page.get_by_role("button", name="Theme").click()
+    page.reload()
+    expect(root).to_have_attribute("data-theme", "dark")
+
+
+def test_a_job_is_paused_and_resumed_by_its_buttons(
+    look: Callable[..., Page], stack: Stack, project: ProjectKey
+) -> None:
+    stack.kill("train")
+    try:
+        job_id = new_job(stack, project.key)
+        page = look(project.key, f"/jobs/{job_id}")
+        beside = page.context.new_page()
+        beside.goto(f"/compare?jobs={job_id}")
+        state = page.get_by_role("status", name="state")
+        expect(state).to_have_text("queued")
+        page.get_by_role("button", name="Pause").click()
+        expect(state).to_have_text("paused")
+        expect(beside.get_by_role("region", name="jobs").get_by_text("paused")).to_be_visible()
+        page.get_by_role("button", name="Resume").click()
+        expect(state).to_have_text("queued")
+    finally:
+        stack.start("train")
 
 
 def test_several_jobs_are_cancelled_at_once_and_not_by_mistake(
@@ -54,6 +112,8 @@ def test_several_jobs_are_cancelled_at_once_and_not_by_mistake(
         for job_id in made[:2]:
             page.get_by_label(f"tick {job_id}").check()
         page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("button", name="Back")).to_be_focused()
+        assert grave(page) == []
         page.get_by_role("button", name="Back").click()
         expect(page.get_by_text("2 ticked")).to_be_visible()
         page.get_by_role("button", name="Cancel").click()
