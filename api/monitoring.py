@@ -117,7 +117,7 @@ class DeploymentCollector(Collector):
             jobs.add_metric([status], count)
         depth = GaugeMetricFamily("tunesmith_queue_depth", "What waits for a worker.", labels=["queue"])
         oldest = GaugeMetricFamily("tunesmith_queue_oldest_wait_seconds", "Wait of the oldest.", labels=["queue"])
-        for name, queue in repository.queues(self._session).items():
+        for name, queue in repository.queues(self._session, owner=self._owner).items():
             depth.add_metric([name], queue.depth)
             oldest.add_metric([name], queue.oldest_wait)
         lag = repository.event_lag(self._session)

@@ -35,12 +35,16 @@ async def preview_panel(here: Frame, file: File, asked: Mapping[str, str]) -> No
                 box("input", name="max_length", defaultValue=longest, inputmode="numeric", placeholder="not cut")
             Text("button", "Show", classes="button", type="submit")
         rows = box("div", "rows", role="status")
-        if not model:
-            with rows:
-                Text("p", "Choose a model to see its tokens.", classes="empty")
-            return
+        wrong = bool(longest) and not whole(longest)
         with rows:
-            Text("p", "The API renders them …", classes="empty")
+            if wrong:
+                Text("p", "The longest row takes a whole number of tokens, 1 or more.", classes="note fault")
+            elif not model:
+                Text("p", "Choose a model to see its tokens.", classes="empty")
+            else:
+                Text("p", "The API renders them …", classes="empty")
+        if wrong or not model:
+            return
         offset = whole(asked.get("offset")) or 0
 
     async def fill() -> None:

@@ -61,7 +61,7 @@ def list_workers(_: OperatorDep, session: SessionDep, settings: SettingsDep) -> 
 @router.get("/queue")
 def show_queue(owner: OperatorDep, session: SessionDep) -> QueuePage:
     """What waits for workers, and how many unfinished jobs are in which state."""
-    found = repository.queues(session)
+    found = repository.queues(session, owner=owner)
     data = [QueueObject(id=name, **asdict(queue)) for name, queue in found.items()]
     return QueuePage(data=data, jobs=unfinished(session, owner=owner))
 

@@ -19,10 +19,10 @@ def show_overview(
     hours: Annotated[int, Query(ge=1, le=31 * 24)] = 24,
 ) -> OverviewObject:
     """How things stand: the project's jobs, or an operator's view of all, what ended and failed within so many hours,
-    what was used, and whether the services answer.
+    what was used within them, and whether the services answer.
 
-    Used is counted in all, also what a job used before, of the jobs that were created within these hours, have ended
-    since, or hold a slot now.
+    Use is what attempts have been charged, up to the last heartbeat of those that run. Of an attempt that began before
+    these hours it is the share of its time that lies within: exact for GPUs, a mean for CPUs.
     """
     # Before the first query: the database must not wait for the others within a transaction.
     asked = Services(database="ok", broker=services.broker(settings), storage=services.store(storage))

@@ -14,8 +14,18 @@ class Fault(BaseModel):
     message: str
 
 
+class Bar(BaseModel):
+    """How many rows are from `min` to `max` characters long."""
+
+    min: int
+    max: int
+    rows: int
+
+
 class Characters(BaseModel):
-    """Lengths of rows, in characters of their messages' contents; exact. total: null in reports of earlier versions."""
+    """Lengths of rows, in characters of their messages' contents; exact. Null in reports of earlier versions: total,
+    and histogram, whose at most 20 bars are wider by about the same factor each, without gaps.
+    """
 
     min: int
     p50: int
@@ -24,6 +34,7 @@ class Characters(BaseModel):
     max: int
     mean: float
     total: int | None = None
+    histogram: list[Bar] | None = None
 
 
 class Duplicates(BaseModel):

@@ -33,7 +33,10 @@ class WorkerObject(BaseModel):
 
 
 class QueueObject(BaseModel):
-    """What waits for the workers of one queue, and how much they have in hand; `oldest_wait` in seconds."""
+    """What waits for the workers of one queue, and how much they have in hand.
+
+    oldest_wait: seconds since the first of what waits was last queued, uploaded or due.
+    """
 
     id: str
     object: Literal["queue"] = "queue"

@@ -29,14 +29,14 @@ class FailureObject(BaseModel):
 
 
 class OwnQueue(BaseModel):
-    """Jobs that wait for a slot; `oldest_wait` in seconds."""
+    """Jobs that wait for a slot; oldest_wait: seconds since the first of them was last queued."""
 
     depth: int
     oldest_wait: float
 
 
 class ProjectUsage(BaseModel):
-    """What the project's jobs of these hours have used, in all."""
+    """What the project's jobs have used within these hours; jobs: those that ran meanwhile."""
 
     project_id: str
     project: str

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import InvalidState
 from core.ids import new_id
-from core.jobs.states import ACTIVE, PAUSED, RUNNING, TERMINAL, TRANSITIONS
+from core.jobs.states import ACTIVE, PAUSED, QUEUED, RUNNING, TERMINAL, TRANSITIONS
 from core.models import Event, Job
 from core.webhooks.service import job_ended
 
@@ -44,6 +44,8 @@ def transition(
     if to not in ACTIVE:
         job.token = job.lease_expires_at = job.worker_id = None
         job.estimated_finish = None
+    if to == QUEUED:
+        job.queued_at = func.now()
     if to == RUNNING and job.started_at is None:
         job.started_at = func.now()
     if to == PAUSED or to in TERMINAL:

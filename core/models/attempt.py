@@ -1,6 +1,6 @@
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Sequence
+from sqlalchemy import BigInteger, ForeignKey, Index, Sequence
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.models.base import Base
@@ -13,6 +13,7 @@ class Attempt(Base):
     """One worker's try at one job; its token is its number in the world."""
 
     __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_ended_at", "ended_at"),)
 
     token: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)

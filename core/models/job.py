@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.jobs.states import ACTIVE, STATES
@@ -60,6 +60,8 @@ class Job(Owned, Base):
     # Where it stands, and why.
     status: Mapped[str]
     status_reason: Mapped[str | None]
+    # Since when it waits for a slot, or has waited before its last attempt; until it is first queued, its creation.
+    queued_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None]

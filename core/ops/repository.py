@@ -1,61 +1,47 @@
 """SQL about all projects at once: only operators' routes and `/metrics` may call it."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, extract, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, extract, func, select
+from sqlalchemy.orm import Session
 
-from core.jobs.states import QUEUED
+from core.access.owner import Owner
 from core.models import Attempt, File, Job, WebhookDelivery
+from core.overview.repository import queue, waiting
 
 
 @dataclass(frozen=True)
 class Queue:
     """depth: how many wait. running: how many a worker has. oldest_wait: seconds since the oldest that waits
-    was created, or a webhook was due; 0 where none does."""
+    was last queued (a job), uploaded (a file) or due (a webhook); 0 where none does."""
 
     depth: int
     running: int
     oldest_wait: float
 
 
-def queues(session: Session) -> dict[str, Queue]:
+def queues(session: Session, *, owner: Owner) -> dict[str, Queue]:
     """What waits for workers and what they are at: jobs (`train`), validations of files (`cpu`), deliveries of webhooks
-    whose next try is due (`webhooks`, which `cpu` workers do beside)."""
-    unvalidated = File.status == "uploaded"
+    whose next try is due (`webhooks`, which `cpu` workers do beside).
+
+    Args:
+        owner: an operator.
+    """
+    unvalidated, pending = File.status == "uploaded", WebhookDelivery.status == "pending"
+    due = WebhookDelivery.deliver_at <= func.now()
+    # As core.files.claims and core.webhooks.claims take them.
+    files = waiting(session, File.created_at, unvalidated, File.token.is_(None), File.purged_at.is_(None))
+    webhooks = waiting(session, WebhookDelivery.deliver_at, pending, WebhookDelivery.token.is_(None), due)
     return {
-        "train": _queue(session, Job.created_at, waits=Job.status == QUEUED, runs=Job.token.is_not(None)),
-        "cpu": _queue(
-            session,
-            File.created_at,
-            waits=and_(unvalidated, File.token.is_(None), File.purged_at.is_(None)),  # as core.files.claims takes them
-            runs=and_(unvalidated, File.token.is_not(None)),
-        ),
-        "webhooks": _queue(
-            session,
-            WebhookDelivery.deliver_at,
-            waits=and_(
-                WebhookDelivery.status == "pending",
-                WebhookDelivery.token.is_(None),
-                WebhookDelivery.deliver_at <= func.now(),
-            ),
-            runs=WebhookDelivery.token.is_not(None),
-        ),
+        "train": _queue(session, queue(session, owner=owner), Job.token.is_not(None)),
+        "cpu": _queue(session, files, unvalidated, File.token.is_not(None)),
+        "webhooks": _queue(session, webhooks, WebhookDelivery.token.is_not(None)),
     }
 
 
-def _queue(
-    session: Session,
-    created: InstrumentedAttribute[datetime],
-    *,
-    waits: ColumnElement[bool],
-    runs: ColumnElement[bool],
-) -> Queue:
-    age = extract("epoch", func.now() - func.min(created))
-    depth, oldest_wait = session.execute(select(func.count(), age).where(waits)).one()
-    running = session.scalar(select(func.count()).where(runs))
-    return Queue(depth=depth, running=running or 0, oldest_wait=float(oldest_wait or 0))
+def _queue(session: Session, waits: tuple[int, float], *runs: ColumnElement[bool]) -> Queue:
+    depth, oldest_wait = waits
+    return Queue(depth, session.scalar(select(func.count()).where(*runs)) or 0, oldest_wait)
 
 
 def event_lag(session: Session) -> float:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, extract, func, or_, select
+from sqlalchemy import ColumnElement, distinct, extract, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.access.owner import Owner
 from core.jobs.states import FAILED, QUEUED, STATES, TERMINAL
-from core.models import Job, Project
+from core.models import Attempt, Job, Project
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Usage:
-    """What some jobs of a project have used."""
+    """What a project's jobs have used within some hours; jobs: those that an attempt had meanwhile."""
 
     project_id: str
     project: str
@@ -59,24 +59,36 @@ def failures(session: Session, *, owner: Owner, hours: int) -> list[Failure]:
 
 
 def queue(session: Session, *, owner: Owner) -> tuple[int, float]:
-    """(jobs that wait for a slot, seconds since the oldest of them was created; 0 where none waits)."""
-    age = extract("epoch", func.now() - func.min(Job.created_at))
-    waiting = select(func.count(), age).where(owner.owns(Job.project_id), Job.status == QUEUED)
-    depth, oldest = session.execute(waiting).one()
+    """(jobs that wait for a slot, seconds since the first of them was last queued; 0 where none waits)."""
+    return waiting(session, Job.queued_at, owner.owns(Job.project_id), Job.status == QUEUED)
+
+
+def waiting(
+    session: Session, since: InstrumentedAttribute[datetime], *conditions: ColumnElement[bool]
+) -> tuple[int, float]:
+    """(rows of those conditions, seconds since the earliest `since` of them; 0 without rows)."""
+    age = extract("epoch", func.now() - func.min(since))
+    depth, oldest = session.execute(select(func.count(), age).where(*conditions)).one()
     return depth, float(oldest or 0)
 
 
 def usage(session: Session, *, owner: Owner, hours: int) -> list[Usage]:
-    """What the jobs have used, in all, that were created within so many hours, have ended since, or hold a slot now.
+    """What attempts have used within so many hours, as far as they have been charged.
 
-    A row a project, the one with the most GPU-seconds first.
+    Of an attempt that began before it is the share of its time that lies within: exact for GPUs, which are held all the
+    time, and for CPUs as if it had used them evenly. A row a project, the one with the most GPU-seconds first.
     """
-    ended = and_(Job.status.in_(TERMINAL), Job.finished_at >= _ago(hours), Job.started_at.is_not(None))
-    gpu, cpu = func.sum(Job.gpu_seconds), func.sum(Job.cpu_seconds)
+    until = func.coalesce(Attempt.ended_at, func.now())
+    within = extract("epoch", until - func.greatest(Attempt.started_at, _ago(hours)))
+    lasted = extract("epoch", until - Attempt.started_at)
+    share = func.coalesce(within / func.nullif(lasted, 0), 1)  # one that ended at once is within
+    gpu, cpu = func.sum(Attempt.gpu_seconds * share), func.sum(Attempt.cpu_seconds * share)
     statement = (
-        select(Project.id, Project.name, gpu, cpu, func.count())
-        .join(Job, Job.project_id == Project.id)
-        .where(owner.owns(Job.project_id), or_(Job.created_at >= _ago(hours), ended, Job.token.is_not(None)))
+        select(Project.id, Project.name, gpu, cpu, func.count(distinct(Job.id)))
+        .select_from(Attempt)
+        .join(Job, Job.id == Attempt.job_id)
+        .join(Project, Project.id == Job.project_id)
+        .where(owner.owns(Job.project_id), or_(Attempt.ended_at.is_(None), Attempt.ended_at >= _ago(hours)))
     )
     ordered = statement.group_by(Project.id).order_by(gpu.desc(), cpu.desc(), Project.id)
     return [Usage(*row) for row in session.execute(ordered)]

@@ -16,6 +16,7 @@ from core.rows.personal import PersonalData
 from core.rows.sketch import MOST_HASHES, MOST_SIGNATURES, WHOLE, Sketch
 
 BLOCK = 192 * 1024  # bytes of rows that numpy is given at once
+MOST_BARS = 20  # of the histogram of lengths
 ROW = 32  # bytes that a row counts for at least: of the shortest there would be a hundred thousand in a block
 MOST_OF_A_ROW = 256 * 1024  # bytes of a row that are searched for patterns and likeness
 SEPARATOR = bytes(8)  # as long as a shingle, so that none reaches into the next row
@@ -102,7 +103,7 @@ class Survey:
         self._end_block()
         near = near_rows(self._near.kept()[1])
         return {
-            "characters": _quantiles(self._lengths),
+            "characters": _lengths(self._lengths),
             "duplicates": {
                 "exact": self._sort_hashes(),
                 "near": int(near.sum()),
@@ -177,17 +178,38 @@ class Smallest:
         self._keys, self._values = keys[: self.most], values[first[: self.most]]
 
 
-def _quantiles(lengths: "array[int]") -> dict[str, float] | None:
-    """Exact, by nearest rank; None without rows."""
+def _lengths(lengths: "array[int]") -> dict[str, Any] | None:
+    """Quantiles, exact, by nearest rank; mean, sum and histogram. None without rows."""
     values = np.frombuffer(lengths, np.uint32)
     if not len(values):
         return None
     values.sort()
     ranks = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-    figures: dict[str, float] = {name: int(values[_rank(share, len(values))]) for name, share in ranks.items()}
+    figures: dict[str, Any] = {name: int(values[_rank(share, len(values))]) for name, share in ranks.items()}
     figures["mean"] = round(float(values.mean(dtype=np.float64)), 1)
     figures["total"] = int(values.sum(dtype=np.uint64))
+    figures["histogram"] = _histogram(values)
     return figures
+
+
+def _histogram(lengths: NDArray[np.uint32]) -> list[dict[str, int]]:
+    """How many rows are from `min` to `max` long, from the shortest to the longest, without gaps; at most MOST_BARS.
+
+    Each bar is longer than the one before by about the same factor: the longest row may have a thousand times the
+    length of most, which bars of one width would show as a single one; where all are nearly as long, it is the same.
+
+    Args:
+        lengths: [rows], sorted.
+    """
+    least, most = int(lengths[0]), int(lengths[-1])
+    bounds = np.rint(np.geomspace(max(1, least), most + 1, MOST_BARS + 1)).astype(np.int64)
+    bounds[[0, -1]] = least, most + 1
+    bounds = np.unique(bounds)  # short rows have no fractions of characters to be told apart by
+    rows = np.diff(np.searchsorted(lengths, bounds))
+    return [
+        {"min": int(low), "max": int(high) - 1, "rows": int(count)}
+        for low, high, count in zip(bounds[:-1], bounds[1:], rows, strict=True)
+    ]
 
 
 def _rank(share: float, count: int) -> int:

@@ -105,12 +105,19 @@ def show_lengths(report: FileReport) -> None:
         if not found:
             Text("p", "Not known.", classes="empty")
             return
-        bars(
-            [(words, found[key]) for key, words in LENGTHS.items() if key in found],
-            label="lengths of rows",
-            unit="characters",
-        )
+        quantiles = [(words, found[key]) for key, words in LENGTHS.items() if key in found]
+        if histogram := found.get("histogram"):
+            bars([(span(bar), bar["rows"]) for bar in histogram], label="rows by their length", unit="rows")
+            Text("p", f"Of characters: {', '.join(f'{words} {number(n)}' for words, n in quantiles)}.", classes="quiet")
+        else:  # a report of an earlier version
+            bars(quantiles, label="lengths of rows", unit="characters")
         Text("p", f"On average {number(found['mean'])}.", classes="quiet")
+
+
+def span(bar: dict[str, int]) -> str:
+    """What lengths a bar is of."""
+    least, most = number(bar["min"]), number(bar["max"])
+    return f"{least} characters" if least == most else f"{least} to {most} characters"
 
 
 def show_repeats(report: FileReport) -> None:

@@ -1,59 +1,93 @@
 """What ops look at first: does it run, what waits, what failed."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlencode
 
 from nicegui import ui
-from nicegui.element import Element
 from starlette.requests import Request
+from tunesmith import TunesmithError
 from tunesmith.types import Failure, Overview, Worker
 
 from dashboard.cells import job_cell, method_of, progress_cell
-from dashboard.elements import Column, Table, Text, badge, box, link, panel, text_column
-from dashboard.frame import frame
+from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
+from dashboard.frame import PAGE_SECONDS, Frame, frame
+from dashboard.job_frame import path_of
 from dashboard.words import ago, clipped, duration, number, size
 
 SHOWN = 20  # running jobs
 HOURS = 24
+AT_WORK = ("running", "pausing")  # the states of the jobs that a worker has
+SERVICES = ("database", "broker", "storage")
+STATES = {"ok": "ok", "unknown": "paused"}  # the classes of their badges; the rest are errors
 
 
-@ui.page("/")
+@ui.page("/", response_timeout=PAGE_SECONDS)
 async def overview(request: Request) -> None:
     with frame("Overview", request) as here:
         with box("div", "top"):
             Text("h1", "Overview")
-            services = box("div", "top", role="status", aria_label="services")
+            services = ServiceBadges()
         figures = Figures()
         with panel("Running"):
             running = Table(
                 RUNNING, empty="Nothing runs. Submit a job, and its progress is shown here.", label="running jobs"
             )
+            every = link("", jobs_of(AT_WORK), classes="hidden")
         with box("div", "halves"):
             with panel(f"Failures of the last {HOURS} hours"):
                 failures = Table(failure_columns(), empty="None.", label="failures by reason")
             with panel(f"Use of the last {HOURS} hours"):
                 used = Table(USE, empty="No job has run.", label="use by project")
-        workers = None
-        if here.operator:
-            with panel("Workers"):
-                workers = Table(
-                    worker_columns(),
-                    empty="No worker has reported in the last day: nothing can run. Start one (docs/deployment.md).",
-                    label="workers",
-                )
+        more = operating(here) if here.operator else []
 
-        async def refresh() -> None:
-            seen = await here.api.overview(hours=HOURS)
-            show_services(services, seen)
+        async def stands() -> None:
+            try:
+                seen = await here.api.overview(hours=HOURS)
+            except TunesmithError:
+                services.show({})
+                raise
+            services.show(seen.services)
             figures.show(seen)
             failures.show({f"{failure.code} {failure.param}": failure for failure in seen.failures})
             used.show({str(row.project_id): row for row in seen.usage})
-            jobs = await here.api.fine_tuning.jobs.list(status="running", limit=SHOWN)
+            every.show(f"All {number(at_work(seen))} that run")
+            shown(every, at_work(seen) > SHOWN)
+
+        async def run() -> None:
+            jobs = await here.api.fine_tuning.jobs.list(status=AT_WORK, limit=SHOWN)
             running.show({job.id: job for job in jobs.data})
-            if workers is not None:
-                workers.show({worker.id: worker for worker in (await here.api.ops.workers()).data})
+
+        async def refresh() -> None:
+            await asyncio.gather(stands(), run(), *(show() for show in more))
 
         await here.live(refresh)
+
+
+def operating(here: Frame) -> list[Callable[[], Awaitable[None]]]:
+    """The tables for operators; answers what brings each up to date."""
+    with panel("Queues"):
+        waiting = Table(QUEUES, empty="None.", label="queues")
+    with panel("Workers"):
+        working = Table(
+            worker_columns(),
+            empty="No worker has reported in the last day: nothing can run. Start one (docs/deployment.md).",
+            label="workers",
+        )
+
+    async def queues() -> None:
+        waiting.show({queue.id: queue for queue in (await here.api.ops.queues()).data})
+
+    async def workers() -> None:
+        working.show({worker.id: worker for worker in (await here.api.ops.workers()).data})
+
+    return [queues, workers]
+
+
+def at_work(seen: Overview) -> int:
+    """How many jobs a worker has."""
+    return sum(seen.jobs.get(status, 0) for status in AT_WORK)
 
 
 class Figures:
@@ -61,17 +95,14 @@ class Figures:
 
     def __init__(self) -> None:
         with box("div", "cards"):
-            self.running, self.queued, self.oldest = (
-                card("running", "running"),
-                card("queued", "queued"),
-                card("oldest wait"),
-            )
+            self.running, self.queued = card("running", *AT_WORK), card("queued", "queued")
+            self.oldest = card("oldest wait")
             self.waiting = card("waiting for files", "validating_files")
             self.paused = card("paused", "paused")
-            self.succeeded, self.failed = card("succeeded", "succeeded"), card("failed", "failed")
+            self.succeeded, self.failed = ended("succeeded"), ended("failed")
 
     def show(self, seen: Overview) -> None:
-        self.running.show(number(seen.jobs.get("running", 0) + seen.jobs.get("pausing", 0)))
+        self.running.show(number(at_work(seen)))
         self.queued.show(number(seen.queue.depth))
         self.oldest.show(duration(seen.queue.oldest_wait) if seen.queue.depth else "–")
         self.waiting.show(number(seen.jobs.get("validating_files", 0)))
@@ -80,25 +111,43 @@ class Figures:
         self.failed.show(number(seen.finished.get("failed", 0)))
 
 
-def card(label: str, status: str = "") -> Text:
+def card(label: str, *statuses: str) -> Text:
     with box("div", "card"):
         figure = Text("div", "–", classes="figure")
-        if status:
-            link(label, f"/jobs?{urlencode({'status': status})}", classes="label")
+        if statuses:
+            link(label, jobs_of(statuses), classes="label")
         else:
             Text("div", label, classes="label")
     return figure
 
 
-def show_services(place: Element, seen: Overview) -> None:
-    place.clear()
-    with place:
-        for name, state in seen.services.items():
-            Text(
-                "span",
-                f"{name} {'ok' if state == 'ok' else state}",
-                classes=f"badge {'ok' if state == 'ok' else 'bad'}",
-            )
+def ended(status: str) -> Text:
+    """A figure of the last hours; the list that it leads to is of all, the newest first."""
+    with box("div", "card"):
+        figure = Text("div", "–", classes="figure")
+        Text("span", f"{status} in {HOURS} h · ", classes="label")
+        link("all", jobs_of([status]), classes="label", aria_label=f"all that {status}")
+    return figure
+
+
+def jobs_of(statuses: Sequence[str]) -> str:
+    return f"/jobs?{urlencode({'status': ','.join(statuses)})}"
+
+
+class ServiceBadges:
+    """Whether the services answer. What has not changed is left alone: a screen reader tells of the rest only."""
+
+    def __init__(self) -> None:
+        with box("div", "top", role="status", aria_label="services"):
+            self.badges = {name: badge("unknown") for name in SERVICES}
+
+    def show(self, states: dict[str, str]) -> None:
+        """Those that nothing is told of are unknown."""
+        for name, shown_as in self.badges.items():
+            state = states.get(name, "unknown")
+            if shown_as.text != f"{name} {state}":
+                shown_as.show(f"{name} {state}")
+                shown_as.classes(replace=f"badge {STATES.get(state, 'bad')}")
 
 
 RUNNING = [
@@ -114,11 +163,17 @@ USE = [
     text_column("GPU time", lambda row: duration(row.gpu_seconds), number=True),
     text_column("CPU time", lambda row: duration(row.cpu_seconds), number=True),
 ]
+QUEUES = [
+    text_column("Queue", lambda queue: queue.id),
+    text_column("Waiting", lambda queue: number(queue.depth), number=True),
+    text_column("In hand", lambda queue: number(queue.running), number=True),
+    text_column("Oldest wait", lambda queue: duration(queue.oldest_wait) if queue.depth else "–", number=True),
+]
 
 
 def failure_columns() -> list[Column]:
     def latest(row: Failure) -> None:
-        link(row.latest_job_id, f"/jobs/{row.latest_job_id}", classes="mono")
+        link(row.latest_job_id, path_of(row.latest_job_id), classes="mono")
 
     return [
         text_column("Reason", lambda row: row.code or "unknown", classes="mono"),
@@ -134,8 +189,8 @@ def worker_columns() -> list[Column]:
 
     def at(worker: Worker) -> None:
         for attempt in worker.attempts:
-            link(attempt.job_id, f"/jobs/{attempt.job_id}", classes="mono")
-            Text("span", f" for {duration(attempt.seconds)} ")
+            link(attempt.job_id, path_of(attempt.job_id), classes="mono")
+            Text("span", f" attempt {attempt.attempt}, for {duration(attempt.seconds)} ")
 
     return [
         text_column("Worker", lambda worker: clipped(worker.id, 60), classes="mono"),
@@ -143,7 +198,7 @@ def worker_columns() -> list[Column]:
         text_column("Queue", lambda worker: worker.queue or ""),
         text_column("Slots", lambda worker: number(worker.slots), number=True),
         text_column("Devices", lambda worker: ", ".join(f"GPU {device}" for device in worker.devices) or "CPU"),
-        Column("At work on", at, lambda worker: [(a.job_id, duration(a.seconds)) for a in worker.attempts]),
+        Column("At work on", at, lambda worker: [(a.attempt, duration(a.seconds)) for a in worker.attempts]),
         text_column("Memory", lambda worker: size(worker.memory_bytes), number=True),
         text_column("Last seen", lambda worker: ago(worker.last_seen, now=time.time()), number=True),
     ]

@@ -1,13 +1,16 @@
 """Who is logged in, the projects that are seen with this key, and what their jobs have used, by day."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from nicegui import ui
 from starlette.requests import Request
-from tunesmith.types import UsageRow
+from tunesmith.types import Project, UsageRow
 
+from dashboard.charts import COLOURS, RULE
 from dashboard.elements import Table, Text, box, facts, link, panel, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import clipped, duration, number, size
@@ -20,11 +23,11 @@ MEASURES: dict[str, tuple[str, Callable[[UsageRow], float], str]] = {
     "jobs": ("Jobs", lambda row: row.jobs, "jobs"),
     "tokens": ("Trained tokens", lambda row: row.trained_tokens, "tokens"),
 }
-# Okabe and Ito's: safe for colour-blind people; patterns tell them apart as well.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-GRID = {"lineStyle": {"color": "rgba(128, 128, 128, 0.35)"}}
+LINES = {"splitLine": {"lineStyle": {"color": RULE}}}
 OTHERS = "all others"
 NO_PROJECT = "none"
+MOST_SHOWN = len(COLOURS) - 1  # projects in the chart; the last colour is that of all others
+USAGE_SECONDS = 15.0  # between looks at sums over all jobs of the days
 
 
 @ui.page("/projects", response_timeout=PAGE_SECONDS)
@@ -37,16 +40,21 @@ async def projects(request: Request) -> None:
         key = here.session.key
         with panel("Your key"):
             facts([("name", key.name), ("id", key.id), ("sees", sees(here)), ("organisation", key.organization or "–")])
-        found = await here.fetched(here.api.projects.list())
-        seen = [project async for project in found] if found else []
         with panel("Projects"):
             table = Table(columns(here), empty="None.", label="projects")
-            table.show({project.id: project for project in seen})
+        usage = Usage(dates, request.query_params.get("measure", ""))
         start = int(datetime.fromisoformat(dates[0]).replace(tzinfo=UTC).timestamp())
-        used = found and await here.fetched(here.api.usage.list(start_time=start, group_by=["project", "day"]))
-        if used:
-            names = {project.id: project.name for project in seen}
-            show_usage(used.data, names, dates, measure_of(request, used.data))
+
+        async def everybody() -> dict[str, Project]:
+            return {project.id: project async for project in here.api.projects.list()}
+
+        async def refresh() -> None:
+            used = here.api.usage.list(start_time=start, group_by=["project", "day"])
+            seen, rows = await asyncio.gather(everybody(), used)
+            table.show(seen)
+            usage.show(rows.data, {project.id: project.name for project in seen.values()})
+
+        await here.live(refresh, seconds=USAGE_SECONDS)
 
 
 def sees(here: Frame) -> str:
@@ -69,32 +77,55 @@ def last_days(count: int) -> list[str]:
     return [str(today - timedelta(days=count - 1 - i)) for i in range(count)]
 
 
-def measure_of(request: Request, rows: list[UsageRow]) -> str:
-    asked = request.query_params.get("measure", "")
-    return asked if asked in MEASURES else "gpu" if any(row.gpu_seconds for row in rows) else "cpu"
+class Usage:
+    """What jobs have used by day: drawn, and as figures.
 
+    Args:
+        dates: the days.
+        measure: a name of MEASURES; of none, GPU time where any was used, else CPU time.
+    """
 
-def show_usage(rows: list[UsageRow], names: dict[str, str], dates: list[str], measure: str) -> None:
-    with panel("Use by day (UTC, of the jobs' creation)"):
-        with box("div", "top"):
-            for key, (title, _, _) in MEASURES.items():
-                tab(title, {"days": len(dates), "measure": key}, current=key == measure)
-            box("div", "grow")
-            for days in DAYS:
-                tab(f"{days} days", {"days": days, "measure": measure}, current=int(days) == len(dates))
-        if rows:
-            draw(rows, names, dates, measure)
-        table = Table(
-            [
-                text_column("Day", lambda row: row.day or ""),
-                text_column("Project", lambda row: clipped(names.get(row.project_id or "", row.project_id or ""), 60)),
-                *FIGURES,
-            ],
-            empty="No job was created in these days.",
-            label="use by day and project",
-        )
+    def __init__(self, dates: list[str], measure: str) -> None:
+        self.dates, self.measure, self.names = dates, measure, dict[str, str]()
+        self.chart: ui.echart | None = None
+        with panel("Use by day (UTC, of the jobs' creation)"):
+            self.tabs = box("div", "top")
+            self.drawing = box()
+            self.table = Table(
+                [
+                    text_column("Day", lambda row: row.day or ""),
+                    text_column("Project", lambda row: clipped(self.names.get(row.project_id, row.project_id), 60)),
+                    *FIGURES,
+                ],
+                empty="No job was created in these days.",
+                label="use by day and project",
+            )
+
+    def show(self, rows: list[UsageRow], names: dict[str, str]) -> None:
+        """names: of projects, by their ids."""
+        self.names = names
+        if self.measure not in MEASURES:
+            self.measure = "gpu" if any(row.gpu_seconds for row in rows) else "cpu"
+        if not self.tabs.default_slot.children:
+            with self.tabs:
+                self._make_tabs()
         newest = sorted(rows, key=lambda row: row.day or "", reverse=True)
-        table.show({f"{row.day} {row.project_id}": row for row in newest})
+        self.table.show({f"{row.day} {row.project_id}": row for row in newest})
+        title, figure, unit = MEASURES[self.measure]
+        drawn = options(sums(rows, names, figure), self.dates, unit)
+        if rows and self.chart is None:
+            with self.drawing, box("figure", "chart", aria_label=f"{title} by day and project"):
+                self.chart = ui.echart(drawn, renderer="svg")
+        elif self.chart is not None and drawn != self.chart.options:
+            self.chart.options.update(drawn)
+            self.chart.update()
+
+    def _make_tabs(self) -> None:
+        for key, (title, _, _) in MEASURES.items():
+            tab(title, {"days": len(self.dates), "measure": key}, current=key == self.measure)
+        box("div", "grow")
+        for days in DAYS:
+            tab(f"{days} days", {"days": days, "measure": self.measure}, current=int(days) == len(self.dates))
 
 
 FIGURES = (
@@ -112,33 +143,38 @@ def tab(text: str, asked: dict[str, object], *, current: bool) -> None:
     link(text, f"/projects?{urlencode(asked)}", classes="button", **marked)
 
 
-def draw(rows: list[UsageRow], names: dict[str, str], dates: list[str], measure: str) -> None:
-    title, figure, unit = MEASURES[measure]
-    sums: dict[str, dict[str, float]] = {}
+def sums(
+    rows: list[UsageRow], names: dict[str, str], figure: Callable[[UsageRow], float]
+) -> dict[str, dict[str, float]]:
+    """Figures by day, by project: those with the most first, the rest together. Where two have one name, by id too."""
+    found: dict[str, dict[str, float]] = {}
     for row in rows:
-        by_day = sums.setdefault(row.project_id or NO_PROJECT, {})
+        by_day = found.setdefault(row.project_id or NO_PROJECT, {})
         by_day[row.day or ""] = by_day.get(row.day or "", 0) + figure(row)
-    largest = sorted(sums, key=lambda project: -sum(sums[project].values()))
-    shown = {names.get(project, project): sums[project] for project in largest[: len(COLOURS) - 1]}
-    if rest := largest[len(COLOURS) - 1 :]:
-        shown[OTHERS] = {day: sum(sums[project].get(day, 0) for project in rest) for day in dates}
-    with box("figure", "chart", aria_label=f"{title} by day and project"):
-        ui.echart(options(shown, dates, unit), renderer="svg")
+    largest = sorted(found, key=lambda project: -sum(found[project].values()))
+    named = Counter(names.values())
+    kept, rest = largest[:MOST_SHOWN], largest[MOST_SHOWN:]
+    called = {project: f"{name} ({project})" if named[name] > 1 else name for project, name in names.items()}
+    drawn = {called.get(project, project): found[project] for project in kept}
+    if rest:
+        days = {day for project in rest for day in found[project]}
+        drawn[OTHERS] = {day: sum(found[project].get(day, 0) for project in rest) for day in days}
+    return drawn
 
 
-def options(shown: dict[str, dict[str, float]], dates: list[str], unit: str) -> dict:
+def options(by_project: dict[str, dict[str, float]], dates: list[str], unit: str) -> dict:
     series = [
         {"type": "bar", "stack": "all", "name": name, "data": [round(by_day.get(day, 0), 4) for day in dates]}
-        for name, by_day in shown.items()
+        for name, by_day in by_project.items()
     ]
     return {
         "aria": {"enabled": True, "decal": {"show": len(series) > 1}},
         "animation": False,
-        "color": COLOURS,
+        "color": list(COLOURS),
         "grid": {"left": 60, "right": 10, "top": 40, "bottom": 30},
         "legend": {"show": True, "type": "scroll", "top": 0},
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": dates},
-        "yAxis": {"type": "value", "name": unit, "minInterval": 0 if unit == "hours" else 1, "splitLine": GRID},
+        "yAxis": {"type": "value", "name": unit, "minInterval": 0 if unit == "hours" else 1, **LINES},
         "series": series,
     }

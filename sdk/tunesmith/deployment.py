@@ -41,14 +41,14 @@ class Failure(Answer):
 
 
 class OwnQueue(Answer):
-    """The jobs that wait for a slot; `oldest_wait` in seconds."""
+    """The jobs that wait for a slot; oldest_wait: seconds since the first of them was last queued."""
 
     depth: int
     oldest_wait: float = 0
 
 
 class ProjectUsage(Answer):
-    """What a project's jobs have used that were created in the hours of an overview, have ended since, or run."""
+    """What a project's jobs have used within the hours of an overview; jobs: those that ran meanwhile."""
 
     project_id: str
     project: str
@@ -103,7 +103,10 @@ class Worker(Answer):
 
 
 class Queue(Answer):
-    """What waits for the workers of one queue, and how much they have in hand; `oldest_wait` in seconds."""
+    """What waits for the workers of one queue, and how much they have in hand.
+
+    oldest_wait: seconds since the first of what waits was last queued, uploaded or due.
+    """
 
     id: str
     depth: int

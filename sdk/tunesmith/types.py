@@ -239,7 +239,8 @@ class Fault(Answer):
 class FileReport(Answer):
     """What the validation found: faults, lengths in characters, duplicates, personal data, overlap.
 
-    keys: of prompts, those that templates of graders may name.
+    keys: of prompts, those that templates of graders may name. characters: quantiles, `mean`, `total` and a
+    `histogram`: how many `rows` are from `min` to `max` long, bar by bar.
     """
 
     file_id: str
@@ -252,7 +253,7 @@ class FileReport(Answer):
     keys: list[str] | None = None
     faults: list[Fault] = []
     fault_count: int | None = None
-    characters: dict[str, float] | None = None
+    characters: dict[str, Any] | None = None
     duplicates: dict[str, Any] | None = None
     empty_answers: int | None = None
     refused_answers: int | None = None

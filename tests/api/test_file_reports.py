@@ -74,6 +74,8 @@ def test_a_report_says_what_validation_found(http: httpx.Client, validate: Calla
     assert {kind["rows"] for kind in found.pop("personal_data").values()} == {0}
     file = http.get(f"/v1/files/{file_id}").json()
     assert (found.pop("sha256"), found["kind"]) == (file["sha256"], file["kind"])
+    first, *_, last = found["characters"].pop("histogram")
+    assert (first, last) == ({"min": 3, "max": 3, "rows": 2}, {"min": 17, "max": 18, "rows": 1})
     assert found == {
         "object": "file.report",
         "file_id": file_id,

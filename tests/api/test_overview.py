@@ -13,7 +13,7 @@ from tunesmith import AsyncTunesmith, Tunesmith
 
 from core.access.owner import Owner
 from core.db import session_scope
-from core.jobs import claims
+from core.jobs import claims, publishing
 from core.jobs import service as jobs
 from core.jobs.lifecycle import transition
 from core.jobs.states import FAILED
@@ -21,11 +21,21 @@ from core.overview import repository
 from core.settings import Settings
 from embedded.ports import free_ports
 from tests.api.conftest import Served, serve
-from tests.api.test_ops import MANY_JOBS, touched
+from tests.api.test_ops import MANY_ATTEMPTS, MANY_JOBS, touched
 from tests.conftest import ProjectKey
 from tests.core.factories import make_job
 
 LONG_AGO = "UPDATE jobs SET created_at = now() - interval '30 h', started_at = now() - interval '29 h'"
+
+
+ATTEMPT = """
+INSERT INTO attempts (token, job_id, worker_id, started_at, ended_at, gpu_seconds, cpu_seconds)
+SELECT :token, :job, 'w', began, ended, 2 * lasted, lasted / 2 FROM (
+    SELECT began, ended, extract(epoch FROM coalesce(ended, now()) - began) AS lasted FROM (
+        SELECT now() - cast(:began AS interval) AS began, now() - cast(:ended AS interval) AS ended
+    ) AS times
+) AS attempt
+"""
 
 
 def fail(engine: Engine, owner: Owner, code: str, message: str, *, param: str | None = None) -> str:
@@ -55,7 +65,8 @@ def busy(engine: Engine, project: ProjectKey, theirs: str) -> str:
         jobs.pause(session, owner=project.owner, job_id=paused.id)
         jobs.cancel(session, owner=project.owner, job_id=gone.id)
         assert claims.claim(session, worker_id="w", devices=0, lease=600) is running
-        running.gpu_seconds, running.cpu_seconds = 2.5, 7.0
+        cost = publishing.Cost(gpu_seconds=2.5, cpu_seconds=7.0)
+        publishing.heartbeat(session, token=running.token or 0, lease=600, cost=cost)
     return latest
 
 
@@ -75,33 +86,77 @@ def test_a_project_sees_its_own_jobs(http: httpx.Client, project: ProjectKey, bu
         "finished": {"cancelled": 1, "failed": 3, "succeeded": 0},
         "queue": {"depth": 1},
         "usage": [
-            {"project_id": project.project_id, "project": "default", "gpu_seconds": 2.5, "cpu_seconds": 7.0, "jobs": 7}
+            {"project_id": project.project_id, "project": "default", "gpu_seconds": 2.5, "cpu_seconds": 7.0, "jobs": 1}
         ],
         "services": {"database": "ok", "broker": "ok", "storage": "ok"},
     }
 
 
-def test_an_operator_sees_all_projects(http: httpx.Client, busy: str, theirs: str, operator_key: str) -> None:
+def test_an_operator_sees_all_projects(
+    http: httpx.Client, engine: Engine, busy: str, theirs: str, operator_key: str
+) -> None:
+    with engine.begin() as connection:
+        job_id = connection.execute(text("SELECT id FROM jobs WHERE project_id = :id"), {"id": theirs}).scalar()
+        connection.execute(text(ATTEMPT), {"token": 0, "job": job_id, "began": "2 h", "ended": "1 h"})
     found = http.get("/v1/overview", headers={"authorization": f"Bearer {operator_key}"}).json()
     assert {failure["code"]: failure["count"] for failure in found["failures"]} == {
         "invalid_file": 2, "out_of_memory": 1, "diverged": 1,
     }  # fmt: skip
-    assert [(row["project"], row["jobs"]) for row in found["usage"]] == [("default", 7), ("other", 1)]
-    assert found["usage"][1]["project_id"] == theirs
+    assert [(row["project"], row["jobs"]) for row in found["usage"]] == [("other", 1), ("default", 1)]
+    assert found["usage"][0]["project_id"] == theirs
     assert found["finished"]["failed"] == 4
 
 
-def test_what_is_older_counts_while_it_runs_and_when_it_ended_since(
-    http: httpx.Client, engine: Engine, project: ProjectKey, busy: str
-) -> None:
+def test_what_has_ended_before_is_left_out(http: httpx.Client, engine: Engine, project: ProjectKey, busy: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(LONG_AGO))
         connection.execute(text("UPDATE jobs SET finished_at = created_at WHERE error ->> 'message' != 'the third'"))
     day, week = http.get("/v1/overview").json(), http.get("/v1/overview", params={"hours": 168}).json()
     assert [(failure["code"], failure["count"]) for failure in day["failures"]] == [("invalid_file", 1)]
     assert (day["finished"]["failed"], week["finished"]["failed"]) == (1, 3)
-    assert (day["usage"][0]["jobs"], week["usage"][0]["jobs"]) == (3, 7)  # it runs, the third failed, and one cancelled
     assert day["queue"]["depth"] == 1
+
+
+ATTEMPTS = (  # how long ago each began and ended
+    ("20 h", "16 h"),
+    ("30 h", "18 h"),
+    ("48 h", None),  # it runs
+    ("50 h", "25 h"),
+)
+
+
+def test_use_is_of_the_hours_that_are_asked_for(http: httpx.Client, engine: Engine, project: ProjectKey) -> None:
+    """Each attempt holds two GPUs all the time, and half a CPU."""
+    with session_scope(engine) as session:
+        job_id = make_job(session, project.owner).id
+        for token, (began, ended) in enumerate(ATTEMPTS, 1):
+            session.execute(text(ATTEMPT), {"token": token, "job": job_id, "began": began, "ended": ended})
+    for hours, used in ((24, 4 + 6 + 24), (744, 4 + 12 + 48 + 25)):
+        (row,) = http.get("/v1/overview", params={"hours": hours}).json()["usage"]
+        assert row["jobs"] == 1
+        assert row["gpu_seconds"] == pytest.approx(2 * 3600 * used, rel=1e-4)
+        assert row["cpu_seconds"] == pytest.approx(1800 * used, rel=1e-4)
+
+
+def test_a_job_waits_since_it_was_last_queued(
+    http: httpx.Client, engine: Engine, project: ProjectKey, operator_key: str
+) -> None:
+    with session_scope(engine) as session:
+        job_id = make_job(session, project.owner).id
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE jobs SET created_at = now() - interval '7 d', queued_at = now() - interval '2 h'")
+        )
+
+    def waits() -> list[float]:
+        found = http.get("/v1/ops/queue", headers={"authorization": f"Bearer {operator_key}"}).json()["data"]
+        own = http.get("/v1/overview").json()["queue"]["oldest_wait"]
+        return [own, next(queue["oldest_wait"] for queue in found if queue["id"] == "train")]
+
+    assert [round(wait / 3600) for wait in waits()] == [2, 2]
+    for act in ("pause", "resume"):
+        assert http.post(f"/v1/fine_tuning/jobs/{job_id}/{act}").status_code == 200
+    assert [round(wait / 3600) for wait in waits()] == [0, 0]
 
 
 @pytest.mark.parametrize("hours", ["0", "745", "x"])
@@ -127,13 +182,16 @@ def test_services_that_are_away_are_named(settings: Settings, project: ProjectKe
 
 
 def test_few_rows_are_read_however_many_there_are(engine: Engine, project: ProjectKey, busy: str) -> None:
-    """20,000 jobs that ended long ago."""
+    """20,000 jobs that ended long ago, each after an attempt."""
     with engine.begin() as connection:
         connection.execute(text(MANY_JOBS), {"id": busy})
         old = "UPDATE jobs SET created_at = now() - interval '90 d', finished_at = now() - interval '89 d'"
         connection.execute(text(f"{old} WHERE status = 'succeeded'"))
+        connection.execute(text(MANY_ATTEMPTS))
+        long_ago = "started_at = now() - interval '90 d', ended_at = now() - interval '89 d'"
+        connection.execute(text(f"UPDATE attempts SET {long_ago} WHERE ended_at IS NOT NULL"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE jobs"))
+        connection.execute(text("VACUUM ANALYZE jobs, attempts"))
     statements: list[tuple[str, Any]] = []
 
     def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:

@@ -5,17 +5,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 from playwright.sync_api import Page, expect
+from sqlalchemy import Engine, text
+from tunesmith.types import UsageRow
 
+from core.db import session_scope
+from core.jobs import claims
+from core.jobs.service import pause
+from dashboard.pages.overview import SERVICES, SHOWN
+from dashboard.pages.projects import MOST_SHOWN, sums
 from embedded.ports import free_ports
 from tests.chaos.proxy import Proxy
 from tests.conftest import ProjectKey
+from tests.core.factories import make_job
 from tests.dashboard.axe import grave
 from tests.dashboard.conftest import run_dashboard
-from tests.dashboard.jobs import client
+from tests.dashboard.jobs import client, rows_file
 from tests.dashboard.test_access import new_job
 from tests.stack import Stack
 
@@ -25,12 +34,79 @@ def test_the_overview_says_what_runs_and_whether_services_are_well(
 ) -> None:
     page = look(operator_key)
     services = page.get_by_role("status", name="services")
-    for name in ("database", "broker", "storage"):
+    for name in SERVICES:
         expect(services.get_by_text(f"{name} ok")).to_be_visible()
     expect(page.get_by_role("region", name="workers").get_by_text("alive").first).to_be_visible()
+    for name in ("train", "cpu", "webhooks"):
+        expect(page.get_by_role("region", name="queues").get_by_text(name, exact=True)).to_be_visible()
+    stack.kill("api")
+    try:
+        for name in SERVICES:
+            expect(services.get_by_text(f"{name} unknown")).to_be_visible()
+    finally:
+        stack.start("api")
+    expect(services.get_by_text("database ok")).to_be_visible()
     job_id = new_job(stack, project.key)  # appears without a reload
-    page.get_by_role("link", name="succeeded").click()
+    expect(page.get_by_text("succeeded in 24 h")).to_be_visible()
+    page.get_by_role("link", name="all that succeeded").click()
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
+
+
+def test_more_jobs_run_than_the_overview_lists(
+    look: Callable[..., Page], stack: Stack, engine: Engine, project: ProjectKey
+) -> None:
+    """One of them is about to pause."""
+    stack.kill("train")
+    try:
+        with session_scope(engine) as session:
+            for _ in range(SHOWN + 1):
+                make_job(session, project.owner)
+                last = claims.claim(session, worker_id="w", devices=0, lease=600)
+            assert last is not None
+            pause(session, owner=project.owner, job_id=last.id)
+        page = look(project.key)
+        expect(page.get_by_role("region", name="running jobs").locator("tbody tr")).to_have_count(SHOWN)
+        page.get_by_role("link", name=f"All {SHOWN + 1} that run").click()
+        expect(page.get_by_label("tick ftjob-")).to_have_count(SHOWN + 1)
+    finally:
+        stack.start("train")
+
+
+def test_a_file_shows_how_long_its_rows_are_and_a_preview_what_it_does_not_take(
+    look: Callable[..., Page], stack: Stack, engine: Engine, project: ProjectKey, tmp_path: Path
+) -> None:
+    with client(stack, project.key) as api:
+        path = rows_file(tmp_path, [chat("x" * 9), chat("x" * 9), chat("x" * 499)])
+        file = api.files.wait_for_processing(api.files.create(file=path, purpose="fine-tune").id)
+    page = look(project.key, f"/data/{file.id}?model=tiny-random-llama&max_length=ten")
+    bars = page.get_by_role("table", name="rows by their length").get_by_role("row")
+    expect(bars.filter(has_text=re.compile("^10 (to .*)?characters2"))).to_have_count(1)
+    expect(bars.filter(has_text=re.compile("500 characters1"))).to_have_count(1)
+    expect(page.get_by_text("takes a whole number of tokens")).to_be_visible()
+    with engine.begin() as connection:  # as a version has left it that had no histogram
+        connection.execute(text("UPDATE files SET report = report #- '{characters,histogram}'"))
+    page.goto(f"/data/{file.id}")
+    expect(page.get_by_role("table", name="lengths of rows").get_by_text("shortest")).to_be_visible()
+
+
+def chat(question: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": "y"}]}
+
+
+def test_use_of_projects_of_one_name_is_kept_apart() -> None:
+    rows = [UsageRow(project_id=project, day="2026-11-27", cpu_seconds=3600) for project in ("a", "b", "c")]
+    found = sums(rows, {"a": "one", "b": "one", "c": "two"}, lambda row: row.cpu_seconds)
+    assert found == {name: {"2026-11-27": 3600} for name in ("one (a)", "one (b)", "two")}
+    rows += [UsageRow(project_id=f"p{n}", day="2026-11-26", cpu_seconds=1) for n in range(MOST_SHOWN)]
+    rest = sums(rows, {}, lambda row: row.cpu_seconds)["all others"]
+    assert rest == {"2026-11-26": 3}
+
+
+def test_projects_show_a_job_that_is_new(look: Callable[..., Page], stack: Stack, project: ProjectKey) -> None:
+    page = look(project.key, "/projects")
+    expect(page.get_by_text("No job was created in these days.")).to_be_visible()
+    new_job(stack, project.key)
+    expect(page.get_by_role("figure", name="CPU time by day and project")).to_be_visible()
 
 
 def test_filters_are_in_the_address_and_say_what_they_do_not_take(

@@ -2,6 +2,7 @@
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from core.rows import sketch as sketches
 from core.rows.near import near_rows, signatures
 from core.rows.personal import IPV4, SECRET, PersonalData
 from core.rows.sketch import Sketch, overlap
-from core.rows.survey import Smallest, Survey
+from core.rows.survey import Smallest, Survey, _histogram
 from core.rows.validate import validate
 from tests.core.rows.files import jsonl, write
 
@@ -46,7 +47,25 @@ def sketch_of(folder: Path, rows: list[dict[str, Any]]) -> Sketch:
 def test_lengths_are_exact(tmp_path: Path) -> None:
     _, figures = surveyed(tmp_path, [row("å" * n, "x") for n in range(100)])
     quantiles = {"min": 1, "p50": 50, "p90": 90, "p99": 99, "max": 100}
+    histogram = figures["characters"].pop("histogram")
     assert figures["characters"] == {**quantiles, "mean": 50.5, "total": 5050}
+    assert sum(bar["rows"] for bar in histogram) == 100
+
+
+@given(st.lists(st.integers(0, 2**31), min_size=1, max_size=200))
+def test_every_length_is_in_one_bar_of_the_histogram(lengths: list[int]) -> None:
+    bars = _histogram(np.array(sorted(lengths), np.uint32))
+    assert 1 <= len(bars) <= 20
+    assert (bars[0]["min"], bars[-1]["max"]) == (min(lengths), max(lengths))
+    assert all(one["max"] + 1 == next["min"] for one, next in pairwise(bars))
+    assert [bar["rows"] for bar in bars] == [
+        sum(bar["min"] <= length <= bar["max"] for length in lengths) for bar in bars
+    ]
+
+
+def test_a_few_long_rows_do_not_hide_how_long_the_others_are() -> None:
+    bars = _histogram(np.array([*range(100, 300), 100_000], np.uint32))
+    assert sum(bar["rows"] > 0 for bar in bars) >= 4
 
 
 def test_rows_that_repeat_are_counted_however_they_are_written(tmp_path: Path) -> None:
