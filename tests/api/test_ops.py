@@ -164,6 +164,7 @@ def test_a_job_says_where_it_stands(http: httpx.Client, busy: tuple[str, str]) -
     assert (queued["queue_position"], queued["seconds_left"]) == (1, None)
     assert queued["usage"] == {
         "cpu_seconds": 0.0, "gpu_seconds": 0.0, "trained_tokens": 0, "input_bytes": 3, "output_bytes": 0,
+        "cost": None,
     }  # fmt: skip
     series = http.get(f"/v1/fine_tuning/jobs/{busy[0]}/metrics").json()["series"]
     assert series == {"train_loss": {"steps": [3], "values": [2.5]}}
