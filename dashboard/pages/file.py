@@ -16,6 +16,8 @@ from dashboard.words import clipped, number, size
 
 LENGTHS = {"min": "shortest", "p50": "half, up to", "p90": "90 %, up to", "p99": "99 %, up to", "max": "longest"}
 
+SHARES = {"p50": "half have", "p90": "90 %", "p99": "99 %"}
+
 
 @ui.page("/data/{file_id:path}", response_timeout=PAGE_SECONDS)
 async def file_page(request: Request, file_id: str) -> None:
@@ -105,11 +107,12 @@ def show_lengths(report: FileReport) -> None:
         if not found:
             Text("p", "Not known.", classes="empty")
             return
-        quantiles = [(words, found[key]) for key, words in LENGTHS.items() if key in found]
         if histogram := found.get("histogram"):
             bars([(span(bar), bar["rows"]) for bar in histogram], label="rows by their length", unit="rows")
-            Text("p", f"Of characters: {', '.join(f'{words} {number(n)}' for words, n in quantiles)}.", classes="quiet")
+            shares = ", ".join(f"{share} up to {number(found[key])}" for key, share in SHARES.items())
+            Text("p", f"Of the rows {shares} characters.", classes="quiet")
         else:  # a report of an earlier version
+            quantiles = [(words, found[key]) for key, words in LENGTHS.items() if key in found]
             bars(quantiles, label="lengths of rows", unit="characters")
         Text("p", f"On average {number(found['mean'])}.", classes="quiet")
 

@@ -125,7 +125,7 @@ def ended(status: str) -> Text:
     """A figure of the last hours; the list that it leads to is of all, the newest first."""
     with box("div", "card"):
         figure = Text("div", "–", classes="figure")
-        Text("span", f"{status} in {HOURS} h · ", classes="label")
+        Text("span", f"{status}, {HOURS} h · ", classes="label")
         link("all", jobs_of([status]), classes="label", aria_label=f"all that {status}")
     return figure
 
