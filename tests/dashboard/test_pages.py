@@ -46,8 +46,11 @@ def test_the_overview_says_what_runs_and_whether_services_are_well(
     finally:
         stack.start("api")
     expect(services.get_by_text("database ok")).to_be_visible()
-    job_id = new_job(stack, project.key)  # appears without a reload
-    expect(page.get_by_text("succeeded, 24 h")).to_be_visible()
+    job_id = new_job(stack, project.key)
+    with client(stack, project.key) as api:
+        api.fine_tuning.jobs.wait(job_id, progress=False)
+    succeeded = page.locator(".card").filter(has_text="succeeded, 24 h")
+    expect(succeeded.locator(".figure")).to_have_text("1")  # without a reload
     page.get_by_role("link", name="all that succeeded").click()
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
 
