@@ -32,7 +32,7 @@ LOADS = 5  # of each page; the first one after the start is left out
 LONGEST = 1.0  # seconds
 # It listens, and what it shows of charts is there.
 DRAWN = """() => window.socket?.connected && [...document.querySelectorAll(".nicegui-echart")].every(
-  (chart) => !chart.offsetParent || chart.querySelector("canvas"))"""
+  (chart) => !chart.offsetParent || chart.querySelector("canvas, svg"))"""
 # Of every hundred jobs some have failed; fifty run, each with so many steps measured.
 SEEDING = (
     """UPDATE jobs SET status = 'failed',
@@ -47,9 +47,12 @@ SEEDING = (
        UPDATE jobs SET status = 'running', token = 1000000 + n, lease_expires_at = now() + interval '1 day',
        started_at = now(), finished_at = NULL, step = :steps, total_steps = 3 * :steps
        FROM chosen WHERE chosen.id = jobs.id""",
+    """INSERT INTO attempts (token, job_id, worker_id, started_at, ended_at, outcome, gpu_seconds, cpu_seconds)
+       SELECT coalesce(token, row_number() OVER ()), id, 'bench', started_at, finished_at,
+       CASE WHEN finished_at IS NULL THEN NULL ELSE status END, 60, 60 FROM jobs WHERE started_at IS NOT NULL""",
     """INSERT INTO metrics (job_id, step, token, data)
        SELECT id, n, token, jsonb_build_object('train_loss', 4 / sqrt(n), 'valid_loss', 5 / sqrt(n),
-       'learning_rate', 0.001, 'gradient_norm', random(), 'tokens_per_second', 100 + random())
+       'learning_rate', 0.001, 'grad_norm', random(), 'tokens_per_second', 100 + random())
        FROM jobs, generate_series(1, :steps) n WHERE status = 'running'""",
     """INSERT INTO events (job_id, seq, id, level, type, message)
        SELECT jobs.id, n + 1000, 'ftevent-' || jobs.id || n, 'info', 'message', 'something happened'
@@ -81,6 +84,9 @@ def pages(job_id: str, other_id: str) -> dict[str, str]:
         "jobs": "/jobs",
         "jobs that failed": "/jobs?status=failed",
         "jobs, searched, none found": "/jobs?search=nothing-has-this",
+        "jobs of a method": "/jobs?method=dpo",
+        "jobs of a model": "/jobs?model=tiny-random-llama",
+        "jobs by metadata, none found": "/jobs?metadata=team%3Dnobody",
         "job": f"/jobs/{job_id}",
         "results": f"/jobs/{job_id}/results",
         "lineage": f"/jobs/{job_id}/lineage",
@@ -91,6 +97,7 @@ def pages(job_id: str, other_id: str) -> dict[str, str]:
         "data": "/data",
         "file": "/data/file-bench",
         "models": "/models",
+        "model": f"/models/ft:tiny-random-llama:bench::{'ftjob-' + '1'.zfill(24)}",
         "models, searched": "/models?search=ftjob-000000000000000000000001",
         "projects": "/projects",
     }

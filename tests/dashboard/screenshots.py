@@ -43,8 +43,9 @@ GRADER: dict[str, Any] = {
 BROKEN = {"type": "python", "name": "broken", "source": "def grade(sample, item):\n    return item['points']\n"}
 # It listens, and what it shows of charts is there.
 DRAWN = """() => window.socket?.connected && [...document.querySelectorAll(".nicegui-echart")].every(
-  (chart) => !chart.offsetParent || chart.querySelector("canvas"))"""
-README = {"job-reinforcement": "light", "rollouts": "dark"}  # as a screen shows their beginning: docs/pictures
+  (chart) => !chart.offsetParent || chart.querySelector("canvas, svg"))"""
+README = {"job-reinforcement": "light", "rollouts": "dark"}  # their beginnings are in docs/pictures
+BEGINNING: Any = {"x": 0, "y": 0, "width": 1280, "height": 1400}
 VIEWS = {  # (width in pixels, theme)
     "light": (1280, "light"),
     "dark": (1280, "dark"),
@@ -147,7 +148,7 @@ def shoot(browser: Browser, url: str, key: str, pages: dict[str, str], view: str
         page.wait_for_load_state("networkidle")
         page.screenshot(path=folder / f"{name}-{view}.png", full_page=True)
         if README.get(name) == view:
-            page.screenshot(path=folder / f"readme-{name}.png")
+            page.screenshot(path=folder / f"readme-{name}.png", full_page=True, clip=BEGINNING)
     context.close()
 
 
