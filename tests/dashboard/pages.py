@@ -12,7 +12,7 @@ def every_page(*, trained: Job, reinforced: Job, file_id: str) -> dict[str, str]
         "job": f"/jobs/{trained.id}?log=1",
         "job-reinforcement": f"/jobs/{reinforced.id}?smooth=medium",
         "results": f"/jobs/{trained.id}/results",
-        "rollouts": f"/jobs/{reinforced.id}/rollouts",
+        "rollouts": f"/jobs/{reinforced.id}/rollouts?order=asc",
         "lineage": f"/jobs/{reinforced.id}/lineage",
         "spec": f"/jobs/{trained.id}/spec",
         "log": f"/jobs/{trained.id}/log",

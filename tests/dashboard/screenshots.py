@@ -108,7 +108,7 @@ def work(api: Tunesmith, folder: Path) -> dict[str, str]:
     validation = write_rows(folder / "held-out.jsonl", [adder.pair(asked, adder.answer(asked)) for asked in held_out])
     first = train("initialization", None, files.text, chain.INITIALIZATION)
     second = train("pretraining", first.fine_tuned_model, files.text, chain.PRETRAINING | {"max_steps": 200})
-    chats = chain.SUPERVISED | {"max_steps": 1200, "eval_interval": 100, "checkpoint_interval": 400}
+    chats = chain.SUPERVISED | {"max_steps": 800, "eval_interval": 100, "checkpoint_interval": 400}
     chats |= {"samples": {"rows": 20, "max_tokens": adder.LONGEST}}
     third = train("supervised", second.fine_tuned_model, files.chats, chats, validation_file=validation)
     base = third.fine_tuned_model
@@ -146,6 +146,7 @@ def shoot(browser: Browser, url: str, key: str, pages: dict[str, str], view: str
         page.goto(path)
         page.wait_for_function(DRAWN)
         page.wait_for_load_state("networkidle")
+        page.get_by_text("The API renders them").wait_for(state="hidden")
         page.screenshot(path=folder / f"{name}-{view}.png", full_page=True)
         if README.get(name) == view:
             page.screenshot(path=folder / f"readme-{name}.png", full_page=True, clip=BEGINNING)
