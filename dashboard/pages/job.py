@@ -170,7 +170,7 @@ class Attempts:
             text_column("Worker", lambda attempt: clipped(attempt.worker, 80), classes="mono break"),
             text_column("Started", lambda attempt: self.here.time(attempt.started_at), classes="nowrap"),
             text_column("Took", took, number=True),
-            text_column("How it ended", how),
+            text_column("Outcome", how),
         ]
 
 
