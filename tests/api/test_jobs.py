@@ -378,7 +378,7 @@ def test_metadata_narrows_the_list(http: httpx.Client, file_id: str) -> None:
         ("/v1/fine_tuning/jobs?metadata[a=1", "metadata[a", "metadata[key]"),
         ("/v1/fine_tuning/jobs?metadata=1", "metadata", "'null'"),
         ("/v1/files?metadata[a]=1", "metadata[a]", "purpose"),
-        ("/v1/models?limit=3", "limit", "has none"),
+        ("/v1/me?limit=3", "limit", "has none"),
     ],
 )
 def test_query_parameters_that_a_route_has_not_are_refused(
