@@ -51,21 +51,17 @@ class Guard:
             await self._answer(scope, receive, sending)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Where the browser has left before its request is read, NiceGUI's socket answers nothing, and Starlette takes
-        that for a fault."""
-        gone = False
+        """Nobody is answered who has left before the request was read: NiceGUI's socket would fail at it."""
+        first: Message | None = await receive()
+        if first["type"] == "http.disconnect":
+            return
 
         async def receiving() -> Message:
-            nonlocal gone
-            message = await receive()
-            gone = gone or message["type"] == "http.disconnect"
-            return message
+            nonlocal first
+            message, first = first, None
+            return message or await receive()
 
-        try:
-            await self.app(scope, receiving, send)
-        except RuntimeError:
-            if not gone:
-                raise
+        await self.app(scope, receiving, send)
 
     async def _ask_to_log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") != "GET" or scope["path"].startswith("/_nicegui"):

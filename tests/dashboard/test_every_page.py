@@ -1,9 +1,10 @@
 """On every page: nothing that a serious finding of axe would be about, and no text that is more than text."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 from sqlalchemy import Engine
 
 from core.storage import Storage
@@ -66,4 +67,6 @@ def findings_of(page: Page, path: str) -> list[str]:
 
 def width_on(page: Page, screen: int) -> int:
     page.set_viewport_size({"width": screen, "height": 900})
+    with suppress(TimeoutError):  # charts follow a moment later
+        page.wait_for_function("(most) => document.documentElement.scrollWidth <= most", arg=screen, timeout=5000)
     return page.evaluate("document.documentElement.scrollWidth")

@@ -98,7 +98,7 @@ def test_a_model_shows_where_it_comes_from_and_is_trained_on(
     page = look(project.key, "/models?kind=fine_tuned")
     job_id = new_job(stack, project.key)  # its model appears without a reload
     page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click(timeout=2 * WAIT)
-    expect(page.get_by_text("made by initialization")).to_be_visible()
+    expect(page.get_by_text("initialization job")).to_be_visible()
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
     expect(page.get_by_text("Random weights of the architecture")).to_be_visible()
     name = page.get_by_role("heading", level=1).inner_text()

@@ -189,12 +189,12 @@ def test_several_jobs_are_cancelled_at_once_and_not_by_mistake(
         page = look(project.key, "/jobs?status=queued")
         for job_id in made[:2]:
             page.get_by_label(f"tick {job_id}").check()
-        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Cancel", exact=True).click()
         expect(page.get_by_role("button", name="Back")).to_be_focused()
         assert grave(page) == []
         page.get_by_role("button", name="Back").click()
         expect(page.get_by_text("2 ticked")).to_be_visible()
-        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Cancel", exact=True).click()
         page.get_by_role("button", name="Cancel them").click()
         expect(page.get_by_text("cancel: 2 of 2 jobs")).to_be_visible()
         expect(page.get_by_role("link", name=made[0])).to_have_count(0)
