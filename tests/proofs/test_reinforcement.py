@@ -123,9 +123,9 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         after, collapsed = found["reasoning"], found["brevity alone"]
         assert after["right"] >= before["right"] + 0.1
         assert after["form"] >= before["form"] - 0.02
-        assert after["length of right"] <= 0.9 * before["length of right"]  # without idle lines at all: 0.83
+        assert after["length of right"] <= 0.85 * before["length of right"]
         assert after["length on riddles"] >= 0.9 * before["length on riddles"]
-        assert collapsed["right"] <= 0.6 * before["right"]
+        assert collapsed["right"] <= 0.1 * before["right"]
         assert collapsed["form"] <= 0.5 * before["form"]
         assert collapsed["reasoning reward"] <= 0.5 * after["reasoning reward"]
     shows = (
