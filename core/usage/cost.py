@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import extract, func, select
 from sqlalchemy.orm import Session
 
-from core.models import Attempt, Job
+from core.models import Job
 from core.settings import Settings
+from core.usage import repository
 
 
 def costs(session: Session, settings: Settings, *, jobs: Sequence[Job]) -> dict[str, float]:
@@ -18,18 +18,10 @@ def costs(session: Session, settings: Settings, *, jobs: Sequence[Job]) -> dict[
     per_gpu, per_cpu = settings.cost_per_gpu_hour, settings.cost_per_cpu_hour
     if per_gpu is None and per_cpu is None:
         return {}
-    slots = _slot_seconds(session, job_ids=[job.id for job in jobs])
+    slots = repository.slot_seconds(session, job_ids=[job.id for job in jobs])
     used = {job.id: ((job.gpu_seconds, per_gpu), (slots.get(job.id, 0.0), per_cpu)) for job in jobs}
     return {
         job_id: sum(seconds / 3600 * (price or 0.0) for seconds, price in parts)
         for job_id, parts in used.items()
         if all(price is not None or not seconds for seconds, price in parts)
     }
-
-
-def _slot_seconds(session: Session, *, job_ids: Sequence[str]) -> dict[str, float]:
-    """For how long each job's attempts without a GPU have held a slot."""
-    held = extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at)
-    on_cpu = (Attempt.job_id.in_(job_ids), Attempt.gpu_seconds == 0)
-    rows = session.execute(select(Attempt.job_id, func.sum(held)).where(*on_cpu).group_by(Attempt.job_id))
-    return {job_id: float(seconds) for job_id, seconds in rows}

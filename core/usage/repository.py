@@ -1,13 +1,14 @@
 """SQL that sums up what jobs have cost."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Row, cast, func, null, select
+from sqlalchemy import ColumnElement, Date, Row, cast, extract, func, null, select
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
-from core.models import Job
+from core.models import Attempt, Job
 
 # What sums can be kept apart by, and the column of each. Days are those of UTC, which sessions speak.
 GROUPS: dict[str, tuple[str, ColumnElement[Any]]] = {
@@ -46,3 +47,11 @@ def sums(
     if end is not None:
         statement = statement.where(Job.created_at < end)
     return list(session.execute(statement.group_by(*keys).order_by(*keys)))
+
+
+def slot_seconds(session: Session, *, job_ids: Sequence[str]) -> dict[str, float]:
+    """For how long each job's attempts without a GPU have held a slot."""
+    held = extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at)
+    on_cpu = (Attempt.job_id.in_(job_ids), Attempt.gpu_seconds == 0)
+    rows = session.execute(select(Attempt.job_id, func.sum(held)).where(*on_cpu).group_by(Attempt.job_id))
+    return {job_id: float(seconds) for job_id, seconds in rows}

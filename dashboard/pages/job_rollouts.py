@@ -12,7 +12,7 @@ from tunesmith import AsyncPage, AsyncPages
 from tunesmith.types import Rollout
 
 from dashboard.elements import Text, box, link, shown
-from dashboard.filters import choice, field, words_of
+from dashboard.filters import asked_of, choice, field, words_of
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of, path_of
 from dashboard.words import clipped, number
@@ -28,8 +28,7 @@ FILTERS = ("q", "row", "grader", *BOUNDS, *FLAGS, "order_by", "order")
 
 @ui.page("/jobs/{job_id}/rollouts", response_timeout=PAGE_SECONDS)
 async def rollouts_page(request: Request, job_id: str) -> None:
-    asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
-    asked = {name: value for name, value in asked.items() if value}
+    asked = asked_of(request, *FILTERS)
     after = request.query_params.get("after") or None
     with frame(f"Rollouts of {clipped(job_id, 40)}", request) as here:
         job = await job_of(here, job_id)
