@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.access.owner import Owner
 from core.db import make_engine, session_scope
 from core.jobs import repository, service
-from core.models import Job, Project
+from core.models import ApiKey, Job, Project
 from core.registry.catalogue import load_catalogue
 from core.settings import get_settings
 from core.specs.job import JobSpec
@@ -40,7 +40,7 @@ def retrieve(job_id: str, session: SessionDep) -> dict[str, Any]:
 
 @app.post("/v1/fine_tuning/jobs")
 def create(spec: JobSpec, session: SessionDep) -> dict[str, Any]:
-    return _shape(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec))
+    return _shape(session, service.create(session, owner=owner, catalogue=catalogue, spec=spec, known={}))
 
 
 def _shape(session: Session, job: Job) -> dict[str, Any]:
@@ -50,5 +50,6 @@ def _shape(session: Session, job: Job) -> dict[str, Any]:
         "model": job.model,
         "method": job.spec["method"],
         "organization_id": session.get_one(Project, job.project_id).organization_id,
+        "created_by": session.get_one(ApiKey, job.api_key_id).name,
         "created_at": int(job.created_at.timestamp()),
     }

@@ -60,7 +60,7 @@ def make_jobs(database: Database) -> list[tuple[str, int]]:
             JobSpec(model="tiny-random-llama", training_file="file-bench"),
         )
         for _ in range(JOBS):
-            jobs.create(session, owner=database.owner, catalogue=catalogue, spec=spec)
+            jobs.create(session, owner=database.owner, catalogue=catalogue, spec=spec, known={})
     claimed: list[tuple[str, int]] = []
     for _ in range(JOBS):
         with session_scope(engine) as session:
