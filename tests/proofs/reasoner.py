@@ -35,10 +35,11 @@ REASONING: dict[str, Any] = {
     "weights": {"brevity": 3.0},  # more than usual: what can be saved of such chains is lines, and not pages
     "brevity_half_length": 40,
 }
+# Brevity as the reasoning reward has it, with the same weight, but paid for whether the answer is right or not.
 SHORT: dict[str, Any] = {
     "type": "python",
     "name": "short",
-    "source": "def grade(sample, item):\n    return 1 / (1 + len(sample['output_text']) / 40)\n",
+    "source": "def grade(sample, item):\n    return 3 / (1 + len(sample['output_text']) / 40)\n",
 }
 
 
