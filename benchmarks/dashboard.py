@@ -3,6 +3,7 @@
 `--keep` leaves it running to look at, and prints where and with which key.
 """
 
+import json
 import os
 import shutil
 import statistics
@@ -12,20 +13,25 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, sync_playwright
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
 from benchmarks.api import Database, make_database, multiply, served
 from benchmarks.asked import at_most
 from core.access.service import create_key
 from core.db import make_engine, session_scope
+from core.jobs import samples
+from core.models import Artifact, Job
 from core.settings import Settings
+from core.specs.rollouts import FILE, Rollout
+from core.storage import Storage
 from embedded.ports import free_ports
 from embedded.process import Child
-from embedded.services import run_services
+from embedded.services import Services, run_services
 
 JOBS, RUNNING, STEPS, FILES = 100_000, 50, 2_000, 10_000
 LOADS = 5  # of each page; the first one after the start is left out
@@ -57,28 +63,79 @@ SEEDING = (
     """INSERT INTO events (job_id, seq, id, level, type, message)
        SELECT jobs.id, n + 1000, 'ftevent-' || jobs.id || n, 'info', 'message', 'something happened'
        FROM jobs, generate_series(1, 200) n WHERE status = 'running'""",
+    """WITH line AS (SELECT id, model, lag(id) OVER (ORDER BY id) before FROM jobs WHERE status = 'succeeded'
+       ORDER BY id LIMIT :stages)
+       UPDATE jobs SET parent_model_id = 'model-' || before, model = 'ft:' || line.model || ':bench::' || before
+       FROM line WHERE line.id = jobs.id AND before IS NOT NULL""",
     "ANALYZE",
 )
+STAGES = 20  # of the longest line of models
+ROLLOUTS, SAMPLES, CHARACTERS = 1_000, 100, 2_000  # of one job; characters of each text
 
 
-def seed(database: Database) -> tuple[str, str]:
-    """Make the jobs look like a busy day; answers the ids of two that run."""
+@dataclass(frozen=True)
+class Seeded:
+    """Ids of two jobs that run, of one that has yielded rollouts and samples, and of the last one of a line."""
+
+    running: str
+    other: str
+    ended: str
+    last: str
+
+
+def seed(services: Services, database: Database) -> Seeded:
+    """Make the jobs look like a busy day."""
     engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
     earlier = {"id": "'file-' || lpad(n::text, 24, '0')", "created_at": "created_at - make_interval(secs => n)"}
     multiply(engine, "files", earlier, count=FILES - 1)
     with engine.connect() as connection:
         connection.execute(text("SET statement_timeout = 0"))
         for statement in SEEDING:
-            connection.execute(text(statement), {"running": RUNNING, "steps": STEPS} if ":" in statement else {})
+            asked = {"running": RUNNING, "steps": STEPS, "stages": STAGES}
+            connection.execute(text(statement), {name: n for name, n in asked.items() if f":{name}" in statement})
         first, second = connection.execute(
             text("SELECT id FROM jobs WHERE status = 'running' ORDER BY id LIMIT 2")
         ).scalars()
+        last = connection.execute(
+            text("SELECT id FROM jobs WHERE parent_model_id IS NOT NULL ORDER BY id DESC LIMIT 1")
+        ).scalar_one()
     engine.dispose()
-    return first, second
+    return Seeded(first, second, yielded(services, database), last)
 
 
-def pages(job_id: str, other_id: str) -> dict[str, str]:
+def yielded(services: Services, database: Database) -> str:
+    """Give a job that has ended rollouts and samples in the store; answers its id."""
+    said = "so many words " * (CHARACTERS // 14)
+    prompt = [{"role": "user", "content": said}]
+    answers = [
+        Rollout(
+            number=n, step=n // 8, row=n // 4, prompt=prompt, completion=said, completion_tokens=400, truncated=False,
+            reward=n % 7 / 7, rewards={"right": float(n % 2), "short": n % 5 / 5}, advantage=n % 3 - 1.0,
+        ).model_dump()
+        for n in range(ROLLOUTS)
+    ]  # fmt: skip
+    texts = {"prompt": said, "expected": said, "before": said, "after": said}
+    files = {FILE: answers, samples.FILE: [{"row": n} | texts for n in range(SAMPLES)]}
+    settings = {name.removeprefix("TUNESMITH_").lower(): value for name, value in services.env.items()}
+    storage = Storage(Settings.model_validate(settings))
+    engine = make_engine(Settings(database_url=database.url))
+    with tempfile.TemporaryDirectory() as folder, session_scope(engine) as session:
+        job = session.scalars(select(Job).where(Job.status == "succeeded").order_by(Job.id).limit(1)).one()
+        grader = {"type": "python", "name": "right", "source": "def grade(sample, item): return 1"}
+        job.spec = job.spec | {"method": {"type": "reinforcement", "reinforcement": {"grader": grader}}}
+        for name, rows in files.items():
+            (Path(folder) / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        for entry in storage.put_folder("bench/", Path(folder)):
+            about = {"job_id": job.id, "object_key": f"bench/{entry.name}", "created_at": job.created_at}
+            session.add(Artifact(id=f"artifact-{entry.name}", **about, **asdict(entry)))
+        job_id = job.id
+    engine.dispose()
+    return job_id
+
+
+def pages(jobs: Seeded) -> dict[str, str]:
     """Paths by names."""
+    job_id = jobs.running
     return {
         "overview": "/",
         "jobs": "/jobs",
@@ -88,11 +145,13 @@ def pages(job_id: str, other_id: str) -> dict[str, str]:
         "jobs of a model": "/jobs?model=tiny-random-llama",
         "jobs by metadata, none found": "/jobs?metadata=team%3Dnobody",
         "job": f"/jobs/{job_id}",
-        "results": f"/jobs/{job_id}/results",
-        "lineage": f"/jobs/{job_id}/lineage",
+        "results": f"/jobs/{jobs.ended}/results",
+        "rollouts": f"/jobs/{jobs.ended}/rollouts",
+        "rollouts, sorted by a grader": f"/jobs/{jobs.ended}/rollouts?grader=right&order_by=grader_reward",
+        "lineage": f"/jobs/{jobs.last}/lineage",
         "spec": f"/jobs/{job_id}/spec",
         "log": f"/jobs/{job_id}/log",
-        "compare": f"/compare?jobs={job_id},{other_id}",
+        "compare": f"/compare?jobs={job_id},{jobs.other}",
         "new job": f"/jobs/new?clone={job_id}",
         "data": "/data",
         "file": "/data/file-bench",
@@ -147,10 +206,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary, run_services(Path(temporary)) as services:
         folder = Path(temporary) / "logs"
         database = make_database(services, "many", count=JOBS)
-        (job_id, other_id), key = seed(database), operator_key(database)
+        jobs, key = seed(services, database), operator_key(database)
         with served("api.main:app", services, database, folder) as api, shown(api, folder) as url:
             if "--keep" in sys.argv:
-                print(f"{url}  {key}  job {job_id}", flush=True)
+                print(f"{url}  {key}  job {jobs.running}", flush=True)
                 threading.Event().wait()
             with sync_playwright() as playwright:
                 path = shutil.which("chromium") or "chromium"
@@ -161,7 +220,7 @@ def main() -> int:
                 page.get_by_role("button", name="Log in").click()
                 page.locator("#content h1").wait_for()
                 print(f"{JOBS:,} jobs, {RUNNING} running, {FILES:,} files; {LOADS} loads a page, in seconds")
-                for name, at in pages(job_id, other_id).items():
+                for name, at in pages(jobs).items():
                     times = [seconds_of(page, url + at) for _ in range(LOADS + 1)][1:]
                     median = statistics.median(times)
                     print(f"{name:<28} {median:.2f} ({min(times):.2f}-{max(times):.2f})")

@@ -12,12 +12,17 @@ def path_of(list_: str, name: str) -> str:
     return f"/{list_}/{quote(name, safe='')}"
 
 
+def job_path(job_id: str, tab: str = "") -> str:
+    """tab: which of a job's pages, such as `/spec`."""
+    return f"{path_of('jobs', job_id)}{tab}"
+
+
 def job_cell(job: Job) -> None:
     job_link(job.id)
 
 
 def job_link(job_id: str) -> None:
-    link(job_id, path_of("jobs", job_id), classes="mono")
+    link(job_id, job_path(job_id), classes="mono")
 
 
 def model_cell(name: str) -> None:

@@ -96,6 +96,25 @@ class Column:
     number: bool = False
 
 
+class Entries:
+    """Elements that stay where they are while others come and go."""
+
+    def __init__(self, place: Element) -> None:
+        self.place, self._made = place, dict[str, Element]()
+
+    def show(self, names: Iterable[str], make: Callable[[str], Element]) -> None:
+        """names: what tells the elements apart, in their order."""
+        wanted = list(names)
+        for name in self._made.keys() - set(wanted):
+            self._made.pop(name).delete()
+        for place, name in enumerate(wanted):
+            if name not in self._made:
+                with self.place:
+                    self._made[name] = make(name)
+            if self.place.default_slot.children[place] is not self._made[name]:
+                self._made[name].move(target_index=place)
+
+
 class Table:
     """Rows that stay where they are while they change: only cells whose key has changed are made anew."""
 
@@ -106,34 +125,27 @@ class Table:
                 with box("thead"), box("tr"):
                     for column in columns:
                         Text("th", column.title, scope="col", classes="number" if column.number else "")
-                self.body = box("tbody")
+                self._entries = Entries(box("tbody"))
             self.nothing = Text("p", empty, classes="empty hidden")
-        self._rows: dict[str, Row] = {}
-
-    @property
-    def has_rows(self) -> bool:
-        return bool(self._rows)
+        # Of each row's cells, with the key of what it shows.
+        self._cells: dict[str, list[tuple[Element, object]]] = {}
 
     def show(self, rows: dict[str, Any]) -> None:
         """rows: by what tells them apart, in their order."""
         shown(self.nothing, not rows)
         shown(self.table, bool(rows))
-        for name in [name for name in self._rows if name not in rows]:
-            self._rows.pop(name).element.delete()
-        for place, (name, row) in enumerate(rows.items()):
-            if name not in self._rows:
-                self._rows[name] = self._new_row()
-            known = self._rows[name]
-            if self.body.default_slot.children[place] is not known.element:
-                known.element.move(target_index=place)
-            known.cells = [
+        self._cells = {name: cells for name, cells in self._cells.items() if name in rows}
+        self._entries.show(rows, self._new_row)
+        for name, row in rows.items():
+            self._cells[name] = [
                 (element, self._refresh(column, element, key, row))
-                for column, (element, key) in zip(self.columns, known.cells, strict=True)
+                for column, (element, key) in zip(self.columns, self._cells[name], strict=True)
             ]
 
-    def _new_row(self) -> "Row":
-        with self.body, box("tr") as element:
-            return Row(element, [(box("td", "number" if column.number else ""), _NEVER) for column in self.columns])
+    def _new_row(self, name: str) -> Element:
+        with box("tr") as element:
+            self._cells[name] = [(box("td", "number" if column.number else ""), _NEVER) for column in self.columns]
+        return element
 
     def _refresh(self, column: Column, element: Element, known: object, row: Any) -> object:
         key = column.key(row)
@@ -142,14 +154,6 @@ class Table:
             with element:
                 column.cell(row)
         return key
-
-
-@dataclass
-class Row:
-    """cells: each with the key of what it shows."""
-
-    element: Element
-    cells: list[tuple[Element, object]]
 
 
 _NEVER = object()

@@ -18,9 +18,9 @@ def asked_of(request: Request, *names: str) -> dict[str, str]:
 
 
 @contextmanager
-def filters(path: str, asked: Mapping[str, str]) -> Iterator[None]:
+def filters(path: str, asked: Mapping[str, str], *, classes: str = "") -> Iterator[None]:
     """The form around its inputs, for the list at that path."""
-    with box("form", "filters", method="get", action=path, role="search"):
+    with box("form", f"filters {classes}", method="get", action=path, role="search"):
         yield
         Text("button", "Show", classes="button primary", type="submit")
         if asked:
@@ -28,19 +28,22 @@ def filters(path: str, asked: Mapping[str, str]) -> Iterator[None]:
 
 
 class Pages:
-    """The way from a page of a list to older entries, and back to the newest. after: the id that it goes on from."""
+    """The way from a page of a list to those behind it, and back to the first. after: the id that it goes on from.
+    first, more: what the two ways are called."""
 
-    def __init__(self, path: str, asked: Mapping[str, str], after: str | None) -> None:
+    def __init__(
+        self, path: str, asked: Mapping[str, str], after: str | None, *, first: str = "Newest", more: str = "Older"
+    ) -> None:
         self.path, self.asked = path, asked
         with box("nav", "top", aria_label="Pages of the list"):
             if after:
-                link("Newest", f"{path}?{urlencode(asked)}", classes="button")
-            self.older = link("Older", "#", classes="button hidden")
+                link(first, f"{path}?{urlencode(asked)}", classes="button")
+            self.more = link(more, "#", classes="button hidden")
 
     def show(self, page: AsyncPage[Any]) -> None:
-        shown(self.older, page.has_more)
+        shown(self.more, page.has_more)
         if page.has_more:
-            self.older.props["href"] = f"{self.path}?{urlencode({**self.asked, 'after': page.data[-1].id})}"
+            self.more.props["href"] = f"{self.path}?{urlencode({**self.asked, 'after': page.data[-1].id})}"
 
 
 def field(title: str, name: str, asked: Mapping[str, str], **properties: str) -> None:

@@ -15,9 +15,12 @@ from tunesmith import (
     APIConnectionError,
     AsyncTunesmith,
     AuthenticationError,
+    ConflictError,
     InternalServerError,
     RateLimitError,
+    RequestTimeoutError,
     TunesmithError,
+    UnexpectedAnswer,
 )
 
 from dashboard.elements import Text, box, button, link, shown
@@ -36,7 +39,15 @@ PAGES = (
 )
 LIVE_SECONDS = 2.0
 PAGE_SECONDS = 30.0  # for pages that ask the API for several things, where it is slow
-MAY_PASS = (APIConnectionError, RateLimitError, InternalServerError)
+# What the API answers, or what stands in its place, while it is away, busy or being replaced.
+MAY_PASS = (
+    APIConnectionError,
+    ConflictError,
+    InternalServerError,
+    RateLimitError,
+    RequestTimeoutError,
+    UnexpectedAnswer,
+)
 T = TypeVar("T")
 
 

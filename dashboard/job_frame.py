@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from nicegui.element import Element
 from tunesmith.types import Job
 
-from dashboard.cells import method_of
+from dashboard.cells import job_path, method_of
 from dashboard.elements import ProgressBar, Text, badge, box, button, link, shown
 from dashboard.frame import Frame, confirmed
 from dashboard.words import clipped, duration
@@ -26,10 +26,6 @@ ACTIONS = {
     "pause": ("queued", "running"),
     "resume": ("paused",),
 }
-
-
-def path_of(job_id: str, tab: str = "") -> str:
-    return f"/jobs/{quote(job_id, safe='')}{tab}"
 
 
 async def job_of(here: Frame, job_id: str) -> Job | None:
@@ -61,7 +57,7 @@ class JobFrame:
                 if ending == "/rollouts" and method_of(job) not in SAMPLING:
                     continue
                 current = {"aria_current": "page"} if ending == tab else {}
-                link(title, path_of(job.id, ending), **current)
+                link(title, job_path(job.id, ending), **current)
         self._shown: object = None
         self.show(job)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith import AsyncTunesmith, NotFoundError
+from tunesmith import AsyncPage, AsyncTunesmith, NotFoundError
 from tunesmith.types import File, Job, Model
 
 from dashboard.cells import method_of
@@ -69,7 +69,7 @@ async def _lineage(api: AsyncTunesmith, model: Model, seen: set[str]) -> Lineage
     while True:
         if model.id in seen and model.job_id:
             found.stages.append(Stage(model))
-            found.end = "Its line is shown above."
+            found.end = "Its line is on this page already."
             break
         seen.add(model.id)
         stage = Stage(model)
@@ -114,9 +114,9 @@ def rewarding(job: Job | None) -> list[str]:
     return [str(name) for name in options(job).get("reward_models") or []] if job else []
 
 
-async def onward(api: AsyncTunesmith, job_id: str) -> list[Job]:
+async def onward(api: AsyncTunesmith, job_id: str) -> AsyncPage[Job]:
     """The jobs that start from what this one made, or are rewarded by it, newest first; at most MOST_ONWARD."""
-    return (await api.fine_tuning.jobs.list(from_job=job_id, limit=MOST_ONWARD)).data
+    return await api.fine_tuning.jobs.list(from_job=job_id, limit=MOST_ONWARD)
 
 
 async def _fetch_files(api: AsyncTunesmith, stages: Iterable[Stage]) -> None:

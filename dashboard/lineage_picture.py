@@ -4,14 +4,14 @@ From above: the jobs that go on from it, the model, the job that made it beside 
 this began with, and so on.
 """
 
-from urllib.parse import quote
+from urllib.parse import urlencode
 
+from nicegui.element import Element
 from tunesmith.types import File, Job, Model
 
-from dashboard.cells import method_of, model_cell
-from dashboard.elements import Text, badge, box, link, shown
+from dashboard.cells import job_link, job_path, method_of, model_cell, path_of
+from dashboard.elements import Entries, Text, badge, box, link, shown
 from dashboard.frame import Frame
-from dashboard.job_frame import path_of
 from dashboard.lineage import Lineage, Stage, files_of, onward, rewarding
 from dashboard.pages.models import what
 from dashboard.words import clipped, number
@@ -24,31 +24,30 @@ class Onward:
         self.here, self.job_id = here, job_id
         self.none = Text("p", "No job goes on from it yet: start one from the model or a checkpoint.", classes="quiet")
         self.place = box("ul", "branches", aria_label="jobs that go on from it")
-        self._known: dict[str, str] = {}
+        self.more = link("All jobs that go on from it", f"/jobs?{urlencode({'from_job': job_id})}", classes="hidden")
+        self._entries = Entries(self.place)
 
     async def refresh(self) -> None:
-        jobs = await onward(self.here.api, self.job_id)
-        now = {job.id: f"{job.status} {job.fine_tuned_model}" for job in jobs}
-        shown(self.none, not jobs)
-        shown(self.place, bool(jobs))
-        if now == self._known:
-            return
-        self._known = now
-        self.place.clear()
-        with self.place:
-            for job in jobs:
-                with box("li"):
-                    self._show(job)
+        page = await onward(self.here.api, self.job_id)
+        shown(self.none, not page.data)
+        shown(self.place, bool(page.data))
+        shown(self.more, page.has_more)
+        jobs = {f"{job.id} {job.status} {job.fine_tuned_model}": job for job in page.data}
+        self._entries.show(jobs, lambda name: self._show(jobs[name]))
 
-    def _show(self, job: Job) -> None:
-        with box("div", "stage job"):
-            how = "starts from it" if job.parent_job_id == self.job_id else "is rewarded by it"
-            Text("p", f"{method_of(job).replace('_', ' ')}, {how}", classes="quiet")
+    def _show(self, job: Job) -> Element:
+        starts = job.parent_job_id == self.job_id
+        with box("li") as made, box("div", "stage job"):
+            with box("p", "quiet"):
+                Text("span", f"{method_of(job).replace('_', ' ')}, {'starts from' if starts else 'rewarded by'} ")
+                for name in [job.model] if starts else rewarding(job):
+                    model_cell(name)
             _job_line(job)
             if job.fine_tuned_model:
                 with box("p"):
                     Text("span", "made ")
                     model_cell(job.fine_tuned_model)
+        return made
 
 
 def show_lineage(here: Frame, found: Lineage) -> None:
@@ -78,12 +77,15 @@ def show_job(here: Frame, job: Job) -> None:
     with box("div", "stage job"):
         Text("p", f"{method_of(job).replace('_', ' ')} job", classes="quiet")
         _job_line(job)
-        Text("p", f"seed {job.seed}, {number(job.step)} steps, ended {here.time(job.finished_at)}", classes="quiet")
+        ended = f"{number(job.step)} steps, ended {here.time(job.finished_at)}, " if job.finished_at else ""
+        with box("p", "quiet"):
+            Text("span", f"seed {job.seed}, {ended}")
+            link("spec", job_path(job.id, "/spec"), aria_label=f"spec of {job.id}")
 
 
 def _job_line(job: Job) -> None:
     with box("p"):
-        link(job.id, path_of(job.id), classes="mono")
+        job_link(job.id)
         Text("span", " ")
         badge(job.status)
 
@@ -108,5 +110,5 @@ def show_file(file_id: str, file: File | None) -> None:
     if file is None:
         Text("span", f"{file_id}, deleted since", classes="mono")
         return
-    link(clipped(file.filename, 80), f"/data/{quote(file.id, safe='')}")
+    link(clipped(file.filename, 80), path_of("data", file.id))
     Text("span", f" {number(file.rows)} rows", classes="quiet")

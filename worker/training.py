@@ -40,9 +40,9 @@ def _run(context: Context, slot: Slot, job_id: str, *, token: int) -> None:
     run_dir = context.runs / f"{job_id}-{token}"
     log.info("the attempt begins")
     try:
-        assignment = _read(context, job_id, token=token)
+        assignment, devices = _read(context, slot, job_id, token=token)
         run_dir.mkdir(parents=True)
-        Attempt(context, assignment, run_dir, devices=devices_for(assignment.spec, slot)).run()
+        Attempt(context, assignment, run_dir, devices=devices).run()
     except Exception as error:
         log.exception("the attempt failed in its supervisor")
         _fail(context, token, error)
@@ -64,12 +64,18 @@ def _claim(context: Context, *, devices: int) -> tuple[str, int] | None:
         return job and (job.id, job.token or 0)
 
 
-def _read(context: Context, job_id: str, *, token: int) -> Assignment:
-    """After the claim's commit: a job that can't be read must not stay the first in the queue for ever."""
+def _read(context: Context, slot: Slot, job_id: str, *, token: int) -> tuple[Assignment, list[int]]:
+    """What to do, and on which GPUs.
+
+    After the claim's commit: a job that can't be read must not stay the first in the queue for ever.
+    """
     with session_scope(context.engine) as session:
         job = session.get_one(Job, job_id)
         organization = organization_of_project(session, job.project_id)
-        return read_assignment(session, job, token=token, organization_id=organization.id)
+        assignment = read_assignment(session, job, token=token, organization_id=organization.id)
+        devices = devices_for(assignment.spec, slot)
+        claims.hold_gpus(session, token=token, gpus=len(devices))
+        return assignment, devices
 
 
 def _fail(context: Context, token: int, error: Exception) -> None:

@@ -1,11 +1,11 @@
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from api.deps import CatalogueDep, OwnerDep, SessionDep
 from api.schemas.model import ModelDeleted, ModelObject
 from api.schemas.page import ListPage
-from core.registry import repository, service
+from core.registry import service
 
 # Clients send ids with '/' raw or as %2F: a path parameter takes both.
 router = APIRouter(prefix="/models", tags=["models"])
@@ -16,7 +16,7 @@ def list_models(
     owner: OwnerDep,
     session: SessionDep,
     catalogue: CatalogueDep,
-    kind: Annotated[Literal["base", "fine_tuned", "reward_model"] | None, Query()] = None,
+    kind: Annotated[service.Listed | None, Query()] = None,
     search: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     after: Annotated[str | None, Query(max_length=256)] = None,
     limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
@@ -27,19 +27,11 @@ def list_models(
     is a part of the id, of an alias, of the base model or of the job's id, in upper or lower case. `after` is the last
     fine-tuned model of the page before.
     """
-    bases = [] if after or kind not in (None, "base") else [ModelObject.of_base(entry) for entry in catalogue.models]
-    found = [base for base in bases if search is None or base.is_like(search)]
-    if kind == "base":
-        return ListPage(data=found)
-    made = repository.models(
-        session,
-        owner=owner,
-        kind={"fine_tuned": "policy", "reward_model": "reward_model", None: None}[kind],
-        search=search,
-        after=after,
-        limit=limit,
+    bases, made = service.listed(
+        session, owner=owner, catalogue=catalogue, kind=kind, search=search, after=after, limit=limit
     )
-    return ListPage(data=[*found, *ModelObject.many(session, made.items, owner=owner)], has_more=made.has_more)
+    found = [*map(ModelObject.of_base, bases), *ModelObject.many(session, made.items, owner=owner)]
+    return ListPage(data=found, has_more=made.has_more)
 
 
 @router.get("/{model:path}")

@@ -22,7 +22,7 @@ def show_overview(
     what was used within them, and whether the services answer.
 
     Use is what attempts have been charged, up to the last heartbeat of those that run. Of an attempt that began before
-    these hours it is the share of its time that lies within: exact for GPUs, a mean for CPUs.
+    these hours it is the share of its time that lies within: a mean.
     """
     # Before the first query: the database must not wait for the others within a transaction.
     asked = Services(database="ok", broker=services.broker(settings), storage=services.store(storage))

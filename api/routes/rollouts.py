@@ -5,11 +5,9 @@ from fastapi import APIRouter, Depends, Query
 from api.deps import After, EngineDep, OwnerDep, StorageDep
 from api.schemas.page import ListPage
 from api.schemas.rollout import RolloutObject
-from core.db import session_scope
 from core.errors import InvalidRequest
-from core.jobs import repository, rollouts
-from core.jobs.kept import kept
-from core.scratch import scratch
+from core.jobs import rollouts
+from core.jobs.kept import kept_file
 from core.specs.rollouts import FILE
 
 router = APIRouter(prefix="/fine_tuning/jobs", tags=["fine-tuning"])
@@ -85,11 +83,8 @@ def list_rollouts(
     """
     if order_by == rollouts.GRADER_REWARD and wanted.grader is None:
         raise InvalidRequest("order_by: of which grader? Name one of a rollout's rewards as `grader`", param="order_by")
-    with session_scope(engine) as session:  # ends before the store is read
-        file = kept(session, job=repository.get(session, owner=owner, job_id=job_id), name=FILE)
-    if file is None:
-        return ListPage.of([], has_more=False)
-    with scratch("rollouts") as folder:
-        storage.get_file(file.key, folder / FILE, entry=file.entry)
-        page = rollouts.page(folder / FILE, wanted, by=order_by, descending=order == "desc", after=after, limit=limit)
+    with kept_file(engine, storage, owner=owner, job_id=job_id, name=FILE) as path:
+        if path is None:
+            return ListPage.of([], has_more=False)
+        page = rollouts.page(path, wanted, by=order_by, descending=order == "desc", after=after, limit=limit)
     return ListPage.of([RolloutObject.model_validate(row) for row in page.items], has_more=page.has_more)

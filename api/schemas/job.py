@@ -222,7 +222,7 @@ class AttemptObject(BaseModel):
     """A worker's try at a job; its id is the `attempt` of the log's lines, `number` counts those of the job from 1.
 
     outcome: succeeded, failed, cancelled, paused, drained (its worker was told to stop), fault (it is tried again) or
-    lost (its worker fell silent); null while it runs. detail: what went wrong.
+    lost (its worker fell silent); null while it runs. detail: what went wrong. gpus: how many it holds.
     """
 
     id: str
@@ -233,6 +233,7 @@ class AttemptObject(BaseModel):
     ended_at: int | None
     outcome: str | None
     detail: str | None
+    gpus: int
     cpu_seconds: float
     gpu_seconds: float
 
@@ -246,6 +247,7 @@ class AttemptObject(BaseModel):
             ended_at=unix_or_none(attempt.ended_at),
             outcome=attempt.outcome,
             detail=attempt.detail,
+            gpus=attempt.gpus,
             cpu_seconds=round(attempt.cpu_seconds, 3),
             gpu_seconds=round(attempt.gpu_seconds, 3),
         )

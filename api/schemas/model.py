@@ -32,10 +32,6 @@ class ModelObject(BaseModel):
     def of_base(cls, entry: CatalogueEntry) -> "ModelObject":
         return cls(id=entry.id, created=0, owned_by=entry.public_id.split("/")[0], aliases=entry.aliases)
 
-    def is_like(self, search: str) -> bool:
-        """Whether its id or an alias has that part, in upper or lower case."""
-        return any(search.lower() in name.lower() for name in (self.id, *self.aliases))
-
     @classmethod
     def many(cls, session: Session, models: Sequence[Model], *, owner: Owner) -> list["ModelObject"]:
         """All their parents in one query. Of another project's, which may only be used, the parent is not told."""

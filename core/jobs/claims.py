@@ -60,6 +60,11 @@ def claim(session: Session, *, worker_id: str, devices: int, lease: float) -> Jo
     return job
 
 
+def hold_gpus(session: Session, *, token: int, gpus: int) -> None:
+    """Say of the attempt how many GPUs it holds, once its job has been read."""
+    session.get_one(Attempt, token).gpus = gpus
+
+
 def live_attempts(session: Session) -> set[int]:
     """The tokens that hold a job now."""
     return {token for token in session.scalars(select(Job.token).where(Job.token.is_not(None))) if token is not None}

@@ -8,22 +8,25 @@ import msgspec
 from core.paging import Page, unknown_cursor
 
 FILE = "samples.jsonl"  # the artifact
+MOST_BYTES = 2**22  # of a page's lines, of which one may be as long as that; a page has one at least
 
 
 def page(path: Path, *, after: str | None, limit: int) -> Page[dict[str, Any]]:
-    """Samples in their order, each with the number of its line as its `id`; no others are held.
+    """Samples in their order, each with the number of its line as its `id`, up to `limit` or MOST_BYTES; no others are
+    held.
 
     Raises:
         InvalidRequest: the file has no sample `after`.
     """
-    rows, reached = list[dict[str, Any]](), after is None
+    rows, held, reached = list[dict[str, Any]](), 0, after is None
     with path.open("rb") as file:
         for number, line in enumerate(file):
             if reached:
+                held += len(line)
+                if len(rows) == limit or (rows and held > MOST_BYTES):
+                    return Page(rows, has_more=True)
                 rows.append({"id": str(number), **msgspec.json.decode(line)})
-            if len(rows) > limit:
-                break
             reached = reached or str(number) == after
     if not reached:
         raise unknown_cursor(str(after))
-    return Page(rows[:limit], has_more=len(rows) > limit)
+    return Page(rows, has_more=False)

@@ -19,6 +19,7 @@ class Attempt(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     worker_id: Mapped[str]
     started_at: Mapped[datetime]
+    gpus: Mapped[int] = mapped_column(default=0, server_default="0")  # that it holds
     # How many of the trainer's events are in the database.
     recorded_events: Mapped[int] = mapped_column(default=0, server_default="0")
     # What the job has been charged for this attempt so far, and the bytes of its log that are in the database.

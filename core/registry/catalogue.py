@@ -38,6 +38,11 @@ class Catalogue(Strict):
     def find(self, name: str) -> CatalogueEntry | None:
         return next((entry for entry in self.models if name == entry.id or name in entry.aliases), None)
 
+    def like(self, search: str) -> list[CatalogueEntry]:
+        """Those whose id or an alias has that part, in upper or lower case."""
+        part = search.lower()
+        return [entry for entry in self.models if any(part in name.lower() for name in (entry.id, *entry.aliases))]
+
     def with_aliases(self, aliases: dict[str, str]) -> "Catalogue":
         """The same models, which answer to more names: {alias: a name that the catalogue has}.
 

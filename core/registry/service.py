@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -9,9 +10,10 @@ from core.access.owner import Owner
 from core.db import Now
 from core.errors import InvalidRequest, NotAllowed, NotFound
 from core.models import Model
+from core.paging import Page
 from core.registry import repository
 from core.registry.cards import Card, of_base, of_model
-from core.registry.catalogue import Catalogue
+from core.registry.catalogue import Catalogue, CatalogueEntry
 from core.specs.training import ModelKind
 
 WHAT: dict[ModelKind, str] = {
@@ -88,6 +90,36 @@ def unknown_model(catalogue: Catalogue, name: str) -> UnknownModel:
         "another name (TUNESMITH_MODEL_ALIASES)",
         param="model",
     )
+
+
+Listed = Literal["base", "fine_tuned", "reward_model"]
+KINDS: dict[Listed, ModelKind] = {"fine_tuned": "policy", "reward_model": "reward_model"}
+
+
+def listed(
+    session: Session,
+    *,
+    owner: Owner,
+    catalogue: Catalogue,
+    kind: Listed | None,
+    search: str | None,
+    after: str | None,
+    limit: int | None,
+) -> tuple[list[CatalogueEntry], Page[Model]]:
+    """Base models, all of them on the first page, and a page of those that jobs made, newest first.
+
+    Args:
+        kind: of these alone.
+        search: as `Catalogue.like` and `repository.models` take it.
+        after: the name of the last one that was seen that a job made.
+    """
+    first_of_bases = kind in (None, "base") and after is None
+    bases = catalogue.like(search or "") if first_of_bases else []
+    if kind == "base":
+        return bases, Page([], has_more=False)
+    of_kind = kind and KINDS[kind]
+    made = repository.models(session, owner=owner, kind=of_kind, search=search, after=after, limit=limit)
+    return bases, made
 
 
 def get(session: Session, *, owner: Owner, name: str) -> Model:

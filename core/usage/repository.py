@@ -52,6 +52,6 @@ def sums(
 def slot_seconds(session: Session, *, job_ids: Sequence[str]) -> dict[str, float]:
     """For how long each job's attempts without a GPU have held a slot."""
     held = extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at)
-    on_cpu = (Attempt.job_id.in_(job_ids), Attempt.gpu_seconds == 0)
+    on_cpu = (Attempt.job_id.in_(job_ids), Attempt.gpus == 0)
     rows = session.execute(select(Attempt.job_id, func.sum(held)).where(*on_cpu).group_by(Attempt.job_id))
     return {job_id: float(seconds) for job_id, seconds in rows}

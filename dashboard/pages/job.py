@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
@@ -12,11 +11,11 @@ from starlette.requests import Request
 from tunesmith import APIStatusError, AsyncPages, TunesmithError
 from tunesmith.types import Attempt, Event, Job, MetricSeries
 
-from dashboard.cells import method_of, model_cell, took
+from dashboard.cells import job_link, job_path, method_of, model_cell, path_of, took
 from dashboard.charts import MAX_POINTS, Charts, FiguresInWords, Look, controls, in_order
 from dashboard.elements import Column, Table, Text, box, link, panel, shown, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.job_frame import JobFrame, job_of, path_of
+from dashboard.job_frame import JobFrame, job_of
 from dashboard.lineage import files_of, options
 from dashboard.words import clipped, duration, error_words, number, size
 
@@ -49,8 +48,8 @@ class JobPage:
         with box("div", "top", id="figures"):
             Text("h2", "Figures")
             box("div", "grow")
-            controls(look, path_of(job.id), {})
-            link("CSV", path_of(job.id, "/metrics.csv"), classes="button", download=f"{job.id}.csv")
+            controls(look, job_path(job.id), {})
+            link("CSV", job_path(job.id, "/metrics.csv"), classes="button", download=f"{job.id}.csv")
         self.none = Text("p", classes="quiet")
         self.charts, self.in_words = Charts(look), FiguresInWords()
         self._seen: object = None
@@ -76,20 +75,33 @@ class JobPage:
         self._settled = job.ended
 
 
+# Fields of a job that its facts are made of.
+ABOUT = {
+    *("id", "project_id", "created_by", "method", "model", "base_model", "parent_job_id", "fine_tuned_model"),
+    *("training_file", "validation_file", "seed", "metadata", "created_at", "started_at", "finished_at"),
+}
+
+
 class About:
-    """The facts of a job; made anew when it has changed."""
+    """The facts of a job, and what it has used so far, which changes while it runs and moves nothing else."""
 
     def __init__(self, here: Frame) -> None:
         self.here, self.place, self._known = here, box("dl", "facts"), ""
+        self.used = box("dl", "facts")
+        self._figures: dict[str, Text] = {}
 
     def show(self, job: Job) -> None:
-        if (known := job.model_dump_json(exclude={"step", "seconds_left", "estimated_finish"})) == self._known:
-            return
-        self._known = known
-        self.place.clear()
-        with self.place:
-            self._origin(job)
-            self._course(job)
+        if (known := job.model_dump_json(include=ABOUT)) != self._known:
+            self._known = known
+            self.place.clear()
+            with self.place:
+                self._origin(job)
+                self._course(job)
+        for name, value in used(job).items():
+            if name not in self._figures:
+                with self.used:
+                    self._figures[name] = row(name, value)
+            self._figures[name].show(value)
 
     def _origin(self, job: Job) -> None:
         """Whose it is, and what it was made from."""
@@ -102,7 +114,7 @@ class About:
                 model_cell(job.base_model)
         if job.parent_job_id:
             with linked("goes on from"):
-                link(job.parent_job_id, path_of(job.parent_job_id), classes="mono")
+                job_link(job.parent_job_id)
         for name in options(job).get("reward_models") or []:
             with linked("rewarded by"):
                 model_cell(str(name))
@@ -111,7 +123,7 @@ class About:
                 model_cell(job.fine_tuned_model)
         for role, file_id in files_of(job):
             with linked(role):
-                link(file_id, f"/data/{quote(file_id, safe='')}", classes="mono")
+                link(file_id, path_of("data", file_id), classes="mono")
         own = self.here.session.key.project
         of_whom = f"{own.name} ({own.id})" if own and own.id == job.project_id else str(job.project_id)
         row("project", clipped(of_whom))
@@ -127,17 +139,24 @@ class About:
             row("started", here.time(job.started_at))
         if job.finished_at:
             row("ended", here.time(job.finished_at) + (f", after {duration(took(job))}" if took(job) else ""))
-        if used := job.usage:
-            row("took", f"{duration(used.gpu_seconds)} of GPU, {duration(used.cpu_seconds)} of CPU")
-            if used.cost:
-                row("cost", f"{used.cost.amount:,.2f} {used.cost.currency}")
-            row("trained", f"{number(used.trained_tokens)} tokens")
-            row("moved", f"{size(used.input_bytes)} read, {size(used.output_bytes)} written")
 
 
-def row(name: str, value: str, *, classes: str = "") -> None:
+def used(job: Job) -> dict[str, str]:
+    """What the job has used so far, in words."""
+    if (usage := job.usage) is None:
+        return {}
+    return {
+        "took": f"{duration(usage.gpu_seconds)} of GPU, {duration(usage.cpu_seconds)} of CPU",
+        **({"cost": f"{usage.cost.amount:,.2f} {usage.cost.currency}"} if usage.cost else {}),
+        "trained": f"{number(usage.trained_tokens)} tokens",
+        "moved": f"{size(usage.input_bytes)} read, {size(usage.output_bytes)} written",
+    }
+
+
+def row(name: str, value: str, *, classes: str = "") -> Text:
+    """A fact; answers the element with its value."""
     Text("dt", name)
-    Text("dd", value, classes=classes)
+    return Text("dd", value, classes=classes)
 
 
 def linked(name: str) -> Text:
@@ -152,14 +171,19 @@ class Attempts:
     def __init__(self, here: Frame, job_id: str) -> None:
         self.here, self.job_id = here, job_id
         self.table = Table(self._columns(), empty="No worker has taken it up.", label="attempts")
+        self.more = Text("p", f"The latest {ATTEMPTS} are shown.", classes="quiet hidden")
 
     async def refresh(self) -> None:
         found = await self.here.api.fine_tuning.jobs.attempts.list(self.job_id, limit=ATTEMPTS)
         self.table.show({attempt.id: attempt for attempt in found.data})
+        shown(self.more, found.has_more)
 
     def _columns(self) -> list[Column]:
         def took(attempt: Attempt) -> str:
             return duration(attempt.ended_at - attempt.started_at) if attempt.ended_at else ""
+
+        def devices(gpus: int) -> str:
+            return "CPU" if gpus == 0 else "1 GPU" if gpus == 1 else f"{gpus} GPUs"
 
         def how(attempt: Attempt) -> str:
             why = f": {clipped(attempt.detail, 300)}" if attempt.detail else ""
@@ -168,6 +192,7 @@ class Attempts:
         return [
             text_column("Attempt", lambda attempt: number(attempt.number), number=True),
             text_column("Worker", lambda attempt: clipped(attempt.worker, 80), classes="mono break"),
+            text_column("On", lambda attempt: devices(attempt.gpus), classes="nowrap"),
             text_column("Started", lambda attempt: self.here.time(attempt.started_at), classes="nowrap"),
             text_column("Took", took, number=True),
             text_column("Outcome", how),

@@ -3,7 +3,7 @@
 from nicegui import ui
 from starlette.requests import Request
 
-from dashboard.elements import panel
+from dashboard.elements import box, panel
 from dashboard.frame import PAGE_SECONDS, frame
 from dashboard.job_frame import JobFrame, job_of
 from dashboard.lineage import line_of_job
@@ -20,12 +20,18 @@ async def lineage_page(request: Request, job_id: str) -> None:
         head = JobFrame(here, job, "/lineage")
         with panel("Where it comes from, and what goes on from it"):
             goes_on = Onward(here, job.id)
-            found = await here.fetched(line_of_job(here.api, job))
-            if found is not None:
-                show_lineage(here, found)
+            line = box()
+        seen = None
 
         async def refresh() -> None:
+            nonlocal seen
             await head.refresh()
+            if head.job.status != seen:  # with its end comes a model
+                found = await line_of_job(here.api, head.job)
+                line.clear()
+                with line:
+                    show_lineage(here, found)
+                seen = head.job.status
             await goes_on.refresh()
 
         await here.live(refresh)

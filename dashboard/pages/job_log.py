@@ -30,6 +30,7 @@ async def log_page(request: Request, job_id: str) -> None:
             now = await here.api.fine_tuning.jobs.retrieve(job.id)  # before its last words
             head.show(now)
             await log.refresh()
+            log.nothing.show("They have written nothing." if now.ended else "Nothing yet.")
             settled = now.ended
 
         await here.live(refresh)

@@ -1,18 +1,20 @@
 """What a job has yielded: checkpoints, files, and what its model said before and after."""
 
+from contextlib import suppress
 from functools import partial
 from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
+from tunesmith import AsyncPage, NotFoundError
 from tunesmith.samples import figures as compared
 from tunesmith.types import Artifact, Checkpoint, Job, Sample
 
-from dashboard.cells import model_cell
+from dashboard.cells import job_path, model_cell
 from dashboard.elements import Column, Table, Text, box, button, link, panel, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.job_frame import JobFrame, job_of, path_of
+from dashboard.job_frame import JobFrame, job_of
 from dashboard.pages.job_rollouts import said, text_of
 from dashboard.words import clipped, number, percent, size
 
@@ -36,9 +38,12 @@ async def results_page(request: Request, job_id: str) -> None:
         given = request.query_params.get("step", "")
         step = int(given) if given.isdecimal() and len(given) < 10 else None
         with panel("Files" if step is None else f"Files of the checkpoint after step {number(step)}", id="files"):
-            files = Table(file_columns(here, job, step), empty="They come with the end of the job.", label="files")
+            none = (
+                "They come with the end of the job." if step is None else "There is no such checkpoint, or no longer."
+            )
+            files = Table(file_columns(here, job, step), empty=none, label="files")
             if step is not None:
-                link("Those that the job yielded", path_of(job.id, "/results#files"))
+                link("Those that the job yielded", job_path(job.id, "/results#files"))
 
         with panel("Before and after"):
             samples = box("div")
@@ -53,12 +58,18 @@ async def results_page(request: Request, job_id: str) -> None:
             page = await here.api.fine_tuning.jobs.checkpoints.list(job.id, limit=100)
             checkpoints.show({checkpoint.id: checkpoint for checkpoint in page.data})
             if now.status != seen:  # files and samples come all at once, with the end
-                listed = here.api.fine_tuning.jobs.artifacts.list(job.id, step=step)
-                files.show({artifact.id: artifact async for artifact in listed})
-                show_samples(samples, (await here.api.fine_tuning.jobs.samples(job.id, limit=SHOWN)).data)
+                files.show({artifact.id: artifact for artifact in await artifacts(here, job, step)})
+                show_samples(samples, await here.api.fine_tuning.jobs.samples(job.id, limit=SHOWN))
                 seen = now.status
 
         await here.live(refresh)
+
+
+async def artifacts(here: Frame, job: Job, step: int | None) -> list[Artifact]:
+    """Those of the checkpoint after that step, or of the job; none where the checkpoint is gone."""
+    with suppress(NotFoundError):
+        return [artifact async for artifact in here.api.fine_tuning.jobs.artifacts.list(job.id, step=step)]
+    return []
 
 
 def checkpoint_columns(here: Frame) -> list[Column]:
@@ -66,7 +77,7 @@ def checkpoint_columns(here: Frame) -> list[Column]:
         query = urlencode({"model": checkpoint.fine_tuned_model_checkpoint})
         with box("div", "actions"):
             link("Start a job", f"/jobs/new?{query}", classes="button nowrap")
-            files = path_of(checkpoint.fine_tuning_job_id, f"/results?step={checkpoint.step_number}#files")
+            files = job_path(checkpoint.fine_tuning_job_id, f"/results?step={checkpoint.step_number}#files")
             link("Files", files, classes="button", aria_label=f"files of step {checkpoint.step_number}")
 
     def figures(checkpoint: Checkpoint) -> str:
@@ -105,23 +116,23 @@ def file_columns(here: Frame, job: Job, step: int | None) -> list[Column]:
     ]
 
 
-def show_samples(place: Element, samples: list[Sample]) -> None:
+def show_samples(place: Element, page: AsyncPage[Sample]) -> None:
     place.clear()
     with place:
-        if not samples:
+        if not page.data:
             Text("p", "None. A job with a validation file has them when it ends.", classes="quiet")
             return
-        Text("p", summary(samples), classes="quiet")
-        for sample in samples:
+        Text("p", summary(page), classes="quiet")
+        for sample in page.data:
             show_comparison(sample) if sample.responses else show_sample(sample)
 
 
-def summary(samples: list[Sample]) -> str:
+def summary(page: AsyncPage[Sample]) -> str:
     """How much better it got, where that can be counted."""
-    said = [f"The first {SHOWN} answers."] if len(samples) == SHOWN else []
-    for what, (before, after) in compared(samples).items():
+    said = [f"The first {len(page.data)} answers."] if page.has_more else []
+    for what, (before, after) in compared(page.data).items():
         said.append(f"{COUNTED[what]}: {percent(before)} before, {percent(after)} after.")
-    return " ".join(said) or f"{len(samples)} answers."
+    return " ".join(said) or f"{len(page.data)} answers."
 
 
 def show_sample(sample: Sample) -> None:

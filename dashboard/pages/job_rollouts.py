@@ -3,7 +3,6 @@
 import json
 from itertools import groupby
 from typing import Any
-from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.element import Element
@@ -11,10 +10,11 @@ from starlette.requests import Request
 from tunesmith import AsyncPage, AsyncPages
 from tunesmith.types import Rollout
 
-from dashboard.elements import Text, box, link, shown
-from dashboard.filters import asked_of, choice, field, words_of
+from dashboard.cells import job_path
+from dashboard.elements import Entries, Text, box, link, shown
+from dashboard.filters import Pages, asked_of, choice, field, filters, words_of
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.job_frame import JobFrame, job_of, path_of
+from dashboard.job_frame import JobFrame, job_of
 from dashboard.words import clipped, number
 
 PER_PAGE = 20
@@ -41,22 +41,16 @@ async def rollouts_page(request: Request, job_id: str) -> None:
 
         seen = (await here.fetched(newest(here, job_id)), job.status)  # before the answers: so none is missed
         page = await here.fetched(listed())
-        filters(job_id, asked, sorted({name for rollout in page.data for name in rollout.rewards} if page else ()))
+        filter_form(job_id, asked, sorted({name for rollout in page.data for name in rollout.rewards} if page else ()))
         if page is None:
             return
         none = "No answer is like that." if asked else "No answers yet: the first checkpoint brings some."
         answers = Answers(job_id, none)
-        with box("nav", "top", aria_label="Pages of the list"):
-            if after:
-                link("First", f"{path_of(job_id, '/rollouts')}?{urlencode(asked)}", classes="button")
-            more = link("More", "", classes="button")
+        pages = Pages(job_path(job_id, "/rollouts"), asked, after, first="First", more="More")
 
         def show_page(page: AsyncPage[Rollout]) -> None:
             answers.show(page.data)
-            shown(more, page.has_more)
-            if page.has_more:
-                onward = urlencode(asked | {"after": page.data[-1].id})
-                more.props["href"] = f"{path_of(job_id, '/rollouts')}?{onward}"
+            pages.show(page)
 
         show_page(page)
 
@@ -85,21 +79,13 @@ class Answers:
     def __init__(self, job_id: str, none: str) -> None:
         self.job_id = job_id
         self.nothing = Text("p", none, classes="panel empty")
-        self.place = box("div", "rollout")
-        self._groups: dict[str, Element] = {}
+        self._entries = Entries(box("div", "rollout"))
 
     def show(self, rollouts: list[Rollout]) -> None:
         shown(self.nothing, not rollouts)
         together = [list(group) for _, group in groupby(rollouts, lambda one: (one.step, one.row))]
         groups = {" ".join(one.id for one in group): group for group in together}
-        for name in [name for name in self._groups if name not in groups]:
-            self._groups.pop(name).delete()
-        for place, (name, group) in enumerate(groups.items()):
-            if name not in self._groups:
-                with self.place:
-                    self._groups[name] = show_group(self.job_id, group)
-            if self.place.default_slot.children[place] is not self._groups[name]:
-                self._groups[name].move(target_index=place)
+        self._entries.show(groups, lambda name: show_group(self.job_id, groups[name]))
 
 
 def wanted(asked: dict[str, str]) -> dict[str, Any]:
@@ -107,10 +93,9 @@ def wanted(asked: dict[str, str]) -> dict[str, Any]:
     return {name: value == "yes" if name in FLAGS else value for name, value in asked.items()}
 
 
-def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
+def filter_form(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
     """graders: names to choose from."""
-    path = path_of(job_id, "/rollouts")
-    with box("form", "filters panel", method="get", action=path, role="search"):
+    with filters(job_path(job_id, "/rollouts"), asked, classes="panel"):
         field("Row", "row", asked, type="number", min="0")
         field("Words", "q", asked, type="search", placeholder="in prompt or completion")
         for name, title in RANGES.items():
@@ -124,9 +109,6 @@ def filters(job_id: str, asked: dict[str, str], graders: list[str]) -> None:
             choice(title, name, asked, words_of(("yes", "no"), first="either"))
         choice("Order by", "order_by", asked, words_of(ORDERS))
         choice("Order", "order", asked, [("desc", "largest first"), ("asc", "smallest first")])
-        Text("button", "Show", classes="button primary", type="submit")
-        if asked:
-            link("Clear", path, classes="button")
 
 
 def bounds(title: str, name: str, asked: dict[str, str]) -> None:
@@ -145,7 +127,7 @@ def show_group(job_id: str, group: list[Rollout]) -> Element:
     with box("section", "panel halves", aria_label=title) as made:
         with box("div"):
             Text("h3", title)
-            link("All answers to it", f"{path_of(job_id, '/rollouts')}?row={first.row}")
+            link("All answers to it", f"{job_path(job_id, '/rollouts')}?row={first.row}")
             for message in first.prompt:
                 said(message_text(message))
         with box("div"):

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 from nicegui.element import Element
 from starlette.requests import Request
+from tunesmith import AuthenticationError, TunesmithError
 from tunesmith.types import Job
 
 from dashboard.cells import job_cell, method_of, progress_cell, took
@@ -16,12 +17,13 @@ from dashboard.elements import Column, Table, Text, badge, box, button, link, sh
 from dashboard.filters import Pages, asked_of, choice, field, filters, words_of
 from dashboard.frame import PAGE_SECONDS, Frame, confirmed, frame
 from dashboard.spec_schema import METHODS
-from dashboard.words import clipped, duration
+from dashboard.words import clipped, duration, error_words
 
 PER_PAGE = 50
 MOST_COMPARED = 8
+MOST_TOLD = 5  # refusals, word by word
 STATUSES = ("validating_files", "queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled")
-FILTERS = ("search", "status", "method", "model", "project_id", "metadata")
+FILTERS = ("search", "status", "method", "model", "project_id", "metadata", "from_job")
 ACTIONS = {"cancel": "danger", "pause": "", "resume": "", "clone": ""}
 QUESTIONS = {
     "cancel": "Cancel {count} jobs? What they have trained since their last checkpoint is lost.",
@@ -76,6 +78,7 @@ def filter_form(here: Frame, asked: dict[str, str]) -> None:
         choice("Method", "method", asked, words_of(METHODS, first="any"))
         field("Model", "model", asked)
         field("Metadata", "metadata", asked, placeholder="key=value")
+        field("Goes on from", "from_job", asked, placeholder="ftjob-…")
         if here.operator:
             field("Project", "project_id", asked, placeholder="proj_…")
 
@@ -90,6 +93,8 @@ class Bulk:
         with box("div", "top hidden") as self.bar:
             self.count = Text("span", role="status")
             for name, classes in ACTIONS.items():
+                if name == "clone" and here.operator:  # whose key has no project to submit to
+                    continue
                 button(name.capitalize(), lambda name=name: self.act(name), classes=classes)
             self.compare = link("Compare", "#", classes="button")
 
@@ -113,10 +118,24 @@ class Bulk:
         question = QUESTIONS.get(name, "").format(count=len(chosen))
         if question and not await confirmed(question, f"{name.capitalize()} them"):
             return
-        worked = [await self.here.trying(partial(self._do, name, job_id)) for job_id in chosen]
-        if any(worked):
-            self.here.say(f"{name}: {sum(worked)} of {len(chosen)} jobs")
+        await self.here.trying(partial(self._each, name, chosen))
         await self.here.trying(self.refresh)
+
+    async def _each(self, name: str, job_ids: list[str]) -> None:
+        """What is refused for one is told at the end, and stops nothing."""
+        refused: list[str] = []
+        for job_id in job_ids:
+            try:
+                await self._do(name, job_id)
+            except AuthenticationError:
+                raise
+            except TunesmithError as error:
+                refused.append(f"{job_id}: {error_words(error)}")
+        if len(refused) < len(job_ids):
+            self.here.say(f"{name}: {len(job_ids) - len(refused)} of {len(job_ids)} jobs")
+        if refused:
+            more = f" … and {len(refused) - MOST_TOLD} more" if len(refused) > MOST_TOLD else ""
+            self.here.say(f"{name} was refused. {' '.join(refused[:MOST_TOLD])}{more}", fault=True)
 
     async def _do(self, name: str, job_id: str) -> None:
         jobs = self.here.api.fine_tuning.jobs

@@ -13,7 +13,7 @@ from tunesmith.specs.method import USABLE_KINDS
 from tunesmith.types import File, Model
 
 from dashboard import draft, spec_schema
-from dashboard.cells import job_cell, path_of
+from dashboard.cells import job_cell, job_path
 from dashboard.draft import Draft
 from dashboard.elements import Text, box, button, panel, shown
 from dashboard.estimate import show_estimate
@@ -216,7 +216,7 @@ class NewJob:
             # The same spec twice from one form is a double click; another one is another job.
             key = uuid.uuid5(self.form_id, json.dumps(self.draft.body, sort_keys=True))
             job = await self.here.api.fine_tuning.jobs.create(self.draft.body, idempotency_key=str(key))
-            ui.navigate.to(path_of("jobs", job.id))
+            ui.navigate.to(job_path(job.id))
 
         await self._send(create)
 

@@ -10,10 +10,9 @@ from starlette.requests import Request
 from tunesmith import TunesmithError
 from tunesmith.types import Failure, Overview, Worker
 
-from dashboard.cells import job_cell, method_of, progress_cell
+from dashboard.cells import job_cell, job_link, method_of, progress_cell
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
-from dashboard.job_frame import path_of
 from dashboard.words import ago, clipped, duration, number, size
 
 SHOWN = 20  # running jobs
@@ -173,7 +172,7 @@ QUEUES = [
 
 def failure_columns() -> list[Column]:
     def latest(row: Failure) -> None:
-        link(row.latest_job_id, path_of(row.latest_job_id), classes="mono")
+        job_link(row.latest_job_id)
 
     return [
         text_column("Reason", lambda row: row.code or "unknown", classes="mono"),
@@ -189,7 +188,7 @@ def worker_columns() -> list[Column]:
 
     def at(worker: Worker) -> None:
         for attempt in worker.attempts:
-            link(attempt.job_id, path_of(attempt.job_id), classes="mono")
+            job_link(attempt.job_id)
             Text("span", f" attempt {attempt.attempt}, for {duration(attempt.seconds)} ")
 
     return [

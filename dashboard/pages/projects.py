@@ -11,7 +11,7 @@ from starlette.requests import Request
 from tunesmith.types import Project, UsageRow
 
 from dashboard.charts import COLOURS, RULE
-from dashboard.elements import Table, Text, box, facts, link, panel, text_column
+from dashboard.elements import Table, Text, box, facts, link, panel, shown, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import clipped, duration, number, size
 
@@ -34,7 +34,6 @@ USAGE_SECONDS = 15.0  # between looks at sums over all jobs of the days
 async def projects(request: Request) -> None:
     days = request.query_params.get("days", "")
     days = days if days in DAYS else "30"
-    dates = last_days(int(days))
     with frame("Projects", request) as here:
         Text("h1", "Projects")
         key = here.session.key
@@ -42,17 +41,18 @@ async def projects(request: Request) -> None:
             facts([("name", key.name), ("id", key.id), ("sees", sees(here)), ("organisation", key.organization or "–")])
         with panel("Projects"):
             table = Table(columns(here), empty="None.", label="projects")
-        usage = Usage(dates, request.query_params.get("measure", ""))
-        start = int(datetime.fromisoformat(dates[0]).replace(tzinfo=UTC).timestamp())
+        usage = Usage(int(days), request.query_params.get("measure", ""))
 
         async def everybody() -> dict[str, Project]:
             return {project.id: project async for project in here.api.projects.list()}
 
         async def refresh() -> None:
+            dates = last_days(int(days))  # each time: the page may stay open past midnight
+            start = int(datetime.fromisoformat(dates[0]).replace(tzinfo=UTC).timestamp())
             used = here.api.usage.list(start_time=start, group_by=["project", "day"])
             seen, rows = await asyncio.gather(everybody(), used)
             table.show(seen)
-            usage.show(rows.data, {project.id: project.name for project in seen.values()})
+            usage.show(rows.data, dates, {project.id: project.name for project in seen.values()})
 
         await here.live(refresh, seconds=USAGE_SECONDS)
 
@@ -81,16 +81,17 @@ class Usage:
     """What jobs have used by day: drawn, and as figures.
 
     Args:
-        dates: the days.
+        days: how many.
         measure: a name of MEASURES; of none, GPU time where any was used, else CPU time.
     """
 
-    def __init__(self, dates: list[str], measure: str) -> None:
-        self.dates, self.measure, self.names = dates, measure, dict[str, str]()
+    def __init__(self, days: int, measure: str) -> None:
+        self.days, self.asked, self.names = days, measure, dict[str, str]()
+        self.measure = ""
         self.chart: ui.echart | None = None
         with panel("Use by day (UTC, of the jobs' creation)"):
             self.tabs = box("div", "top")
-            self.drawing = box()
+            self.drawing = box("figure", "chart hidden")
             self.table = Table(
                 [
                     text_column("Day", lambda row: row.day or ""),
@@ -101,31 +102,35 @@ class Usage:
                 label="use by day and project",
             )
 
-    def show(self, rows: list[UsageRow], names: dict[str, str]) -> None:
+    def show(self, rows: list[UsageRow], dates: list[str], names: dict[str, str]) -> None:
         """names: of projects, by their ids."""
         self.names = names
-        if self.measure not in MEASURES:
-            self.measure = "gpu" if any(row.gpu_seconds for row in rows) else "cpu"
-        if not self.tabs.default_slot.children:
-            with self.tabs:
-                self._make_tabs()
+        usual = "gpu" if any(row.gpu_seconds for row in rows) else "cpu"
+        self._measure(self.asked if self.asked in MEASURES else usual)
         newest = sorted(rows, key=lambda row: row.day or "", reverse=True)
         self.table.show({f"{row.day} {row.project_id}": row for row in newest})
         title, figure, unit = MEASURES[self.measure]
-        drawn = options(sums(rows, names, figure), self.dates, unit)
+        drawn = options(sums(rows, names, figure), dates, unit)
+        self.drawing.props["aria-label"] = f"{title} by day and project"
         if rows and self.chart is None:
-            with self.drawing, box("figure", "chart", aria_label=f"{title} by day and project"):
+            shown(self.drawing, True)
+            with self.drawing:
                 self.chart = ui.echart(drawn, renderer="svg")
         elif self.chart is not None and drawn != self.chart.options:
             self.chart.options.update(drawn)
             self.chart.update()
 
-    def _make_tabs(self) -> None:
-        for key, (title, _, _) in MEASURES.items():
-            tab(title, {"days": len(self.dates), "measure": key}, current=key == self.measure)
-        box("div", "grow")
-        for days in DAYS:
-            tab(f"{days} days", {"days": days, "measure": self.measure}, current=int(days) == len(self.dates))
+    def _measure(self, measure: str) -> None:
+        if measure == self.measure:
+            return
+        self.measure = measure
+        self.tabs.clear()
+        with self.tabs:
+            for key, (title, _, _) in MEASURES.items():
+                tab(title, {"days": self.days, "measure": key}, current=key == measure)
+            box("div", "grow")
+            for days in DAYS:
+                tab(f"{days} days", {"days": days, "measure": measure}, current=int(days) == self.days)
 
 
 FIGURES = (

@@ -149,7 +149,7 @@ class Attempt(Answer):
     """A worker's try at a job; `id` is the `attempt` of the lines of its log, `number` counts those of the job from 1.
 
     outcome: succeeded, failed, cancelled, paused, drained (its worker was told to stop), fault (it is tried again) or
-    lost (its worker fell silent); None while it runs. detail: what went wrong.
+    lost (its worker fell silent); None while it runs. detail: what went wrong. gpus: how many it holds.
     """
 
     id: str
@@ -159,6 +159,7 @@ class Attempt(Answer):
     ended_at: int | None = None
     outcome: str | None = None
     detail: str | None = None
+    gpus: int = 0
     cpu_seconds: float = 0
     gpu_seconds: float = 0
 

@@ -81,7 +81,12 @@ def test_a_job_costs_its_slots_hours_and_its_gpus(
     assert cost(cost_per_cpu_hour=2.0) == 2.0
     assert cost(cost_per_gpu_hour=3.0) is None  # the slot's time has no price
     with session_scope(engine) as session:
-        session.execute(update(Attempt).where(Attempt.outcome.is_(None)).values(gpu_seconds=1800))
+        hour = text("interval '1 hour'")
+        running = session.scalars(select(Attempt).where(Attempt.outcome.is_(None))).one()
+        running.started_at = func.now() - hour
+        claims.hold_gpus(session, token=running.token, gpus=1)
+    assert cost(cost_per_cpu_hour=2.0) == 2.0  # nothing has been charged yet for the GPU, and it is no slot of a CPU
+    with session_scope(engine) as session:
         session.execute(update(Job).values(gpu_seconds=1800))
     assert cost(cost_per_cpu_hour=2.0) is None
     assert cost(cost_per_cpu_hour=2.0, cost_per_gpu_hour=3.0) == 2.0 + 1.5

@@ -13,7 +13,7 @@ from tunesmith import Tunesmith
 from core.db import session_scope
 from core.ids import new_id
 from core.jobs.publishing import Folder
-from core.jobs.samples import FILE
+from core.jobs.samples import FILE, MOST_BYTES, page
 from core.models import Job
 from core.storage import Storage
 from tests.api.conftest import Served
@@ -51,6 +51,15 @@ def test_they_come_in_pages(served: Served, http: httpx.Client, project: Project
     assert http.get(path, params={"after": "3"}).json()["error"]["param"] == "after"
     with Tunesmith(base_url=f"{served.url}/v1", api_key=project.key) as client:
         assert [sample.after for sample in client.fine_tuning.jobs.samples(job_id, limit=1)] == ["q z", "4", ""]
+
+
+def test_long_ones_come_in_shorter_pages(tmp_path: Path) -> None:
+    rows = [{"row": n, "after": "x" * (MOST_BYTES // size)} for n, size in enumerate((1, 3, 3, 3))]
+    path = tmp_path / FILE
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pages = [page(path, after=after, limit=20) for after in (None, "0", "2")]
+    assert [[row["id"] for row in found.items] for found in pages] == [["0"], ["1", "2"], ["3"]]
+    assert [found.has_more for found in pages] == [True, True, False]
 
 
 def test_there_are_none_before_the_end_and_none_of_others(

@@ -49,14 +49,20 @@ def dashboard(_dashboard: str, stack: Stack) -> str:
     return _dashboard
 
 
+NO_BROWSER = "no browser: `make setup` installs Debian's chromium as root"
+
+
+def browser_path() -> str | None:
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    path = browser_path()
     if path is None:
-        reason = "no browser: `make setup` installs Debian's chromium as root"
         if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(NO_BROWSER)
+        pytest.skip(NO_BROWSER)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

@@ -3,7 +3,6 @@
 Of a stack of its own, with a model that learns to add from random weights on, and what happens beside it.
 """
 
-import shutil
 import sys
 import tempfile
 from contextlib import suppress
@@ -19,7 +18,7 @@ from core.db import make_engine, session_scope
 from core.settings import Settings
 from embedded.services import run_services
 from migrations import upgrade
-from tests.dashboard.conftest import run_dashboard
+from tests.dashboard.conftest import NO_BROWSER, browser_path, run_dashboard
 from tests.dashboard.pages import every_page
 from tests.proofs import adder
 from tests.proofs import test_chain as chain
@@ -54,6 +53,8 @@ VIEWS = {  # (width in pixels, theme)
 
 
 def main() -> int:
+    if browser_path() is None:
+        sys.exit(NO_BROWSER)
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -70,7 +71,7 @@ def main() -> int:
 
 def photograph(url: str, key: str, pages: dict[str, str], folder: Path) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
         for view in VIEWS:
             shoot(browser, url, key, pages, view, folder)
         browser.close()

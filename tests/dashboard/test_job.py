@@ -1,11 +1,13 @@
 """The pages of jobs, in a real browser, while the jobs really train."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ProjectKey
+from tests.dashboard.conftest import WAIT
 from tests.dashboard.jobs import HOSTILE, client, reinforcement, rows_file, supervised
 from tests.stack import Stack
 
@@ -32,6 +34,11 @@ def test_a_job_is_watched_while_it_trains_and_another_is_cancelled(
         page.goto(f"/jobs/{other.id}")
         expect(state).to_have_text("running")
         page.wait_for_function(f"document.querySelector('.nicegui-echart canvas') && {POINTS} > 2")
+        facts = page.locator("dl.facts")
+        facts.first.locator("dd").first.evaluate("(element) => { element.known = true }")
+        took = facts.get_by_text(re.compile(" of GPU, ")).inner_text()
+        expect(facts.get_by_text(re.compile(" of GPU, "))).not_to_have_text(took)  # it is charged with each heartbeat
+        assert facts.first.locator("dd").first.evaluate("(element) => element.known")  # and nothing else is made anew
         page.evaluate(f"{CHART}.dispatchAction({{type: 'dataZoom', start: 0, end: 50}})")
         page.wait_for_function(f"{POINTS} > {page.evaluate(POINTS)}")
         assert page.evaluate(f"{CHART}.getOption().dataZoom[0].end") < 100  # what came later has not zoomed out
@@ -40,7 +47,9 @@ def test_a_job_is_watched_while_it_trains_and_another_is_cancelled(
         expect(state).to_have_text("cancelled")
         expect(page.get_by_text("The job was cancelled on request")).to_be_visible()
         assert api.fine_tuning.jobs.retrieve(other.id).status == "cancelled"
-        page.goto(f"/jobs/{job.id}/results")
+        page.goto(f"/jobs/{job.id}/results?step=1000000")
+        expect(page.get_by_text("There is no such checkpoint, or no longer.")).to_be_visible()
+        page.get_by_role("link", name="Those that the job yielded").click()
         expect(page.get_by_role("article", name="sample of row")).to_have_count(3)
         expect(
             page.get_by_role("region", name="checkpoints").get_by_role("link", name="Start a job")
@@ -58,11 +67,11 @@ def test_the_answers_of_a_reinforcement_job_are_narrowed_down_and_sorted(
     look: Callable[..., Page], stack: Stack, project: ProjectKey, tmp_path: Path
 ) -> None:
     with client(stack, project.key) as api:
-        job = api.fine_tuning.jobs.wait(reinforcement(api, tmp_path).id, progress=False)
+        job = reinforcement(api, tmp_path)
     page = look(project.key, f"/jobs/{job.id}")
     page.get_by_role("link", name="Rollouts").click()
     answers = page.get_by_role("article")
-    expect(answers).to_have_count(16)
+    expect(answers).to_have_count(16, timeout=2 * WAIT)  # without a reload
     prompts = page.get_by_role("region", name="Prompt of row")
     expect(prompts).to_have_count(8)
     expect(prompts.first).to_contain_text(HOSTILE.split("{{")[0])
@@ -82,8 +91,9 @@ def test_the_lineage_shows_what_a_job_is_rewarded_by_and_what_goes_on_from_it(
     pairs = [{"prompt": f"say {i}", "chosen": "yes", "rejected": "no"} for i in range(8)]
     with client(stack, project.key) as api:
         jobs = api.fine_tuning.jobs
+        first = jobs.wait(supervised(api, tmp_path, max_steps=1).id, progress=False)
         scored = jobs.create(
-            model="tiny-random-llama",
+            model=first.fine_tuned_model,
             training_file=rows_file(tmp_path, pairs, "pairs.jsonl"),
             method={"type": "reward_model", "reward_model": {"max_steps": 1}},  # pyright: ignore[reportArgumentType]
         )
@@ -95,16 +105,29 @@ def test_the_lineage_shows_what_a_job_is_rewarded_by_and_what_goes_on_from_it(
             tmp_path, [{"messages": [{"role": "user", "content": f"say {i}"}]} for i in range(8)], "prompts.jsonl"
         )
         ppo = {"type": "ppo", "ppo": {"reward_models": [judge], "max_steps": 1}}
-        rewarded = jobs.create(model="tiny-random-llama", training_file=prompts, method=ppo)  # pyright: ignore[reportArgumentType]
-        expect(onward.get_by_role("link", name=rewarded.id)).to_be_visible()  # without a reload
-        expect(onward).to_contain_text("is rewarded by it")
-    onward.get_by_role("link", name=rewarded.id).click()
-    page.get_by_role("link", name="Lineage").click()
-    given = page.get_by_role("list", name=f"what {rewarded.id} was given")
-    expect(given.get_by_role("link", name="prompts.jsonl")).to_be_visible()
-    expect(given.get_by_role("link", name=str(judge))).to_be_visible()
-    expect(given.get_by_role("link", name=scored.id)).to_be_visible()
-    expect(given.get_by_role("link", name="pairs.jsonl")).to_be_visible()
+        stack.kill("train")
+        try:
+            rewarded = jobs.create(model=first.fine_tuned_model, training_file=prompts, method=ppo)  # pyright: ignore[reportArgumentType]
+            expect(onward.get_by_role("link", name=rewarded.id)).to_be_visible()  # without a reload
+            expect(onward).to_contain_text(f"ppo, rewarded by {judge}")
+            onward.get_by_role("link", name=rewarded.id).click()
+            page.get_by_role("link", name="Lineage").click()
+            given = page.get_by_role("list", name=f"what {rewarded.id} was given")
+            expect(given.get_by_role("link", name="prompts.jsonl")).to_be_visible()
+            expect(given.get_by_role("link", name=str(judge))).to_be_visible()
+            expect(given.get_by_role("link", name=scored.id, exact=True)).to_be_visible()
+            expect(given.get_by_role("link", name="pairs.jsonl")).to_be_visible()
+            expect(given.get_by_text("Its line is on this page already.")).to_be_visible()
+        finally:
+            stack.start("train")
+        made = jobs.wait(rewarded.id, progress=False).fine_tuned_model
+    line = page.get_by_role("list").filter(has=page.get_by_role("link", name=f"spec of {rewarded.id}")).first
+    expect(line.get_by_role("link", name=str(made))).to_be_visible()  # without a reload
+    page.goto(f"/jobs?from_job={scored.id}")
+    expect(page.get_by_role("region", name="jobs").get_by_role("link", name="ftjob-")).to_have_text([rewarded.id])
+    page.goto(f"/models/{first.fine_tuned_model}")
+    branches = page.get_by_role("list", name="jobs that go on from it").get_by_role("listitem")
+    expect(branches.filter(has_text=scored.id)).to_contain_text(f"reward model, starts from {first.fine_tuned_model}")
 
 
 def test_what_belongs_to_others_is_refused_in_words(

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.conftest import ProjectKey
 from tests.dashboard.conftest import WAIT
 from tests.dashboard.test_access import new_job
+from tests.dashboard.test_job import POINTS
 from tests.stack import Stack, eventually
 
 ROW = {"messages": [{"role": "user", "content": "Is <b>it</b> so?"}, {"role": "assistant", "content": "a@b.org: yes"}]}
@@ -73,23 +74,28 @@ def test_a_job_is_written_checked_made_once_and_made_again(
     page.get_by_label("model", exact=True).fill("tiny-random-llama")
     page.get_by_label("max_steps", exact=True).fill("none")
     expect(page.get_by_role("listitem")).to_contain_text("max_steps: must be an integer; given 'none'")
-    page.get_by_label("max_steps", exact=True).fill("1")
+    page.get_by_label("max_steps", exact=True).fill("100000")
     expect(page.get_by_text("Ready.")).to_be_visible()
     spec.fill(spec.input_value().replace("{", '{"sufix": "x",', 1))
     expect(page.get_by_role("listitem")).to_contain_text("sufix: unknown key; allowed here: ")
     spec.fill(spec.input_value().replace("sufix", "suffix"))
     expect(page.get_by_label("suffix", exact=True)).to_have_value("x")
     page.get_by_role("button", name="Estimate").click()
-    expect(page.get_by_text("1, 1 passes over the rows")).to_be_visible()
+    expect(page.get_by_text(re.compile("^100.000, "))).to_be_visible()
     page.get_by_role("button", name="Create job").dblclick()
     page.wait_for_url("**/jobs/ftjob-*")
     job_id = page.url.rpartition("/")[2]
+    page.wait_for_function(f"document.querySelector('.nicegui-echart canvas') && {POINTS} > 2", timeout=2 * WAIT)
+    page.wait_for_function(f"{POINTS} > {page.evaluate(POINTS)}")  # the curve moves
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel it").click()
+    expect(page.get_by_role("status", name="state")).to_have_text("cancelled")
     page.goto("/jobs")
     expect(page.get_by_role("region", name="jobs").get_by_role("row")).to_have_count(2)  # with the titles'
     page.goto(f"/jobs/new?clone={job_id}")
     again = json.loads(page.get_by_label("As it is sent").input_value())
     assert (again["suffix"], again["training_file"]) == ("x", file_id)
-    assert again["method"]["supervised"]["max_steps"] == 1
+    assert again["method"]["supervised"]["max_steps"] == 100_000
 
 
 def test_a_model_shows_where_it_comes_from_and_is_trained_on(
@@ -99,7 +105,7 @@ def test_a_model_shows_where_it_comes_from_and_is_trained_on(
     job_id = new_job(stack, project.key)  # its model appears without a reload
     page.get_by_role("region", name="models").get_by_role("link", name="ft:").first.click(timeout=2 * WAIT)
     expect(page.get_by_text("initialization job")).to_be_visible()
-    expect(page.get_by_role("link", name=job_id)).to_be_visible()
+    expect(page.get_by_role("link", name=job_id, exact=True)).to_be_visible()
     expect(page.get_by_text("Random weights of the architecture")).to_be_visible()
     name = page.get_by_role("heading", level=1).inner_text()
     page.get_by_role("link", name="Train on from here").click()

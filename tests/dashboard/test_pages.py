@@ -1,10 +1,13 @@
 """What people do in the dashboard, in a real browser on the real stack."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -181,7 +184,7 @@ def test_a_job_is_paused_and_resumed_by_its_buttons(
 
 
 def test_several_jobs_are_cancelled_at_once_and_not_by_mistake(
-    look: Callable[..., Page], stack: Stack, project: ProjectKey
+    look: Callable[..., Page], stack: Stack, project: ProjectKey, operator_key: str
 ) -> None:
     stack.kill("train")
     try:
@@ -200,6 +203,14 @@ def test_several_jobs_are_cancelled_at_once_and_not_by_mistake(
         expect(page.get_by_role("link", name=made[0])).to_have_count(0)
         expect(page.get_by_role("link", name=made[2])).to_be_visible()
         assert [status(stack, project.key, job_id) for job_id in made] == ["cancelled", "cancelled", "queued"]
+        page = look(operator_key, "/jobs?status=cancelled")
+        for job_id in made[:2]:
+            page.get_by_label(f"tick {job_id}").check()
+        expect(page.get_by_role("button", name="Clone")).to_have_count(0)  # whose project would it be?
+        page.get_by_role("button", name="Pause").click()
+        told = page.get_by_role("alert").filter(has_text="pause was refused")
+        for job_id in made[:2]:
+            expect(told).to_contain_text(f"{job_id}: ")
     finally:
         stack.start("train")
 
@@ -228,6 +239,29 @@ def status(stack: Stack, key: str, job_id: str) -> str:
     return httpx.get(f"{stack.url}/v1/fine_tuning/jobs/{job_id}", headers=headers).json()["status"]
 
 
+class Maintenance(BaseHTTPRequestHandler):
+    """What a proxy may show meanwhile."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<h1>We will be back soon</h1>")
+
+
+@contextmanager
+def in_its_place(port: int) -> Iterator[None]:
+    server = HTTPServer(("127.0.0.1", port), Maintenance)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def test_a_page_says_that_the_api_is_away_and_recovers(
     look: Callable[..., Page], stack: Stack, project: ProjectKey
 ) -> None:
@@ -235,9 +269,12 @@ def test_a_page_says_that_the_api_is_away_and_recovers(
     stack.kill("api")
     try:
         expect(page.get_by_text("The API does not answer. Trying again.")).to_be_visible()
+        with in_its_place(int(stack.url.rpartition(":")[2])):
+            expect(page.get_by_text("The API does not answer.")).to_be_hidden()
+            expect(page.get_by_text("Trying again.")).to_be_visible()
     finally:
         stack.start("api")
-    expect(page.get_by_text("The API does not answer. Trying again.")).to_be_hidden()
+    expect(page.get_by_text("Trying again.")).to_be_hidden()
     job_id = new_job(stack, project.key)
     expect(page.get_by_role("link", name=job_id)).to_be_visible()
 

@@ -76,10 +76,11 @@ def test_a_job_that_cannot_be_read_does_not_block_the_queue(context: Context, pr
 def test_what_the_store_refuses_is_a_fault_at_once(context: Context, project: ProjectKey) -> None:
     with session_scope(context.engine) as session:
         job_id = make_job(session, project.owner).id  # its file is in no store
-    assert training.run_next(context, Slot())
+    assert training.run_next(context, Slot(devices=[3]))
     with session_scope(context.engine) as session:
         job = session.get_one(Job, job_id)
         assert (job.status, job.faults, job.losses) == ("queued", 1, 0)
+        assert session.scalars(select(Attempt.gpus)).one() == 1  # from its beginning on
         assert job.status_reason == "The object store refuses the job's data: NoSuchKey"
 
 
