@@ -5,7 +5,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, any_, cast, delete, exists, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    any_,
+    cast,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -76,14 +91,18 @@ class JobFilter:
 def _uses_models_of(job_id: str) -> ColumnElement[bool]:
     """Whether a job starts from a model that another one made, deleted ones too, or is rewarded by one."""
 
-    def of_its_models(column: ColumnElement[str]) -> ColumnElement[Any]:
-        # As an array, which is known before the jobs are looked for: only so do indexes help on both sides of OR.
-        made = select(column).where(Model.job_id == job_id).scalar_subquery()
-        return func.array(made, type_=ARRAY(Text))
+    def array(statement: Select[str]) -> ColumnElement[Any]:
+        """Known before anything else is looked for: only so do indexes help on both sides of OR, and so does no plan
+        walk through all jobs in their order until there are enough for a page."""
+        return func.array(statement.correlate(None).scalar_subquery(), type_=ARRAY(Text))
 
-    starts = Job.parent_model_id == any_(of_its_models(cast(Model.id, Text)))
+    def of_its_models(column: ColumnElement[str]) -> ColumnElement[Any]:
+        return array(select(cast(column, Text)).where(Model.job_id == job_id))
+
+    starts = Job.parent_model_id == any_(of_its_models(Model.id.expression))
     # By name: no other model ever has it.
-    return or_(starts, REWARD_MODELS.has_any(of_its_models(cast(Model.name, Text))))
+    rewarded = REWARD_MODELS.has_any(of_its_models(Model.name.expression))
+    return Job.id == any_(array(select(cast(Job.id, Text)).where(or_(starts, rewarded))))
 
 
 def jobs(session: Session, *, owner: Owner, wanted: JobFilter, after: str | None, limit: int) -> Page[Job]:
