@@ -25,8 +25,9 @@ from tests.stack import Stack, eventually, run_stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the running stack come last: its workers and its reconciler must see no other test's rows."""
-    items.sort(key=lambda item: "stack" in getattr(item, "fixturenames", ()))
+    """Files with tests of the running stack come last: its workers and its reconciler must see no other test's rows."""
+    of_stack = {item.path for item in items if "stack" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in of_stack)
 
 
 @pytest.fixture(scope="session")
