@@ -1,6 +1,8 @@
 """Graders as the API checks and runs them: in a child with limits, a few at once."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends
@@ -23,7 +25,10 @@ from graders.task import Task
 AT_ONCE = 2  # children of one API process
 PATIENCE = 30.0  # seconds that a request waits for its turn
 
+MOST_WAITING = 8  # requests; each holds one of the threads that answer all others, too
+
 _turns = threading.BoundedSemaphore(AT_ONCE)
+_places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
 
 
 class BadGrader(InvalidRequest):
@@ -77,19 +82,31 @@ def run(grader: Grader, sample: Sample, settings: Settings) -> Outcome:
     return outcome
 
 
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Raises Busy."""
+    busy = Busy(f"{AT_ONCE} graders are being run already; try again in a moment")
+    if not _places.acquire(blocking=False):
+        raise busy
+    try:
+        if not _turns.acquire(timeout=PATIENCE):
+            raise busy
+        try:
+            yield
+        finally:
+            _turns.release()
+    finally:
+        _places.release()
+
+
 def _run(grader: Grader, sample: Sample | None, settings: Settings, *, param: str) -> Outcome | None:
     models, embeddings = settings.grader_model_url is not None, settings.grader_embeddings_url is not None
     problem = lacking(grader, models=models, embeddings=embeddings)
     if problem is None:
         if sample is None and not any(isinstance(part, PythonGrader) for _, part in parts(grader)):
             return None  # all that could be wrong was seen
-        if not _turns.acquire(timeout=PATIENCE):
-            raise Busy(f"{AT_ONCE} graders are being run already; try again in a moment")
-        try:
-            with Servers(settings) as ask:
-                done = process.run(Task(grader=grader, sample=sample), ask)
-        finally:
-            _turns.release()
+        with _turn(), Servers(settings) as ask:
+            done = process.run(Task(grader=grader, sample=sample), ask)
         if done.problem is None:
             return done.outcome
         problem = done.problem

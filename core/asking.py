@@ -1,5 +1,7 @@
 """Questions of graders to models, put to the operator's OpenAI-compatible servers. Whoever has the keys calls this."""
 
+import itertools
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +12,8 @@ from core.settings import Settings
 from core.specs.asking import ChatQuestion, EmbedQuestion, Reply
 
 AT_ONCE = 8  # questions of a batch
-TRIES = 3
+TRIES = 6
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a question is asked again; each is twice the one before
 SECONDS = 60.0  # without any byte
 MOST_TOLD = 300  # characters of a server's complaint
 
@@ -21,6 +24,7 @@ class Servers:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.http = httpx.Client(timeout=SECONDS, transport=httpx.HTTPTransport(retries=TRIES - 1))
+        self._closed = threading.Event()
         self.pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
 
     def __enter__(self) -> "Servers":
@@ -28,6 +32,7 @@ class Servers:
 
     def __exit__(self, *_: object) -> None:
         """Waits for no server: what is still being asked is nobody's any more."""
+        self._closed.set()
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.http.close()
 
@@ -39,7 +44,7 @@ class Servers:
         try:
             return self._chat(question) if isinstance(question, ChatQuestion) else self._embed(question)
         except httpx.HTTPStatusError as error:
-            told = error.response.text[:MOST_TOLD]
+            told = self._without_keys(error.response.text)[:MOST_TOLD]
             return Reply(problem=f"the server answered {error.response.status_code}: {told}")
         except httpx.HTTPError as error:
             return Reply(problem=f"the server does not answer: {type(error).__name__}")
@@ -77,12 +82,27 @@ class Servers:
         return Reply(vectors=[item["embedding"] for item in data])
 
     def _post(self, url: str, key: str | None, body: dict[str, Any]) -> Any:
-        """Tries again what may be over in a moment: too many requests, a fault of the server."""
+        """Tries again, after pauses, what may be over by then: too many requests, a fault of the server."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        for left in reversed(range(TRIES)):
+        for tried in itertools.count(1):
             response = self.http.post(url, json=body, headers=headers)
-            if left and (response.status_code == 429 or response.status_code >= 500):
-                continue
-            response.raise_for_status()
-            return response.json()
+            may_pass = response.status_code == 429 or response.status_code >= 500
+            # Where it is closed, nobody waits for the answer any more.
+            if not may_pass or tried == TRIES or self._closed.wait(_pause(response, tried)):
+                response.raise_for_status()
+                return response.json()
         raise AssertionError("the last try answers or raises")
+
+    def _without_keys(self, text: str) -> str:
+        """A server may repeat what it was sent; what it says is told to whoever owns the job."""
+        for key in (self.settings.grader_model_key, self.settings.grader_embeddings_key):
+            if key is not None and key.get_secret_value():
+                text = text.replace(key.get_secret_value(), "…")
+        return text
+
+
+def _pause(response: httpx.Response, tried: int) -> float:
+    """Seconds: what the server asks for, else longer each time."""
+    asked = response.headers.get("retry-after", "")
+    wanted = float(asked) if asked.isdecimal() and len(asked) < 10 else FIRST_PAUSE * 2 ** (tried - 1)
+    return min(wanted, LONGEST_PAUSE)

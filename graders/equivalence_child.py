@@ -61,6 +61,8 @@ def main() -> int:
             found = verdict(*json.loads(line))
         except (MemoryError, RecursionError) as error:
             found = {"problem": f"{type(error).__name__}: too large to compare"}
+        except Exception as error:  # whatever SymPy raises over what a model wrote
+            found = {"problem": f"{type(error).__name__}: it can't be compared"}
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
     return 0

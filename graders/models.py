@@ -11,7 +11,7 @@ from core.specs.graders import LabelModel, SamplingParams, ScoreModel
 from graders.outcome import Failure, Outcome, Usage, in_batch, rendered
 from graders.sample import Sample
 
-NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w])")
+NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w])")
 # The contract's spelling, and that of the completions API.
 SAMPLING_NAMES = {"max_completions_tokens": "max_completion_tokens"}
 

@@ -90,14 +90,18 @@ def rendered(key: str, template: str, sample: Sample) -> str:
     """The template of that key, filled in.
 
     Raises:
-        Failure: the item has no such key, or the text is no JSON.
+        Failure: the item has no such key, or the text is no JSON, or none that can be sent.
     """
     try:
-        return grader_template.render(template, item=sample.item, sample=sample.names)
+        text = grader_template.render(template, item=sample.item, sample=sample.names)
+        text.encode()
+    except UnicodeEncodeError:  # JSON can name one half of a surrogate pair, which is no character
+        raise Failure("sample_parse_error", f"{key}: it holds half a character, which no text can") from None
     except grader_template.UnknownName as error:
         raise Failure("invalid_variable_error", f"{key}: {error}") from None
     except grader_template.NotJson as error:
         raise Failure("sample_parse_error", f"{key}: {error}") from None
+    return text
 
 
 def each(samples: Sequence[Sample], grade: Callable[[Sample], Outcome]) -> list[Outcome]:

@@ -11,11 +11,13 @@ from typing import Any
 
 @dataclass
 class ModelServer:
-    """`say` makes the answer's message out of a request's body; `statuses` are answered first, one a request."""
+    """`say` makes the answer's message out of a request's body; `statuses` are answered first, one a request, with the
+    request's key in their words. retry_after: what they ask for, in seconds."""
 
     url: str
     say: Callable[[dict[str, Any]], dict[str, Any]] = lambda _: {"content": '{"reasons": "", "score": 1}'}
     statuses: list[int] = field(default_factory=list)
+    retry_after: int | None = None
     received: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)  # path, key, body
 
 
@@ -29,7 +31,8 @@ def model_server() -> Iterator[ModelServer]:
             told.received.append((self.path, self.headers.get("authorization"), body))
             status = told.statuses.pop(0) if told.statuses else 200
             if status != 200:
-                answer: dict[str, Any] = {"error": {"message": "not now"}}
+                said = f"not now, {self.headers.get('authorization')}"
+                answer: dict[str, Any] = {"error": {"message": said}}
             elif self.path == "/v1/embeddings":
                 vectors = [[float(len(text)), float(text.count("a"))] for text in body["input"]]
                 data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
@@ -45,6 +48,8 @@ def model_server() -> Iterator[ModelServer]:
                 }
             content = json.dumps(answer).encode()
             self.send_response(status)
+            if status != 200 and told.retry_after is not None:
+                self.send_header("retry-after", str(told.retry_after))
             self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

@@ -1,12 +1,14 @@
 """Answers that a run has sampled, and what graders make of them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from core.rows.chat import THINKING
-from core.specs.graders import ReasoningGrader
+from core.specs import formula
+from core.specs.graders import MultiGrader, ReasoningGrader
 from core.specs.reinforcement import WATCHED, Reinforcement
 from graders.outcome import Outcome
 from graders.reasoning import split
@@ -14,9 +16,7 @@ from graders.sample import Sample
 from graders.score import Scorer
 from trainers.grading import error_of, failed_gradings, graded, score_means, scores_of
 from trainers.prompts import Prompts
-from trainers.samples import as_text
-
-OPENING = 8  # tokens at the end of a prompt that may hold THINKING[0]
+from trainers.samples import as_read
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,10 @@ class Judge:
             SpecError: too many answers could not be graded.
         """
         options = self.options
-        texts = [self._text(prompts.tokens[place], ids) for place, ids in zip(places, said, strict=True)]
+        texts = [
+            as_read(self._tokenizer, prompts.tokens[place], ids, self._ends)
+            for place, ids in zip(places, said, strict=True)
+        ]
         samples = [
             Sample(output_text=text, item=prompts.content[place].item)
             for place, text in zip(places, texts, strict=True)
@@ -91,23 +94,22 @@ class Judge:
             self._warn(f"method.reinforcement.watch: {words}. The first: {failed[0]}")
         return [None if error_of(outcome) else outcome for outcome in outcomes]
 
-    def _text(self, prompt: list[int], ids: list[int]) -> str:
-        """As a reader sees it: without the end of the turn, and with the think block that the prompt has opened."""
-        text = as_text(self._tokenizer, ids, self._ends)
-        opened = self._tokenizer.decode(prompt[-OPENING:]).rstrip().endswith(THINKING[0])
-        return f"{THINKING[0]}\n{text}" if opened else text
-
     def _thought(self, text: str) -> int:
         return len(self._tokenizer(split(text)[0], add_special_tokens=False)["input_ids"]) if THINKING[0] in text else 0
 
 
 def weights_of_parts(options: Reinforcement) -> dict[str, float]:
-    """The parts that rewards are normalised by, with their weights; none where it is the whole."""
+    """The parts that rewards are normalised by, with their weights; none where it is the whole.
+
+    Those of a formula are brought to one scale, so that of its weights the signs alone are left.
+    """
     if options.aggregation == "sum_then_normalize":
         return {}
     if isinstance(options.grader, ReasoningGrader):
         return options.grader.weights.model_dump()
-    return dict.fromkeys(options.grader.graders, 1.0)  # pyright: ignore[reportAttributeAccessIssue] - multi: validated
+    assert isinstance(options.grader, MultiGrader), "validated"
+    given = formula.weights(formula.parse(options.grader.calculate_output))
+    return {name: math.copysign(1, weight) for name, weight in given.items() if weight}
 
 
 def figures(answers: list[Answer]) -> dict[str, float]:

@@ -9,6 +9,14 @@ class SpecError(Exception):
         self.message, self.param, self.code = message, param, code
 
 
+class GraderAway(Exception):
+    """A server that the job's grader asks does not answer; it may do so in another attempt. param: the grader's key."""
+
+    def __init__(self, message: str, *, param: str) -> None:
+        super().__init__(message)
+        self.message, self.param = message, param
+
+
 class Diverged(Exception):
     """Training has ruined the weights, and so it would in another attempt.
 

@@ -1,37 +1,49 @@
 """Grading a step's answers while training, and what the methods tell of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from core.specs.graders import AnyGrader
 from graders.outcome import Outcome
 from graders.sample import Sample
 from graders.score import Scorer
-from trainers.errors import SpecError
+from trainers.errors import GraderAway, SpecError
 
 
 def graded(
-    scorer: Scorer, grader: AnyGrader, samples: Sequence[Sample], *, most_failed: float, param: str
+    scorer: Scorer,
+    grader: AnyGrader,
+    samples: Sequence[Sample],
+    *,
+    most_failed: float,
+    param: str,
+    worst: Callable[..., float] = min,
 ) -> list[Outcome]:
-    """An outcome for each sample; one that failed has reward 0, whatever its other parts and the formula would give.
+    """An outcome for each sample; one that failed has the worst reward of all of them, and at best 0, whatever its
+    other parts and the formula would give.
 
-    An answer that makes a penalty's grader fail would get away without the penalty otherwise.
+    An answer that makes a grader fail, or the grader of a penalty, would gain by it otherwise.
 
     Args:
         most_failed: the share of samples that may fail.
         param: the grader's key in the job.
+        worst: `max` where rewards are costs.
 
     Raises:
         SpecError: more of them could not be graded.
+        GraderAway: likewise, as a server did not answer.
     """
     outcomes = scorer.score(grader, samples)
-    failed = [error for error in map(error_of, outcomes) if error is not None]
+    failed = [outcome for outcome in outcomes if error_of(outcome) is not None]
     if len(failed) / len(samples) > most_failed:  # so rounded, 29 of 100 are 0.29
         words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
-        raise SpecError(f"{param}: {words} allows; the first: {failed[0]}", param=param, code="grader_failed")
-    for outcome in outcomes:
-        if error_of(outcome) is not None:
-            outcome.reward, outcome.sub_rewards = 0.0, dict.fromkeys(outcome.sub_rewards, 0.0)
+        message = f"{param}: {words} allows; the first: {error_of(failed[0])}"
+        if all(outcome.errors.model_grader_server_error for outcome in failed):
+            raise GraderAway(message, param=param)
+        raise SpecError(message, param=param, code="grader_failed")
+    lowest = worst([0.0, *(outcome.reward for outcome in outcomes if error_of(outcome) is None)])
+    for outcome in failed:
+        outcome.reward, outcome.sub_rewards = lowest, dict.fromkeys(outcome.sub_rewards, 0.0)
     return outcomes
 
 

@@ -158,6 +158,7 @@ class Trainer(transformers.Trainer):
         self.max_tokens = options.completion_tokens(context=run.model.config.max_position_embeddings)
         self.ends = ends_of_turn(run.model, run.tokenizer, run.tokens, answered(first))
         self.judge = Judge(run.spec, options, grading=grading, closing=closing(run.tokens, first), device=device)
+        self.judge.check_context(run.plan.longest + self.max_tokens)
         self.reference = Reference(run.model, run.spec)
         self.head = torch.nn.Linear(run.model.config.hidden_size, 1, device=device)
         torch.nn.init.zeros_(self.head.weight)
@@ -336,6 +337,8 @@ def validation(trainer: Trainer, prompts: Prompts) -> Callable[[], dict[str, flo
     def validate() -> dict[str, float]:
         with torch.random.fork_rng():
             torch.manual_seed(trainer.args.seed)
-            return trainer.play(model, prompts).figures(kl_coefficient=trainer.options.kl_coefficient)
+            figures = trainer.play(model, prompts).figures(kl_coefficient=trainer.options.kl_coefficient)
+        trainer.refuse_far_away(figures["kl"])  # the last step's updates are seen here alone
+        return figures
 
     return validate

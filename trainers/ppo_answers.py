@@ -12,7 +12,7 @@ from core.rows import packing
 from core.rows.prompt import Prompt
 from trainers import attention
 from trainers.prompts import Prompts
-from trainers.samples import as_text, generate
+from trainers.samples import as_read, generate
 from trainers.scoring import packed
 
 TOGETHER = 128  # prompts that are answered at once, at most: their keys and values are all in memory
@@ -56,7 +56,10 @@ def sample(
             base, tokenizer, prompts.tokens, **how, do_sample=True, temperature=temperature, top_k=0, top_p=1.0
         )
     rows = zip(prompts.content, prompts.numbers, prompts.tokens, drawn, strict=True)
-    return [Answer(*row, ended=row[-1][-1] in ends, text=as_text(tokenizer, row[-1], ends)) for row in rows]
+    return [
+        Answer(prompt, place, asked, said, ended=said[-1] in ends, text=as_read(tokenizer, asked, said, ends))
+        for prompt, place, asked, said in rows
+    ]
 
 
 @contextmanager

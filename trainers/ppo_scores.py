@@ -31,7 +31,7 @@ class Judged:
     """score: what an answer is worth. spread: the reward models' standard deviation. parts: the score of each reward
     model, the grader's reward, and what that is made of, by their names.
 
-    error: of the grader, whose reward is then 0.
+    error: of the grader.
     """
 
     score: float
@@ -86,6 +86,15 @@ class Judge:
         except ValueError as error:
             raise SpecError(f"{PARAM}: {error}", param=PARAM) from None
 
+    def check_context(self, longest: int) -> None:
+        """Raises SpecError where a prompt and its answer may be longer, in tokens, than a reward model can read."""
+        for i, model in enumerate(self._models):
+            context = model.config.max_position_embeddings
+            if longest > context:
+                param = f"{PARAM}[{i}]"
+                message = f"{param}: it reads {context} tokens, but a prompt and its answer may have {longest}"
+                raise SpecError(f"{message}; lower max_length or max_completion_tokens", param=param)
+
     def __call__(self, answers: Sequence[Answer]) -> list[Judged]:
         """Raises SpecError where the grader fails at too many of them."""
         rows = [one.prompt_tokens + one.tokens[: len(one.tokens) - one.ended] + self._closing for one in answers]
@@ -104,6 +113,7 @@ class Judge:
             [Sample(output_text=one.text, item=one.prompt.item) for one in answers],
             most_failed=options.max_failed_gradings,
             param="method.ppo.grader",
+            worst=max if options.grader_weight < 0 else min,
         )
 
     def _judged(self, answer: Answer, by_model: tuple[float, ...], of_grader: Outcome | None) -> Judged:

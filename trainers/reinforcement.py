@@ -94,7 +94,7 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     if reference is not None and spec.start_adapter:  # TRL's is the base alone
         reference.load_state_dict(weights.start(spec).state_dict())
     trainer.rows, trainer.judge, trainer.longest = run.rows, judge, run.plan.longest + completion
-    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept)
+    trainer.rollouts = Rollouts(run.run_dir, kept=options.rollouts_kept, group=options.answers)
     return trainer
 
 

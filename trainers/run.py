@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.specs.run import RunError, RunResult, RunSpec
 from trainers import checkpoints, environment
-from trainers.errors import Diverged, OutOfTime, SpecError
+from trainers.errors import Diverged, GraderAway, OutOfTime, SpecError
 from trainers.rundir import RunDir
 from trainers.stopping import Stopped, StopRequest, listening
 
@@ -56,6 +56,8 @@ def explain(error: Exception) -> RunError:
     """What the job's owner is told. Unexpected errors are named by kind only: their text may hold paths of the host."""
     if isinstance(error, SpecError):
         return RunError(code=error.code, message=error.message, param=error.param)
+    if isinstance(error, GraderAway):
+        return RunError(code="grader_failed", message=error.message, param=error.param, retryable=True)
     if isinstance(error, Diverged):
         return RunError(code="diverged", message=str(error), param=error.param)
     if isinstance(error, OutOfTime):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from core.rows.chat import Chat, Message
+from core.rows.chat import THINKING, Chat, Message
 from core.rows.prompt import Prompt
 from core.rows.template import as_dicts
 from core.rows.tokens import IGNORED, ChatTokenizer
@@ -16,6 +16,7 @@ from trainers.prompts import Prompts
 from trainers.rows import Rows
 
 BATCH = 16  # prompts that are decoded together
+OPENING = 8  # tokens at the end of a prompt that may hold THINKING[0]
 
 
 def write_samples(
@@ -138,6 +139,13 @@ def as_text(tokenizer: Any, tokens: list[int], ends: list[int]) -> str:
     """What an answer says, without the token that ended it."""
     said = tokens[:-1] if tokens[-1] in ends else tokens
     return tokenizer.decode(said, skip_special_tokens=True).strip()
+
+
+def as_read(tokenizer: Any, prompt: list[int], tokens: list[int], ends: list[int]) -> str:
+    """As a reader sees it: `as_text`, with the think block that the prompt has opened."""
+    text = as_text(tokenizer, tokens, ends)
+    opened = tokenizer.decode(prompt[-OPENING:]).rstrip().endswith(THINKING[0])
+    return f"{THINKING[0]}\n{text}" if opened else text
 
 
 def ends_of_turn(model: Any, tokenizer: Any, chats: ChatTokenizer, row: Chat) -> list[int]:

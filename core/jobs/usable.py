@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from core.jobs import repository
 from core.models import File, Job
 from core.rows.chat import REASONING
-from core.specs.grader_template import item_keys
+from core.specs import grader_template
 from core.specs.graders import templates
 from core.specs.initialization import FEWEST_BPE_TOKENS, FEWEST_CHARACTER_TOKENS, Initialization
 from core.specs.job import JobSpec
@@ -44,7 +44,7 @@ def _unknown_key(job: Job, file: File, report: dict[str, Any]) -> tuple[str, str
         return None
     for param, grader in graders(JobSpec.model_validate(job.spec).method):
         for path, template in templates(grader):
-            for reference, key in item_keys(template):
+            for reference, key in grader_template.keys(template, "item"):
                 if key not in keys:
                     words = f"{reference}: no row of file {file.id} has {key!r}; they have {', '.join(keys) or 'none'}"
                     return f"{param}.{path}", f"{param}.{path}: {words}"

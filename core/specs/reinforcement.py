@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from core.specs import formula
 from core.specs.graders import Grader, MultiGrader, ReasoningGrader
 from core.specs.rollouts import RolloutHyperparameters, RolloutTraining
 from core.specs.strict import Auto, Strict, WrongKey
@@ -78,7 +79,8 @@ class Reinforcement(RolloutTraining):
     aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = Field(
         default="sum_then_normalize",
         description="normalize_then_sum: each part of a multi or reasoning grader is normalised within its group by "
-        "itself, so that no part drowns the others; the parts of multi then count alike, whatever its formula.",
+        "itself, so that no part drowns the others; the parts of multi then count alike, those that its formula takes "
+        "away against the others. The formula has to be a weighted sum.",
     )
     mask_truncated: bool = Field(default=False, description="Answers that were cut off are not learnt from.")
 
@@ -86,6 +88,13 @@ class Reinforcement(RolloutTraining):
     def has_parts_to_normalize(self) -> "Reinforcement":
         if self.aggregation == "normalize_then_sum" and not isinstance(self.grader, MultiGrader | ReasoningGrader):
             raise WrongKey("aggregation", "normalize_then_sum needs a grader of type multi or reasoning")
+        if self.aggregation == "normalize_then_sum" and isinstance(self.grader, MultiGrader):
+            try:
+                weights = formula.weights(formula.parse(self.grader.calculate_output))
+                if not any(weights.values()):
+                    raise formula.FormulaError("is no weighted sum of its graders")
+            except formula.FormulaError as error:
+                raise WrongKey("grader.calculate_output", f"{error}, which normalize_then_sum needs") from None
         return self
 
     @model_validator(mode="after")

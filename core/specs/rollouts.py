@@ -4,7 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from core.specs.strict import Auto, Strict
+from core.specs import grader_template
+from core.specs.graders import templates
+from core.specs.strict import Auto, Strict, WrongKey
 from core.specs.training import Hyperparameters, Training, ValidationMetric
 
 LONGEST_AUTO_COMPLETION = 512  # tokens
@@ -48,20 +50,30 @@ class RolloutTraining(Training):
         ge=0,
         lt=1,
         description="The job fails, with the grader's own error, after a step in which more than this share of the "
-        "answers could not be graded. Such an answer has the reward 0.",
+        "answers could not be graded. Such an answer has the lowest reward of its step, at most 0.",
     )
     rollouts_kept: int = Field(
         default=500,
         ge=200,
         le=10_000,
         description="How many answers are kept, with their rewards, as the artifact rollouts.jsonl: at least as many, "
-        "if the job gets to sample them, and at most twice as many, spread evenly over the steps so far.",
+        "if the job gets to sample them, and at most twice as many, spread evenly over the steps so far; those to one "
+        "prompt stay together.",
     )
 
     @model_validator(mode="after")
     def rows_are_prompts(self) -> "RolloutTraining":
         if self.replay is not None:
             raise ValueError("replay: rows of another file have no place among prompts; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def graders_ask_for_what_there_is(self) -> "RolloutTraining":
+        for key in ("grader", "watch"):
+            for path, template in templates(getattr(self, key, None)):
+                for reference, of_sample in grader_template.keys(template, "sample"):
+                    if of_sample == "output_tools":
+                        raise WrongKey(f"{key}.{path}", f"{reference}: answers in training have no tool calls")
         return self
 
     def completion_tokens(self, *, context: int) -> int:

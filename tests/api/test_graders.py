@@ -280,3 +280,15 @@ def test_only_a_few_run_at_once(run: Call, monkeypatch: pytest.MonkeyPatch) -> N
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "graders_busy")
     assert answer.headers["retry-after"] == "5"
     assert run(CHECK, "x", a="x").status_code == 200
+
+
+def test_only_a_few_wait_for_their_turn(run: Call) -> None:
+    """At once: who waits holds one of the threads that answer everybody."""
+    count = grading.AT_ONCE + grading.MOST_WAITING
+    held = [grading._places.acquire() for _ in range(count)]  # pyright: ignore[reportPrivateUsage]
+    try:
+        answer = run(CHECK, "x", a="x")
+    finally:
+        for _ in held:
+            grading._places.release()  # pyright: ignore[reportPrivateUsage]
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "graders_busy")

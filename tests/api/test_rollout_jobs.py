@@ -135,6 +135,19 @@ def test_early_stopping_needs_no_metric(http: httpx.Client, file_id: str) -> Non
         ),
         (reinforcement(aggregation="normalize_then_sum"), "method.reinforcement.aggregation", "multi or reasoning"),
         (
+            reinforcement(
+                grader={"type": "multi", "name": "m", "graders": {"a": CHECK}, "calculate_output": "max(a, 0.5)"},
+                aggregation="normalize_then_sum",
+            ),
+            "method.reinforcement.grader.calculate_output",
+            "no weighted sum",
+        ),
+        (
+            ppo("x", grader=CHECK | {"input": "{{ sample.output_tools.0.function.name }}"}),
+            "method.ppo.grader.input",
+            "no tool calls",
+        ),
+        (
             reinforcement(eval_interval=1, hyperparameters={"eval_interval": 2}),
             "method.reinforcement.eval_interval",
             "not both",

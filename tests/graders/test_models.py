@@ -1,12 +1,14 @@
 """score_model, label_model and cosine, over HTTP to a server that an operator might have."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
+from core import asking
 from core.asking import Servers
 from core.settings import Settings
 from graders.outcome import Outcome
@@ -45,7 +47,7 @@ def settings(server: ModelServer) -> Settings:
     )
 
 
-def scored(server: ModelServer, graded: Any, texts: str = "x") -> list[Outcome]:
+def scored(server: ModelServer, graded: Any, texts: Sequence[str] = "x") -> list[Outcome]:
     with Servers(settings(server)) as ask, Scorer(ask) as scorer:
         return scorer.score(graded, [Sample(output_text=text, item={"q": "why?"}) for text in texts])
 
@@ -106,9 +108,25 @@ def test_a_refusal_is_told(server: ModelServer) -> None:
 
 
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(server: ModelServer) -> None:
-    server.statuses = [503, 429]
+    server.statuses, server.retry_after = [503, 429, 502, 500, 429], 0
     assert scored(server, grader(**SCORE))[0].reward == 1
-    assert len(server.received) == 3
+    assert len(server.received) == 6
+
+
+def test_questions_are_asked_again_after_longer_and_longer_pauses() -> None:
+    def pause(tried: int, **headers: str) -> float:
+        return asking._pause(httpx.Response(429, headers=headers), tried)  # pyright: ignore[reportPrivateUsage]
+
+    assert [pause(tried) for tried in range(1, 6)] == [0.5, 1, 2, 4, 8]
+    assert pause(1, **{"retry-after": "7"}) == 7
+    assert pause(1, **{"retry-after": "3600"}) == 30
+    assert pause(1, **{"retry-after": "Sat, 28 Nov 2026 00:00:00 GMT"}) == 0.5
+
+
+def test_half_a_character_fails_one_sample_and_not_the_batch(server: ModelServer) -> None:
+    about = SCORE | {"input": [{"role": "user", "content": "{{ sample.output_json.a }}"}]}
+    broken, fine = scored(server, grader(**about), ['{"a": "\\ud83d"}', '{"a": "b"}'])
+    assert (broken.reward, broken.errors.sample_parse_error, fine.reward) == (0, True, 1)
 
 
 def test_a_server_that_fails_is_told_without_its_key(server: ModelServer) -> None:
@@ -116,7 +134,8 @@ def test_a_server_that_fails_is_told_without_its_key(server: ModelServer) -> Non
     (found,) = scored(server, grader(**SCORE))
     assert (found.reward, found.errors.model_grader_server_error) == (0, True)
     assert (
-        found.errors.model_grader_server_error_details == 'the server answered 400: {"error": {"message": "not now"}}'
+        found.errors.model_grader_server_error_details
+        == 'the server answered 400: {"error": {"message": "not now, Bearer …"}}'
     )
     assert len(server.received) == 1
     nowhere = ModelServer("http://127.0.0.1:9/v1")

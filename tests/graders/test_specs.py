@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from api.schemas.grader import GraderCheck
 from api.validation import explain
-from core.specs import formula
+from core.specs import formula, grader_template
 from core.specs.graders import ScoreModel, StringCheck
 from graders.monty import MontyRunner
 from graders.needs import flaw, lacking
@@ -146,6 +146,32 @@ def test_what_the_operator_has_not_set_is_refused() -> None:
 def test_formulas(text: str, value: float) -> None:
     formula.check(text, known=["a", "b"])
     assert formula.evaluate(formula.parse(text), {"a": 0.5, "b": 0.25}) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [
+        ("a - b / 100", {"a": 1, "b": -0.01}),
+        ("-(a + 2 * b) * (3 - 1) + 7", {"a": -2, "b": -4}),
+        ("a + a - 2 * a + b / 2 ^ 2", {"a": 0, "b": 0.25}),
+        ("min(1, 2)", {}),
+    ],
+)
+def test_weights_of_sums(text: str, weights: dict[str, float]) -> None:
+    assert formula.weights(formula.parse(text)) == pytest.approx(weights)
+
+
+@pytest.mark.parametrize("text", ["a * b", "1 / a", "max(a, 0)", "a ^ 2", "a / b", "a / 0"])
+def test_what_is_no_weighted_sum(text: str) -> None:
+    with pytest.raises(formula.FormulaError):
+        formula.weights(formula.parse(text))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["{" * 2**18, "{{" + " {{" * 2**16, "{{ item." + "a" * 2**18])
+def test_a_template_of_braces_is_looked_through_once(text: str) -> None:
+    with pytest.raises(ValueError, match="has no '}}' behind it"):
+        grader_template.check(text)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_what_a_template_puts_in_is_not_a_template() -> None:
             "input: {{ sample.output_json.x }}: the sample's text is no",
         ),
         ("{{ sample.output_tools.0 }}", "invalid_variable_error", "it is a list of 0"),
+        (f"{{{{ sample.output_tools.{'9' * 5000} }}}}", "invalid_variable_error", "input: "),
     ],
 )
 def test_what_is_not_there_is_told_by_flag_and_path(template: str, flag: str, words: str) -> None:

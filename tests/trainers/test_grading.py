@@ -1,14 +1,18 @@
 """What an answer is worth in training where a grader fails at it."""
 
+from typing import Any
+
 import pytest
 
-from core.specs.graders import MultiGrader, PythonGrader, TextSimilarity
+from core.specs.graders import MultiGrader, PythonGrader, ScoreModel, TextSimilarity
 from graders.sample import Sample
 from graders.score import Scorer
 from graders.text import MOST_COMPARED
 from tests.graders.grading import nobody
-from trainers.errors import SpecError
+from trainers.asking import Supervisor
+from trainers.errors import GraderAway, SpecError
 from trainers.grading import error_of, graded
+from trainers.run import explain
 
 RIGHT = {"type": "string_check", "name": "right", "operation": "eq", "input": "{{ sample.output_text }}"}
 PENALTY = {
@@ -57,3 +61,24 @@ def test_as_many_failures_as_may_be_go_and_one_more_does_not(failing: int, of: i
     assert grade(failing) == [0] * failing + [0.25] * (of - failing)
     with pytest.raises(SpecError, match=f"^method.ppo.grader: {failing + 1} of {of} answers of a step"):
         grade(failing + 1)
+
+
+@pytest.mark.parametrize(("worst", "rewards"), [(min, [-4, -4]), (max, [-4, 0])])
+def test_an_answer_that_breaks_the_grader_is_worth_no_more_than_the_worst(worst: Any, rewards: list[float]) -> None:
+    """Of costs, whose weight is negative, the highest is the worst."""
+    source = "def grade(sample, item):\n    return -1 / (len(sample['output_text']) - 1) * 4\n"
+    grader = PythonGrader.model_validate(PENALTY | {"source": source})
+    samples = [Sample(output_text=text) for text in ("ab", "b")]
+    with Scorer(nobody) as scorer:
+        found = graded(scorer, grader, samples, most_failed=0.5, param="method.ppo.grader", worst=worst)
+    assert [outcome.reward for outcome in found] == rewards
+
+
+def test_a_server_that_is_away_ends_an_attempt_and_not_the_job() -> None:
+    judge = {"type": "score_model", "name": "judge", "model": "m", "input": [{"role": "user", "content": "?"}]}
+    grader = ScoreModel.model_validate(judge)
+    away = Supervisor("/nowhere")
+    with Scorer(away) as scorer, pytest.raises(GraderAway, match="2 of 2 answers") as told:
+        graded(scorer, grader, [Sample(output_text="a")] * 2, most_failed=0.5, param="method.ppo.grader")
+    said = explain(told.value)
+    assert (said.code, said.param, said.retryable) == ("grader_failed", "method.ppo.grader", True)

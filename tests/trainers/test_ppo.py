@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,16 @@ from tests.trainers.runs import (
     write_rows,
     write_spec,
 )
-from trainers import scores, weights
+from trainers import ppo_math, scores, weights
 from trainers.asking import Supervisor
 from trainers.finetuning import Run, longest_row, make_plan, read_files
 from trainers.loading import load_tokenizer
 from trainers.ppo import STATE, Lesson, Trainer, make_trainer
-from trainers.ppo_answers import sample
+from trainers.ppo_answers import all_words, sample
 from trainers.prompts import read_prompts
 from trainers.run import run
 from trainers.rundir import RunDir
+from trainers.samples import as_read
 from trainers.stopping import listening
 
 LETTER = "a"
@@ -286,6 +288,90 @@ def test_a_step_past_the_limit_ends_the_job_and_names_the_checkpoint_from_before
     assert (said["code"], said["param"], said["retryable"]) == ("diverged", "method.ppo.kl_limit", False)
     assert f"at step {last + 1}; the last good checkpoint is that of step {last - 1}" in said["message"]
     assert all(distance <= 0.5 for distance in series(folder, "train_kl"))
+
+
+def test_the_last_step_is_held_to_the_limit_by_the_validation_behind_it(train: Any) -> None:
+    options = {"kl_limit": 0.5, "kl_target": None, "hyperparameters": {"n_epochs": 1, "batch_size": 14}}
+    options |= {"optimization": {"learning_rate": 5e-2, "warmup": 0}}
+    said = error(train("run", status=1, ppo=options))
+    assert (said["code"], said["param"]) == ("diverged", "method.ppo.kl_limit")
+
+
+def test_a_step_learns_what_the_equations_say_of_its_options(write: Any) -> None:
+    options = {"gamma": 0.9, "gae_lambda": 0.8, "whiten_advantages": False}
+    trainer = trainer_of(write("run", ppo=options))
+    torch.nn.init.normal_(trainer.head.weight)
+    played = trainer.play(trainer.model, trainer.prompts)
+    played = replace(played, log_ratios=torch.randn(played.mask.shape) * played.mask)
+    found = trainer.lesson(played, kl_coefficient=0.3)
+    rewards = ppo_math.token_rewards(played.scores, played.log_ratios, played.mask, kl_coefficient=0.3)
+    expected = ppo_math.advantages(rewards, played.words.values, played.mask, gamma=0.9, gae_lambda=0.8)
+    assert played.words.values.std() > 0
+    torch.testing.assert_close(found.gained, expected)
+    torch.testing.assert_close(found.advantages, expected)
+    torch.testing.assert_close(found.returns, expected + played.words.values)
+    trainer.options = trainer.options.model_copy(update={"whiten_advantages": True})
+    whitened = trainer.lesson(played, kl_coefficient=0.3)
+    torch.testing.assert_close(whitened.advantages, ppo_math.whitened(expected, played.mask))
+    torch.testing.assert_close(whitened.returns, expected + played.words.values)
+
+
+def test_a_step_makes_all_its_updates_and_each_learns_from_each_answer_once(
+    write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(write("run", ppo={"ppo_epochs": 3, "minibatches": 2}))
+    trainer.create_optimizer()
+    played = trainer.play(trainer.model, trainer.prompts.chosen([0, 1, 2, 3]))
+    lesson = trainer.lesson(played, kl_coefficient=0.1)
+    batches: list[list[int]] = []
+    steps: list[None] = []
+    learn, optimizer = trainer.gradients, trainer.optimizer
+    assert optimizer is not None
+    step = optimizer.step
+    monkeypatch.setattr(trainer, "gradients", lambda *given: (batches.append(given[2]), learn(*given))[1])
+    monkeypatch.setattr(optimizer, "step", lambda: (steps.append(None), step())[1])
+    trainer.update(trainer.model, lesson)
+    assert [sorted(batches[i] + batches[i + 1]) for i in (0, 2, 4)] == [[0, 1, 2, 3]] * 3
+    assert len(batches) == 6
+    assert len(steps) == 5  # the last one is the Trainer's
+
+
+@pytest.mark.parametrize("clip_range", [0.2, None])
+def test_values_are_clipped_as_the_options_say(write: Any, clip_range: float | None) -> None:
+    trainer = trainer_of(write("run", ppo={"value_clip_range": clip_range, "value_coefficient": 1.0}))
+    played = trainer.play(trainer.model, trainer.prompts)
+    torch.nn.init.normal_(trainer.head.weight)  # values have moved since
+    lesson = trainer.lesson(played, kl_coefficient=0.0)
+    found = trainer.gradients(trainer.model, lesson, list(range(len(played.answers))))[1]
+    mask = played.mask
+    with torch.no_grad():
+        moved = all_words(trainer.model, trainer.head, played.answers, mask, temperature=1.0).values
+    expected = ppo_math.value_losses(
+        moved[mask], played.words.values[mask], lesson.returns[mask], clip_range=clip_range
+    )
+    assert float(found) == pytest.approx(float(expected.sum() / mask.sum()), rel=1e-4)
+
+
+def test_a_reward_model_that_reads_less_than_the_policy_writes_is_refused(
+    train: Any, tmp_path: Path, judge: Path
+) -> None:
+    short = shutil.copytree(judge, tmp_path / "short")
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 16}))
+    said = error(train("run", status=1, judges=(judge, short)))
+    assert (said["code"], said["param"]) == ("invalid_spec", "method.ppo.reward_models[1]")
+    assert "it reads 16 tokens" in said["message"]
+
+
+def test_a_think_block_that_the_prompt_opens_is_part_of_what_graders_read(tiny: Path) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(tiny)
+    ends = [tokenizer.eos_token_id]
+    said = tokenizer("1+1</think>2", add_special_tokens=False)["input_ids"] + ends
+    opened, plain = (
+        tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("assistant\n<think>\n", "assistant\n")
+    )
+    assert as_read(tokenizer, opened, said, ends) == "<think>\n1+1</think>2"
+    assert as_read(tokenizer, plain, said, ends) == "1+1</think>2"
 
 
 def test_another_tokenizer_is_refused_before_weights_are_loaded(

@@ -264,6 +264,13 @@ def test_the_parts_of_a_reasoning_reward_keep_their_weights() -> None:
     assert weights_of_parts(options) == {"correctness": 1.0, "quality": 0.5, "brevity": 0.4}
 
 
+def test_of_a_formulas_weights_the_signs_are_kept() -> None:
+    """What it takes away is still taken away; how much each part weighs, their normalisation says."""
+    grader = BOTH | {"calculate_output": "0.5 * letters - length / 100 + 3"}
+    options = Reinforcement.model_validate({"grader": grader, "aggregation": "normalize_then_sum"})
+    assert weights_of_parts(options) == {"letters": 1, "length": -1}
+
+
 def test_what_is_watched_or_validated_changes_nothing(train: Any, tmp_path: Path) -> None:
     validation_file = write_rows(tmp_path / "valid.jsonl", prompts(range(20, 25)))
     alone = train("alone")

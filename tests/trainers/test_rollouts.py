@@ -13,10 +13,10 @@ from trainers.rundir import RunDir
 KEPT, EACH = 50, 8
 
 
-def rollouts(folder: Path) -> Rollouts:
+def rollouts(folder: Path, *, group: int = 1) -> Rollouts:
     run_dir = RunDir(folder)
     run_dir.working.mkdir(parents=True, exist_ok=True)
-    return Rollouts(run_dir, kept=KEPT)
+    return Rollouts(run_dir, kept=KEPT, group=group)
 
 
 def play(found: Rollouts, steps: range, *, each: int = EACH) -> list[int]:
@@ -42,6 +42,17 @@ def test_whenever_a_run_ends_enough_answers_are_kept_evenly(tmp_path: Path) -> N
         every = numbers[1] - numbers[0]
         assert numbers == list(range(0, step * EACH, every))
     assert every == 32  # so that there are steps of which none is kept
+
+
+@pytest.mark.parametrize("group", [2, 4, 8])
+def test_answers_to_one_prompt_stay_together(tmp_path: Path, group: int) -> None:
+    found = rollouts(tmp_path, group=group)
+    for step in range(1, 301):
+        numbers = play(found, range(step, step + 1))
+        assert min(KEPT, step * EACH) <= len(numbers) <= 2 * KEPT + group
+        groups = sorted({number // group for number in numbers})
+        assert numbers == [one * group + i for one in groups for i in range(group)]
+        assert groups == list(range(0, step * EACH // group, groups[1] if len(groups) > 1 else 1))
 
 
 @pytest.mark.parametrize("at", [1, 12, 13, 25, 26, 100])

@@ -29,6 +29,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., float], int | None]] = {
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
+def negated(value: float) -> float:
+    return -value
+
+
 class FormulaError(ValueError):
     """The formula is none, or has no value for these rewards."""
 
@@ -96,6 +100,38 @@ def evaluate(formula: Formula, values: Mapping[str, float]) -> float:
     return value
 
 
+def weights(formula: Formula) -> dict[str, float]:
+    """What each name of a weighted sum is multiplied by, whatever else is added; 0 for what cancels out.
+
+    Raises:
+        FormulaError: it is no weighted sum.
+    """
+    stack: list[dict[str, float]] = []  # weights by names, and under "" what is multiplied by none
+    for step in formula:
+        if isinstance(step, Apply):
+            below = stack[-step.count :]
+            stack[-step.count :] = [_combined(step.function, below)]
+        else:
+            stack.append({step.text: 1.0} if isinstance(step, Name) else {"": step})
+    return {name: weight for name, weight in stack.pop().items() if name}
+
+
+def _combined(function: Callable[..., float], sums: list[dict[str, float]]) -> dict[str, float]:
+    numbers = [found.get("", 0.0) for found in sums if not any(found)]
+    if len(numbers) == len(sums):
+        return {"": evaluate([*numbers, Apply(function, len(numbers))], {})}
+    if function in (operator.add, operator.sub, negated):
+        names = dict.fromkeys(name for found in sums for name in found)
+        return {name: function(*(found.get(name, 0.0) for found in sums)) for name in names}
+    if function is operator.mul and numbers:
+        [of_names] = [found for found in sums if any(found)]
+        return {name: weight * numbers[0] for name, weight in of_names.items()}
+    if function is operator.truediv and not any(sums[1]):
+        divisor = Apply(operator.truediv, 2)
+        return {name: evaluate([weight, *numbers, divisor], {}) for name, weight in sums[0].items()}
+    raise FormulaError("is no weighted sum of its graders")
+
+
 def _shown(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name} = {value:g}" for name, value in values.items())
 
@@ -152,7 +188,7 @@ class _Parser:
             self.advance()
             self.signed(depth + 1)
             if sign == "-":
-                self.steps.append(Apply(lambda value: -value, 1))
+                self.steps.append(Apply(negated, 1))
         else:
             self.power(depth)
 

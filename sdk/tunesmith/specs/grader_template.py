@@ -8,11 +8,13 @@ A template is text with references in it; there are no expressions, so that noth
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
-REFERENCE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+# No brace within: so that a text of nothing but braces is looked through once, not once for each.
+REFERENCE = re.compile(r"\{\{([^{}]*)\}\}")
 PATH = re.compile(r"\s*(item|sample)((?:\.[^\s.{}]+)+)\s*")
 SAMPLE_KEYS = ("output_text", "output_json", "output_tools", "choices")
+LONGEST_PLACE = 10  # digits; Python refuses to read thousands of them
 ALLOWED = "item.<key>, sample.output_text, sample.output_json, sample.output_tools, sample.choices, and keys below them"
 
 
@@ -40,12 +42,12 @@ def check(template: str) -> str:
     return template
 
 
-def item_keys(template: str) -> Iterator[tuple[str, str]]:
-    """(reference, key) of every reference to a key of the row; the keys below it are only the row's to know."""
+def keys(template: str, name: Literal["item", "sample"]) -> Iterator[tuple[str, str]]:
+    """(reference, key) of every reference to a key of the row or sample; what is below it is only theirs to know."""
     for found in REFERENCE.finditer(template):
         path = PATH.fullmatch(found[1])
         assert path is not None, "checked when the grader was"
-        if path[1] == "item":
+        if path[1] == name:
             yield found[0], path[2].split(".")[1]
 
 
@@ -73,7 +75,7 @@ def look_up(shown: str, name: str, keys: list[str], node: Any) -> Any:
             raise NotJson(f"{shown}: the sample's text is no JSON object or list")
         if isinstance(node, Mapping) and key in node:
             node = node[key]
-        elif isinstance(node, list) and key.isdecimal() and int(key) < len(node):
+        elif isinstance(node, list) and key.isdecimal() and len(key) < LONGEST_PLACE and int(key) < len(node):
             node = node[int(key)]
         else:
             place = ".".join([name, *keys[:depth]])
