@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from api.schemas.page import unix, unix_or_none
 from core.access.repository import key_names, organization_ids
 from core.exports import claims as exports
+from core.jobs.contract_events import with_contract_keys
 from core.models import Artifact, Attempt, Checkpoint, Event, Export, Job, LogChunk
 from core.registry.repository import jobs_of
 from core.registry.service import model_name
@@ -212,7 +213,7 @@ class EventObject(BaseModel):
             created_at=unix(event.created_at),
             level=event.level,
             message=event.message,
-            data=event.data,
+            data=with_contract_keys(event.data) if event.data else event.data,
             type=event.type,
             seq=event.seq,
         )

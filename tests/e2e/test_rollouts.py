@@ -63,6 +63,12 @@ def test_the_contracts_client_runs_a_reinforcement_job(
     assert [data["step"] for data in steps] == list(range(1, 11))
     assert {"train_reward_mean", "train_mean_reward"} <= set(steps[0])
     assert [data["step"] for data in steps if "valid_reward_mean" in data] == [5, 10]
+    last = steps[-1]
+    rewards = {"train_reward_mean": last["train_reward_mean"], "valid_reward_mean": last["valid_reward_mean"]}
+    assert last["scores"] == {"graders": [{"name": "grader", **rewards}], **rewards}
+    assert last["timing"]["step"]["full_iteration"] > last["timing"]["step"]["sampling"] > 0
+    assert last["usage"]["samples"]["train_completion_tokens_mean"] == last["completion_tokens_mean"]
+    assert last["errors"]["graders"][0]["train_other_error_count"] == 0
 
     with Tunesmith(base_url=f"{stack.url}/v1", api_key=project.key) as client:
         assert client.files.report(training).keys == ["answer"]
