@@ -45,6 +45,6 @@ def _renamed(data: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {theirs: data[ours] for theirs, ours in names.items() if ours in data}
 
 
-def _seconds(data: dict[str, Any]) -> dict[str, float]:
+def _seconds(data: dict[str, Any]) -> dict[str, Any]:
     parts = {part: data.get(f"train_{part}_seconds", 0.0) for part in ("sampling", "grading", "training")}
     return parts | {"full_iteration": sum(parts.values())}
