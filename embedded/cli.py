@@ -15,6 +15,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from core.access import repository
 from core.access import service as access
 from core.db import make_engine, session_scope
 from core.errors import NotFound
@@ -188,6 +189,28 @@ def create_key(
         owner = access.ensure_project(session, organization=organization, project=project) if project else None
         key = access.create_key(session, project_id=owner.id if owner else None, name=name)
     typer.echo(key)
+
+
+@keys.command("list")
+def list_keys(data_dir: DataDir = DEFAULT) -> None:
+    """List the keys that are not revoked, the latest first: id, last characters, project, name."""
+    with _database(data_dir) as session:
+        for key, project in repository.keys(session):
+            typer.echo(f"{key.id}  …{key.hint}  {project or 'operator':<20} {key.name}".rstrip())
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="As `keys list` tells it.")], data_dir: DataDir = DEFAULT
+) -> None:
+    """Take a key out of use, for good. Running processes follow within TUNESMITH_KEY_CACHE_SECONDS."""
+    with _database(data_dir) as session:
+        try:
+            access.revoke_key(session, key_id=key_id)
+        except NotFound as error:
+            typer.echo(error.message, err=True)
+            raise typer.Exit(1) from None
+    typer.echo(f"{key_id} is revoked")
 
 
 @projects.command("list")

@@ -3,7 +3,7 @@
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -228,15 +228,15 @@ class Progress(TrainerCallback):
         if control.should_save and not weights.are_finite(model):  # no loss has been measured on them yet
             raise self._diverged("the weights are not finite", step=step, ruined_by=step)
         history[-1] |= {"learning_rate": logs["learning_rate"], "grad_norm": norm}
-        recent = [past["seconds"] for past in history[-20:]]
+        recent, metrics = [past["seconds"] for past in history[-20:]], self.metrics()
         self._run_dir.emit(
             MetricsEvent(
                 step=step,
                 total_steps=state.max_steps,
                 trained_tokens=self.counters.trained_tokens,
                 seconds_left=(state.max_steps - step) * sum(recent) / len(recent),
-                message=f"Step {step}/{state.max_steps}: training loss={history[-1]['train_loss']:.4g}",
-                data=self.metrics(),
+                message=f"Step {step}/{state.max_steps}: {told(metrics)}",
+                data=metrics,
             )
         )
 
@@ -269,3 +269,12 @@ def _copy_along(source: Path, target: Path) -> None:
 
 def _metrics(row: dict[str, Any]) -> dict[str, float | int | None]:
     return {key: value for key, value in row.items() if key not in NOT_METRICS}
+
+
+def told(metrics: Mapping[str, Any]) -> str:
+    """What a step came to, in the contract's words: a loss says nothing where rewards are learnt from."""
+    if "train_reward_mean" not in metrics:
+        return f"training loss={metrics['train_loss']:.4g}"
+    valid = metrics.get("full_valid_reward_mean")
+    behind = "" if valid is None else f", full validation mean reward={valid:.4g}"
+    return f"train mean reward={metrics['train_reward_mean']:.4g}{behind}"

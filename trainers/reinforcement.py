@@ -81,6 +81,7 @@ def make_trainer(scorer: Scorer, run: Run) -> "Trainer":
     parts = weights_of_parts(options)
     rewards: list[Any] = [partial(part_of_reward, judge, part) for part in parts] or [partial(reward, judge)]
     completion = options.completion_tokens(context=run.model.config.max_position_embeddings)
+    run.run_dir.say(f"{options.answers} answers to each prompt, of {completion} tokens at most")
     batches = math.ceil(run.plan.total_steps / options.cycle)
     with still_reference(run.model):
         trainer = Trainer(

@@ -1,7 +1,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
@@ -77,6 +77,19 @@ def key_names(session: Session, *, ids: Collection[str]) -> dict[str, str]:
     """By id, of revoked ones too."""
     rows = session.execute(select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(ids))) if ids else ()
     return {id: name for id, name in rows}
+
+
+def keys(session: Session) -> list[tuple[ApiKey, str | None]]:
+    """(key, its project's name) of every key that is not revoked, the latest first; operators' have no project."""
+    statement = select(ApiKey, Project.name).outerjoin(Project, Project.id == ApiKey.project_id)
+    rows = session.execute(statement.where(ApiKey.revoked_at.is_(None)).order_by(ApiKey.created_at.desc(), ApiKey.id))
+    return [(row.ApiKey, row.name) for row in rows]
+
+
+def revoke_key(session: Session, *, key_id: str) -> bool:
+    """Whether there was one to revoke."""
+    statement = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
+    return session.scalar(statement.returning(ApiKey.id)) is not None
 
 
 def live_keys(session: Session, *, ids: list[str]) -> set[str]:

@@ -53,6 +53,16 @@ def create_key(session: Session, *, project_id: str | None, name: str) -> str:
     return key
 
 
+def revoke_key(session: Session, *, key_id: str) -> None:
+    """Take a key out of use, for good; processes that have seen it follow within TUNESMITH_KEY_CACHE_SECONDS.
+
+    Raises:
+        NotFound: there is none of that id, or it is revoked already.
+    """
+    if not repository.revoke_key(session, key_id=key_id):
+        raise NotFound(f"there is no key {key_id!r}, or it is revoked already")
+
+
 def authenticate(session: Session, *, key: str | None) -> Owner:
     """Who the key speaks for.
 

@@ -91,7 +91,7 @@ def page(path: Path, wanted: Wanted, *, by: Key, descending: bool, after: str | 
         if wanted.has(row):
             places.append(place)
     if wanted.grader is not None and wanted.grader not in graders:
-        there = ", ".join(graders) or "none"
+        there = ", ".join(graders) or "none: what a grader without parts gives is the reward itself"
         raise InvalidRequest(f"grader: the job's rewards have no {wanted.grader!r}; they have {there}", param="grader")
     if after is not None and cursor is None:
         raise unknown_cursor(after)

@@ -43,8 +43,9 @@ class JobPage:
             with panel("What it is"):
                 self.about = About(here)
             with panel("What happened", classes="timeline"):
-                self.attempts = Attempts(here, job.id)
                 self.timeline = Timeline(here, job.id)
+        with panel("Attempts"):
+            self.attempts = Attempts(here, job.id)
         with box("div", "top", id="figures"):
             Text("h2", "Figures")
             box("div", "grow")

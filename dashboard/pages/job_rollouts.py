@@ -17,7 +17,7 @@ from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.job_frame import JobFrame, job_of
 from dashboard.words import clipped, number
 
-PER_PAGE = 20
+PER_PAGE = 32  # so that groups of the usual sizes are whole
 LONGEST = 20_000  # characters of a text; the artifact has all of it
 RANGES = {"step": "Step", "reward": "Reward", "advantage": "Advantage", "completion_tokens": "Tokens"}
 ORDERS = (*RANGES, "grader_reward")

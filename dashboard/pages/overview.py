@@ -10,7 +10,7 @@ from starlette.requests import Request
 from tunesmith import TunesmithError
 from tunesmith.types import Failure, Overview, Worker
 
-from dashboard.cells import job_cell, job_link, method_of, progress_cell
+from dashboard.cells import job_cell, job_link, job_path, method_of, progress_cell
 from dashboard.elements import Column, Table, Text, badge, box, link, panel, shown, text_column
 from dashboard.frame import PAGE_SECONDS, Frame, frame
 from dashboard.words import ago, clipped, duration, number, size
@@ -172,10 +172,10 @@ QUEUES = [
 
 def failure_columns() -> list[Column]:
     def latest(row: Failure) -> None:
-        job_link(row.latest_job_id)
+        link("its page", job_path(row.latest_job_id), classes="nowrap", aria_label=f"page of {row.latest_job_id}")
 
     return [
-        text_column("Reason", lambda row: row.code or "unknown", classes="mono"),
+        text_column("Reason", lambda row: row.code or "unknown", classes="mono nowrap"),
         text_column("Jobs", lambda row: number(row.count), number=True),
         text_column("The latest says", lambda row: clipped(row.message, 140)),
         Column("Latest", latest, lambda row: row.latest_job_id),

@@ -13,7 +13,7 @@ from tunesmith.types import Model
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 GIVE_BASE = "give base, a folder with that model or the model itself"
 
 

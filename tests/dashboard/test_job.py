@@ -1,5 +1,6 @@
 """The pages of jobs, in a real browser, while the jobs really train."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,10 @@ def test_the_answers_of_a_reinforcement_job_are_narrowed_down_and_sorted(
     page.get_by_label("Grader", exact=True).fill("nobody")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("the job's rewards have no 'nobody'")).to_be_visible()
+    page.goto(f"/jobs/new?clone={job.id}")
+    expect(page.get_by_text("Ready.")).to_be_visible()
+    again = json.loads(page.get_by_label("As it is sent").input_value())["method"]["reinforcement"]
+    assert set(again) == {"grader", "max_steps", "max_completion_tokens", "group_size", "hyperparameters"}
 
 
 def test_the_lineage_shows_what_a_job_is_rewarded_by_and_what_goes_on_from_it(

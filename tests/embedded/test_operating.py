@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from core.access.service import authenticate
 from core.db import session_scope
+from core.errors import NotAuthenticated
 from core.settings import Settings
 from tests.conftest import ProjectKey
 from tests.embedded.test_stack import server
@@ -77,3 +78,27 @@ def test_up_refuses_wrong_settings_before_anything_starts(
     assert (done.returncode, words in done.stderr) == (1, True), done.stderr
     assert done.stderr.startswith("nothing was started: ")
     assert not (tmp_path / "data").exists()
+
+
+def test_keys_are_listed_and_revoked(
+    engine: Engine, settings: Settings, make_project: Callable[[str], ProjectKey]
+) -> None:
+    def keys(*arguments: str, status: int = 0) -> str:
+        done = server("keys", *arguments, TUNESMITH_DATABASE_URL=settings.database_url)
+        assert done.returncode == status, done.stderr
+        return done.stdout + done.stderr
+
+    project = make_project("first")
+    other = keys("create", "--project", "first", "--name", "a laptop").strip()
+    with session_scope(engine) as session:
+        leaked = authenticate(session, key=other)
+    shown = keys("list")
+    assert shown.splitlines()[0].split(maxsplit=3) == [leaked.key_id, f"…{other[-4:]}", "first", "a laptop"]
+    assert other not in shown
+    assert keys("revoke", leaked.key_id) == f"{leaked.key_id} is revoked\n"
+    with session_scope(engine) as session:
+        with pytest.raises(NotAuthenticated):
+            authenticate(session, key=other)
+        assert authenticate(session, key=project.key).key_id == project.owner.key_id
+    assert leaked.key_id not in keys("list")
+    assert "revoked already" in keys("revoke", leaked.key_id, status=1)

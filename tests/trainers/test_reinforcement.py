@@ -301,6 +301,7 @@ def test_all_of_an_event_are_numbers_under_the_contracts_names(train: Any) -> No
         assert {"completion_tokens_mean", "reasoning_tokens_mean", "train_kl", "train_entropy"} <= data.keys()
         assert {"train_clip_fraction", "train_truncated_share", "train_zero_variance_share"} <= data.keys()
         assert data["train_failed_gradings"] == 0
+        assert event["message"].endswith(f": train mean reward={data['train_reward_mean']:.4g}")
         assert all(data[f"train_{what}_seconds"] > 0 for what in ("sampling", "grading", "training"))
         assert all(value is None or isinstance(value, int | float) for value in data.values())
 

@@ -149,10 +149,6 @@ class Reinforcement(RolloutTraining):
         given = self.max_completion_tokens
         return min(context // 2, EFFORTS[self.hyperparameters.reasoning_effort]) if given == "auto" else given
 
-    @property
-    def further(self) -> dict[str, float]:
-        return {"group_size": self.answers}
-
 
 class ReinforcementMethod(Strict):
     """Stage 4: reinforcement learning from graders."""
