@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from transformers import AutoTokenizer
 from tunesmith import BadRequestError, FileRejectedError, NotFoundError, Tunesmith, samples
 
 from tests.conftest import ProjectKey
@@ -69,6 +70,7 @@ def test_from_upload_to_samples(stack: Stack, project: ProjectKey, tmp_path: Pat
         base = stack.prepared("tiny-random-llama")
         assert job.fine_tuned_model is not None
         tuned = client.load_peft(job.fine_tuned_model, base=base, folder=tmp_path / "adapter")
+        assert AutoTokenizer.from_pretrained(tmp_path / "adapter").chat_template
         weights = {name: tensor for name, tensor in tuned.named_parameters() if "lora_B" in name}
         assert weights
         assert all(tensor.abs().sum() > 0 for tensor in weights.values())  # what was trained, not what begins as zero
