@@ -57,7 +57,9 @@ def test_a_key_ends(session: Session, project: ProjectKey, change: Callable[[Api
         service.authenticate(session, key=project.key)
 
 
-@pytest.mark.parametrize("key", [None, "", "tsk-", "sk-proj-abc", keys.generate(keys.PROJECT_PREFIX)])
+@pytest.mark.parametrize(
+    "key", [None, "", "tsk-", "sk-proj-abc", pytest.param(keys.generate(keys.PROJECT_PREFIX), id="of nobody")]
+)
 def test_unknown_keys(session: Session, key: str | None) -> None:
     with pytest.raises(NotAuthenticated) as caught:
         service.authenticate(session, key=key)
