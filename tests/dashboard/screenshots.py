@@ -115,7 +115,8 @@ def work(api: Tunesmith, folder: Path) -> dict[str, str]:
     base = third.fine_tuned_model
     train("dpo", base, files.pairs, chain.DPO | {"max_steps": 40})
     rewarded = chain.REINFORCEMENT | {"grader": GRADER, "max_steps": 40, "checkpoint_interval": 20}
-    reinforced = train("reinforcement", base, files.prompts, rewarded)
+    half = jobs.checkpoints.list(third.id).data[-1].fine_tuned_model_checkpoint  # so that there is something to learn
+    reinforced = train("reinforcement", half, files.prompts, rewarded)
     judge = train("reward_model", base, files.pairs, chain.REWARD_MODEL | {"max_steps": 100})
     train("ppo", base, files.prompts, chain.PPO | {"max_steps": 10, "reward_models": [judge.fine_tuned_model]})
     with suppress(JobFailedError):
