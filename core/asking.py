@@ -44,10 +44,10 @@ class Servers:
         try:
             return self._chat(question) if isinstance(question, ChatQuestion) else self._embed(question)
         except httpx.HTTPStatusError as error:
-            told = self._without_keys(error.response.text)[:MOST_TOLD]
-            return Reply(problem=f"the server answered {error.response.status_code}: {told}")
+            status, told = error.response.status_code, self._without_keys(error.response.text)[:MOST_TOLD]
+            return Reply(problem=f"the server answered {status}: {told}", away=_may_pass(status))
         except httpx.HTTPError as error:
-            return Reply(problem=f"the server does not answer: {type(error).__name__}")
+            return Reply(problem=f"the server does not answer: {type(error).__name__}", away=True)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             return Reply(problem=f"the server's answer is not what the contract says: {type(error).__name__}")
 
@@ -86,9 +86,9 @@ class Servers:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         for tried in itertools.count(1):
             response = self.http.post(url, json=body, headers=headers)
-            may_pass = response.status_code == 429 or response.status_code >= 500
             # Where it is closed, nobody waits for the answer any more.
-            if not may_pass or tried == TRIES or self._closed.wait(_pause(response, tried)):
+            last = tried == TRIES or not _may_pass(response.status_code)
+            if last or self._closed.wait(_pause(response, tried)):
                 response.raise_for_status()
                 return response.json()
         raise AssertionError("the last try answers or raises")
@@ -99,6 +99,10 @@ class Servers:
             if key is not None and key.get_secret_value():
                 text = text.replace(key.get_secret_value(), "…")
         return text
+
+
+def _may_pass(status: int) -> bool:
+    return status == 429 or status >= 500
 
 
 def _pause(response: httpx.Response, tried: int) -> float:

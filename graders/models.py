@@ -8,7 +8,7 @@ from typing import Any
 
 from core.specs.asking import Ask, ChatQuestion, Reply
 from core.specs.graders import LabelModel, SamplingParams, ScoreModel
-from graders.outcome import Failure, Outcome, Usage, in_batch, rendered
+from graders.outcome import Failure, Outcome, Usage, in_batch, rendered, unanswered
 from graders.sample import Sample
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w])")
@@ -73,8 +73,7 @@ def _asked(
 def _reward(reply: Reply, read: Callable[[str], tuple[float, dict[str, float]]]) -> tuple[float, Any, Any, Any]:
     """The first fields of an Outcome."""
     if reply.problem is not None:
-        details = {"model_grader_server_error_details": reply.problem}
-        raise Failure("model_grader_server_error", f"model: {reply.problem}", **details)
+        raise unanswered("model", reply.problem, away=reply.away)
     if reply.refusal:
         raise Failure("model_grader_refusal_error", f"input: the model refused: {reply.refusal!r:.200}")
     reward, scores = read(reply.text or "")

@@ -12,7 +12,10 @@ LONGEST_DETAIL = 2000  # characters
 
 @dataclass
 class Errors:
-    """The contract's flags, and words for people: `details` begin with the path of the grader's key."""
+    """The contract's flags, and words for people: `details` begin with the path of the grader's key.
+
+    away: a server that graders ask is, for the time being.
+    """
 
     formula_parse_error: bool = False
     sample_parse_error: bool = False
@@ -28,6 +31,7 @@ class Errors:
     model_grader_refusal_error: bool = False
     model_grader_parse_error: bool = False
     model_grader_server_error_details: str | None = None
+    away: bool = False
     details: list[str] = field(default_factory=list)
 
     def add(self, other: "Errors", *, path: str) -> None:
@@ -84,6 +88,12 @@ class Failure(Exception):
 
     def outcome(self) -> Outcome:
         return Outcome(errors=Errors(**{self.flag: True, **self.further}, details=[self.message]))
+
+
+def unanswered(key: str, problem: str, *, away: bool) -> Failure:
+    """A model's server has given nothing to grade by. key: of the grader, which chooses the model."""
+    details = {"model_grader_server_error_details": problem}
+    return Failure("model_grader_server_error", f"{key}: {problem}", away=away, **details)
 
 
 def rendered(key: str, template: str, sample: Sample) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from core.specs.asking import Ask, EmbedQuestion
 from core.specs.graders import StringCheck, TextSimilarity
-from graders.outcome import Failure, Outcome, each, in_batch, rendered
+from graders.outcome import Outcome, each, in_batch, rendered, unanswered
 from graders.sample import Sample
 
 # Characters of a text that are compared: rouge_l and meteor take the product of both lengths.
@@ -107,10 +107,7 @@ def _cosines(pairs: Sequence[tuple[str, str]], ask: Ask) -> list[Outcome]:
     for reply in replies:
         if reply.problem is not None or len(reply.vectors) != 2:
             problem = reply.problem or f"{len(reply.vectors)} embeddings of 2 texts"
-            details = {"model_grader_server_error_details": problem}
-            found.append(
-                Failure("model_grader_server_error", f"evaluation_metric: cosine: {problem}", **details).outcome()
-            )
+            found.append(unanswered("evaluation_metric: cosine", problem, away=reply.away).outcome())
         else:
             found.append(Outcome(_cosine(*reply.vectors)))
     return found

@@ -26,4 +26,5 @@ class Supervisor:
                 with connection.makefile("rb") as answers:
                     return REPLIES.validate_json(answers.readline())
         except (OSError, ValueError) as error:
-            return [Reply(problem=f"the supervisor does not answer: {type(error).__name__}")] * len(questions)
+            problem = f"the supervisor does not answer: {type(error).__name__}"
+            return [Reply(problem=problem, away=True)] * len(questions)

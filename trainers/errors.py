@@ -10,7 +10,7 @@ class SpecError(Exception):
 
 
 class GraderAway(Exception):
-    """A server that the job's grader asks does not answer; it may do so in another attempt. param: the grader's key."""
+    """A server that the job's grader asks is away; it may be back in another attempt. param: the grader's key."""
 
     def __init__(self, message: str, *, param: str) -> None:
         super().__init__(message)

@@ -31,14 +31,14 @@ def graded(
 
     Raises:
         SpecError: more of them could not be graded.
-        GraderAway: likewise, as a server did not answer.
+        GraderAway: likewise, as a server is away.
     """
     outcomes = scorer.score(grader, samples)
     failed = [outcome for outcome in outcomes if error_of(outcome) is not None]
     if len(failed) / len(samples) > most_failed:  # so rounded, 29 of 100 are 0.29
         words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
         message = f"{param}: {words} allows; the first: {error_of(failed[0])}"
-        if all(outcome.errors.model_grader_server_error for outcome in failed):
+        if all(outcome.errors.away for outcome in failed):
             raise GraderAway(message, param=param)
         raise SpecError(message, param=param, code="grader_failed")
     lowest = worst([0.0, *(outcome.reward for outcome in outcomes if error_of(outcome) is None)])

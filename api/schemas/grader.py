@@ -97,7 +97,7 @@ class GraderResult(BaseModel):
         metadata = GraderMetadata(
             name=grader.name,
             type=grader.type,
-            errors=GraderErrors(**vars(outcome.errors)),
+            errors=GraderErrors.model_validate(outcome.errors, from_attributes=True),
             execution_time=outcome.seconds,
             scores=outcome.scores,
             token_usage=sum(tokens.total_tokens for tokens in usage.values()) if usage else None,

@@ -32,7 +32,8 @@ class EmbedQuestion(Strict):
 class Reply(Strict):
     """What came back. Where `problem` says why nothing did, all else is empty.
 
-    text: of a chat. refusal: the model's own words where it declined. model: as its server names it.
+    text: of a chat. refusal: the model's own words where it declined. model: as its server names it. away: the problem
+    is the server's, and may be over when it is asked later.
     """
 
     text: str | None = None
@@ -42,6 +43,7 @@ class Reply(Strict):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     problem: str | None = None
+    away: bool = False
 
 
 Question = Annotated[ChatQuestion | EmbedQuestion, Field(discriminator="kind")]

@@ -4,11 +4,17 @@ from typing import Any
 
 import pytest
 
-from core.specs.graders import MultiGrader, PythonGrader, ScoreModel, TextSimilarity
+from core.asking import TRIES, Servers
+from core.settings import Settings
+from core.specs.asking import Ask
+from core.specs.graders import MultiGrader, PythonGrader, TextSimilarity
+from core.specs.run import RunError
+from embedded.ports import free_ports
 from graders.sample import Sample
 from graders.score import Scorer
 from graders.text import MOST_COMPARED
 from tests.graders.grading import nobody
+from tests.model_server import model_server
 from trainers.asking import Supervisor
 from trainers.errors import GraderAway, SpecError
 from trainers.grading import error_of, graded
@@ -74,11 +80,35 @@ def test_an_answer_that_breaks_the_grader_is_worth_no_more_than_the_worst(worst:
     assert [outcome.reward for outcome in found] == rewards
 
 
-def test_a_server_that_is_away_ends_an_attempt_and_not_the_job() -> None:
+def refusal(ask: Ask) -> RunError:
+    """What the job's owner is told where a judge grades neither of two answers."""
     judge = {"type": "score_model", "name": "judge", "model": "m", "input": [{"role": "user", "content": "?"}]}
-    grader = ScoreModel.model_validate(judge)
-    away = Supervisor("/nowhere")
-    with Scorer(away) as scorer, pytest.raises(GraderAway, match="2 of 2 answers") as told:
+    grader = MultiGrader.model_validate(
+        {"type": "multi", "name": "both", "graders": {"judge": judge}, "calculate_output": "judge / 2"}
+    )
+    with Scorer(ask) as scorer, pytest.raises((SpecError, GraderAway), match="2 of 2 answers") as told:
         graded(scorer, grader, [Sample(output_text="a")] * 2, most_failed=0.5, param="method.ppo.grader")
     said = explain(told.value)
-    assert (said.code, said.param, said.retryable) == ("grader_failed", "method.ppo.grader", True)
+    assert (said.code, said.param) == ("grader_failed", "method.ppo.grader")
+    return said
+
+
+def test_a_supervisor_that_is_away_ends_an_attempt_and_not_the_job() -> None:
+    assert refusal(Supervisor("/nowhere")).retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(400, False), (401, False), (404, False), (429, True), (500, True), (503, True)]
+)
+def test_a_server_that_refuses_ends_the_job_and_one_that_is_away_the_attempt(status: int, retryable: bool) -> None:
+    with model_server() as server, Servers(Settings(grader_model_url=server.url)) as ask:
+        server.statuses, server.retry_after = [status] * 2 * TRIES, 0
+        said = refusal(ask)
+    assert said.retryable == retryable
+    assert f"the server answered {status}" in said.message
+
+
+def test_a_server_that_nobody_runs_ends_the_attempt() -> None:
+    [port] = free_ports(1)
+    with Servers(Settings(grader_model_url=f"http://127.0.0.1:{port}/v1")) as ask:
+        assert refusal(ask).retryable
