@@ -154,6 +154,7 @@ def test_a_session_ends_by_itself_and_an_open_page_asks_to_log_in_again(
         page.get_by_label("API key").fill(project.key)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url("**/jobs?status=running")
+        page.close()  # before its server goes, which it would miss
 
 
 def test_no_file_of_the_dashboard_holds_the_key(

@@ -293,6 +293,7 @@ def test_of_two_replicas_one_dies_and_an_open_page_goes_on(
             job_id = new_job(stack, project.key)
             expect(page.get_by_role("link", name=job_id)).to_be_visible()
             expect(page.get_by_text("Trying again.")).to_be_hidden()
+            page.close()  # before its server goes, which it would miss
     finally:
         proxy.stop()
         second.children["api"].stop(5)
