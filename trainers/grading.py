@@ -30,21 +30,25 @@ def graded(
         worst: `max` where rewards are costs.
 
     Raises:
-        SpecError: more of them could not be graded.
-        GraderAway: likewise, as a server is away.
+        SpecError: more of them could not be graded, for reasons that will not pass.
+        GraderAway: likewise, with those for which a server is away.
     """
     outcomes = scorer.score(grader, samples)
     failed = [outcome for outcome in outcomes if error_of(outcome) is not None]
-    if len(failed) / len(samples) > most_failed:  # so rounded, 29 of 100 are 0.29
-        words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
-        message = f"{param}: {words} allows; the first: {error_of(failed[0])}"
-        if all(outcome.errors.away for outcome in failed):
-            raise GraderAway(message, param=param)
-        raise SpecError(message, param=param, code="grader_failed")
+    lasting = [outcome for outcome in failed if not outcome.errors.away]
+    if len(lasting) / len(samples) > most_failed:  # so rounded, 29 of 100 are 0.29
+        raise SpecError(_too_many(lasting, samples, param), param=param, code="grader_failed")
+    if len(failed) / len(samples) > most_failed:
+        raise GraderAway(_too_many(failed, samples, param), param=param)
     lowest = worst([0.0, *(outcome.reward for outcome in outcomes if error_of(outcome) is None)])
     for outcome in failed:
         outcome.reward, outcome.sub_rewards = lowest, dict.fromkeys(outcome.sub_rewards, 0.0)
     return outcomes
+
+
+def _too_many(failed: Sequence[Outcome], samples: Sequence[Sample], param: str) -> str:
+    words = f"{len(failed)} of {len(samples)} answers of a step could not be graded, more than max_failed_gradings"
+    return f"{param}: {words} allows; the first: {error_of(failed[0])}"
 
 
 def error_of(outcome: Outcome) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 from core.asking import TRIES, Servers
 from core.settings import Settings
 from core.specs.asking import Ask
-from core.specs.graders import MultiGrader, PythonGrader, TextSimilarity
+from core.specs.graders import MultiGrader, PythonGrader, ScoreModel, TextSimilarity
 from core.specs.run import RunError
 from embedded.ports import free_ports
 from graders.sample import Sample
@@ -112,3 +112,21 @@ def test_a_server_that_nobody_runs_ends_the_attempt() -> None:
     [port] = free_ports(1)
     with Servers(Settings(grader_model_url=f"http://127.0.0.1:{port}/v1")) as ask:
         assert refusal(ask).retryable
+
+
+@pytest.mark.parametrize(
+    ("without", "kind", "told"),
+    [
+        (1, GraderAway, "4 of 4 answers of a step could not be graded"),
+        (2, GraderAway, "4 of 4 answers of a step could not be graded"),
+        (3, SpecError, "3 of 4 answers of a step could not be graded.*item.answer"),
+    ],
+)
+def test_a_server_that_is_away_ends_the_job_only_beside_enough_that_fail_without_it(
+    without: int, kind: type[Exception], told: str
+) -> None:
+    asked = [{"role": "user", "content": "{{ item.answer }}"}]
+    judge = ScoreModel.model_validate({"type": "score_model", "name": "judge", "model": "m", "input": asked})
+    samples = [Sample(output_text="a", item={"answer": "b"} if i >= without else {}) for i in range(4)]
+    with Scorer(Supervisor("/nowhere")) as scorer, pytest.raises(kind, match=told):
+        graded(scorer, judge, samples, most_failed=0.5, param="method.ppo.grader")
