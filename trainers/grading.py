@@ -35,11 +35,12 @@ def graded(
     """
     outcomes = scorer.score(grader, samples)
     failed = [outcome for outcome in outcomes if error_of(outcome) is not None]
+    away = [outcome for outcome in failed if outcome.errors.away]
     lasting = [outcome for outcome in failed if not outcome.errors.away]
     if len(lasting) / len(samples) > most_failed:  # so rounded, 29 of 100 are 0.29
         raise SpecError(_too_many(lasting, samples, param), param=param, code="grader_failed")
     if len(failed) / len(samples) > most_failed:
-        raise GraderAway(_too_many(failed, samples, param), param=param)
+        raise GraderAway(_too_many([*away, *lasting], samples, param), param=param)
     lowest = worst([0.0, *(outcome.reward for outcome in outcomes if error_of(outcome) is None)])
     for outcome in failed:
         outcome.reward, outcome.sub_rewards = lowest, dict.fromkeys(outcome.sub_rewards, 0.0)
