@@ -1,25 +1,23 @@
 """What clients ask before they train: how a model sees a file, and what a job would take."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from core.access.owner import Owner
 from core.access.service import require_project
-from core.errors import InvalidRequest, InvalidState
+from core.errors import InvalidRequest
 from core.estimate import process, repository
 from core.estimate.compute import Compute, compute
 from core.estimate.memory import Memory, memory
 from core.estimate.price import Cost, Time, cost, time
 from core.estimate.repository import Throughput
+from core.estimate.sources import Source, fetched, source_of
 from core.estimate.task import Measured, MeasureTask, Previewed, PreviewTask
 from core.estimate.warnings import Warning, warnings
 from core.files import repository as files
-from core.files.report import StoredSketch, overlap, stored_sketch, suffix
+from core.files.report import overlap
 from core.files.service import VALIDATED_PURPOSE
 from core.jobs import repository as jobs
 from core.jobs import shapes, usable
@@ -30,14 +28,13 @@ from core.registry.cards import Card, Cards
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model
 from core.rows.prompt import PROMPTS
-from core.scratch import scratch
 from core.settings import Settings
 from core.specs.choices import max_length
 from core.specs.job import JobSpec
 from core.specs.lora import Lora
 from core.specs.method import training_options
 from core.specs.training import Training
-from core.storage import Entry, Storage
+from core.storage import Storage
 from core.workers import repository as workers
 
 
@@ -45,18 +42,6 @@ class InvalidFile(InvalidRequest):
     """What its validation found does not go with the job: it would fail with the same code."""
 
     code = "invalid_file"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a file's bytes are. format: as validation found it."""
-
-    id: str
-    format: str | None
-    key: str
-    entry: Entry
-    report: dict[str, Any] | None
-    sketch: StoredSketch | None
 
 
 @dataclass(frozen=True)
@@ -136,7 +121,7 @@ def check_files(
         InvalidState: a file is not processed yet, or can't be used.
         InvalidFile: the job would fail by what the validation of its files has found.
     """
-    sources = {param: _source(file, param=param) for param, file in given.items()}
+    sources = {param: source_of(file, param=param) for param, file in given.items()}
     parent_id = start.parent.id if start and start.parent else None
     job = Job(spec=spec.model_dump(mode="json", exclude={"hyperparameters"}), parent_model_id=parent_id)
     for param, file in given.items():
@@ -165,7 +150,7 @@ def answer(question: Question, *, storage: Storage, cards: Cards, settings: Sett
     options = training_options(question.spec.method)
     _max_length(options, context=facts.context, param=f"method.{question.spec.method.type}.max_length")
     files = (question.training, question.validation, question.replay)
-    with process.turn(), _fetched(storage, *files) as (folder, (training, validation, replay)):
+    with process.turn(), fetched(storage, *files) as (folder, (training, validation, replay)):
         assert training is not None
         task = MeasureTask(
             card=str(cards.folder(question.card)),
@@ -228,7 +213,7 @@ def find_preview(
     if file.purpose != VALIDATED_PURPOSE:
         raise InvalidRequest(f"file_id: file {file.id} has purpose {file.purpose!r}, not 'fine-tune'", param="file_id")
     card = starting_model(session, owner=owner, catalogue=catalogue, name=model).card
-    return _source(file, param="file_id"), card
+    return source_of(file, param="file_id"), card
 
 
 def preview(
@@ -251,7 +236,7 @@ def preview(
     """
     options = Training.model_validate({"max_length": max_length or "auto"})
     longest = _max_length(options, context=cards.facts(card).context, param="max_length")
-    with process.turn(), _fetched(storage, source) as (folder, (file,)):
+    with process.turn(), fetched(storage, source) as (folder, (file,)):
         assert file is not None
         task = PreviewTask(
             card=str(cards.folder(card)),
@@ -262,17 +247,6 @@ def preview(
             prompts=(source.report or {}).get("kind") in PROMPTS,
         )
         return process.preview(task, folder)
-
-
-def _source(file: File, *, param: str) -> Source:
-    if file.status == "uploaded":
-        raise InvalidState(f"{param}: file {file.id} has not been validated yet; try again in a moment", param=param)
-    if file.status != "processed":
-        raise InvalidState(f"{param}: file {file.id} can't be used: {file.status_details}", param=param)
-    entry = Entry(name=file.id, bytes=file.bytes, sha256=file.sha256)
-    format = (file.report or {}).get("format")
-    sketch = stored_sketch(file)
-    return Source(id=file.id, format=format, key=file.object_key, entry=entry, report=file.report, sketch=sketch)
 
 
 def _rank(session: Session, spec: JobSpec, start: StartingModel) -> int | None:
@@ -290,16 +264,3 @@ def _max_length(options: Training, *, context: int, param: str) -> int:
         return max_length(options, context=context)
     except ValueError as error:
         raise InvalidRequest(str(error), param=param) from None
-
-
-@contextmanager
-def _fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, list[str | None]]]:
-    """(folder, paths of the files in it, one for each source), for as long as the block lasts."""
-    with scratch("estimate") as folder:
-        paths: list[str | None] = [None] * len(sources)
-        for i, source in enumerate(sources):
-            if source is not None:
-                path = folder / f"rows-{i}{suffix(source.format)}"
-                storage.get_file(source.key, path, entry=source.entry)
-                paths[i] = str(path)
-        yield folder, paths
