@@ -34,12 +34,12 @@ COUNTERS: dict[tallies.Counter, tuple[str, str, tuple[str, ...]]] = {
     "lease_expiries": (
         "Work that was taken from a silent worker.",
         "kind",
-        ("jobs", "files", "webhook_deliveries", "exports"),
+        ("jobs", "files", "webhook_deliveries", "exports", "prompt_checks"),
     ),
     "fenced_writes_refused": (
         "Writes of workers that had lost their work.",
         "kind",
-        ("jobs", "files", "webhook_deliveries", "exports"),
+        ("jobs", "files", "webhook_deliveries", "exports", "prompt_checks"),
     ),
     "objects_removed": (
         "What the reconciler has removed from the object store.",

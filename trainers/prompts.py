@@ -87,8 +87,7 @@ def read_prompts(
                 raise _refused(param, f"line {number}: {error}") from None
             if len(ids) > most:
                 if options.long_rows == "error":
-                    words = f"has {len(ids)} tokens, but {most} are left for a prompt (max_length, or the context of "
-                    raise _refused(param, f"line {number}: {words}{context} without max_completion_tokens)")
+                    raise _refused(param, f"line {number}: {options.too_long(len(ids), most=most, context=context)}")
                 dropped += 1
                 continue
             prompts.content.append(prompt)

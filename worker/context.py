@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from core.leases import Limits
+from core.registry.cards import Cards
 from core.settings import Settings
 from core.storage import Storage
 from worker import devices
@@ -33,6 +34,11 @@ class Context:
     def trainer_memory(self) -> int:
         """Bytes of this machine's memory that one trainer may take."""
         return devices.trainer_memory(self.settings)
+
+    @cached_property
+    def cards(self) -> Cards:
+        """On this process's disk for as long as it lives."""
+        return Cards(self.storage)
 
     @cached_property
     def room(self) -> Room:

@@ -20,6 +20,7 @@ from core.db import make_engine, session_scope, transaction_time, try_lock
 from core.exports import claims as export_claims
 from core.files import claims as file_claims
 from core.jobs import claims as job_claims
+from core.jobs import prompt_checks
 from core.jobs.service import advance_waiting
 from core.leases import Limits
 from core.logs import bind_process, configure
@@ -73,10 +74,12 @@ def give_back(engine: Engine, settings: Settings, contact: Contact) -> None:
                 files = file_claims.reap(session, limits=limits)
                 deliveries = delivery_claims.reap(session, limits=limits)
                 exports = export_claims.reap(session, limits=limits)
-                if jobs or files or deliveries or exports:
-                    given_back = "leases expired: %d jobs, %d validations, %d webhooks and %d exports were given back"
-                    log.warning(given_back, jobs, files, deliveries, exports)
+                checks = prompt_checks.reap(session, limits=limits)
+                if jobs or files or deliveries or exports or checks:
+                    what = "%d jobs, %d validations, %d webhooks, %d exports and %d checks of prompts"
+                    log.warning(f"leases expired: {what} were given back", jobs, files, deliveries, exports, checks)
             advance_waiting(session)
+            prompt_checks.let_go(session)
             tallies.fold(session)
     except Exception:
         contact.lost()

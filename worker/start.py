@@ -12,7 +12,7 @@ from core.db import make_engine, session_scope
 from core.settings import Settings
 from core.storage import Storage
 from core.workers import repository as workers
-from worker import cards, delivery, devices, exporting, forkserver, training, validation
+from worker import cards, delivery, devices, exporting, forkserver, prompts, training, validation
 from worker.cache import Cache
 from worker.context import Context
 from worker.cost import resident_family
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 WORK = {"train": training.run_next, "cpu": validation.run_next}
-# A worker of queue `cpu` also delivers webhooks and tells integrations, in slots of their own: they may be slow, as
-# may validations.
-BESIDE = {"deliveries": (delivery.run_next, 8), "exports": (exporting.run_next, 2)}
+# A worker of queue `cpu` also delivers webhooks, tells integrations and checks prompts, in slots of their own: they may
+# be slow, as may validations.
+BESIDE = {"deliveries": (delivery.run_next, 8), "exports": (exporting.run_next, 2), "prompts": (prompts.run_next, 1)}
 
 
 def start_slots(

@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import Session
 
+from core.db import after_commit
 from core.errors import InvalidState
 from core.ids import new_id
 from core.jobs.states import ACTIVE, PAUSED, QUEUED, RUNNING, TERMINAL, TRANSITIONS
 from core.models import Event, Job
+from core.queue import ring
 from core.webhooks.service import job_ended
 
 Level = str  # info | warn | error
@@ -57,6 +59,13 @@ def transition(
     if to in TERMINAL:
         job_ended(session, job)
     session.flush()  # the times set above are the database's; whoever reads them next gets them from there
+
+
+def queue_validated(session: Session, job: Job) -> None:
+    """Queue a locked job whose files are validated."""
+    message = "Files validated, moving job to queued state"
+    transition(session, job, QUEUED, reason="waiting for a free slot", message=message)
+    after_commit(session, lambda: ring("train"))
 
 
 def interrupt(job: Job, *, since: datetime | ColumnElement[datetime]) -> None:

@@ -12,21 +12,20 @@ from core.errors import InvalidRequest, InvalidState
 from core.exports import claims as exports
 from core.files import repository as files
 from core.ids import new_id
-from core.jobs import repository, reward_models, shapes, usable
+from core.jobs import lengths, prompt_checks, repository, reward_models, shapes, usable
 from core.jobs.claims import end_attempt
 from core.jobs.known import KnownModels
-from core.jobs.lifecycle import append_event, transition
+from core.jobs.lifecycle import append_event, queue_validated, transition
 from core.jobs.states import CANCELLED, FAILED, PAUSED, PAUSING, QUEUED, RUNNING, TERMINAL, VALIDATING_FILES
 from core.models import File, Job
 from core.queue import ring
 from core.registry.catalogue import Catalogue
 from core.registry.service import StartingModel, starting_model, unknown_model
-from core.specs.choices import max_length
 from core.specs.initialization import Initialization, InitializationMethod
 from core.specs.integrations import Integration
 from core.specs.job import JobSpec
+from core.specs.method import ROLLOUTS
 from core.specs.ppo import Ppo
-from core.specs.rollouts import RolloutTraining
 
 
 def create(
@@ -155,22 +154,11 @@ def inputs(
 
 def _check_length(session: Session, spec: JobSpec, start: StartingModel, known: KnownModels) -> None:
     """Raises InvalidRequest where rows or answers are to be longer than the model's context, if that is known."""
-    options = spec.method.options
-    assert not isinstance(options, Initialization), "starts from nothing"
     context = usable.context(session, job=session.get_one(Job, start.parent.job_id)) if start.parent else None
     if context is None and start.card.key in known:
         context = known[start.card.key].context
-    if context is None:
-        return
-    path = f"method.{spec.method.type}"
-    try:
-        max_length(options, context=context)
-    except ValueError as error:
-        raise InvalidRequest(f"{path}.{error}", param=f"{path}.max_length") from None
-    if isinstance(options, RolloutTraining) and (tokens := options.completion_tokens(context=context)) >= context:
-        param = f"{path}.max_completion_tokens"
-        words = f"{tokens} were asked for, but the model's context is {context}, and prompts need a part of it"
-        raise InvalidRequest(f"{param}: {words}", param=param)
+    if context is not None:
+        lengths.check(spec, context=context)
 
 
 def architecture(spec: JobSpec) -> str:
@@ -240,7 +228,10 @@ def _usable_file(session: Session, owner: Owner, *, param: str, file_id: str) ->
 
 
 def advance_validation(session: Session, job: Job) -> None:
-    """Move a locked job out of `validating_files` when its files allow it: all processed, or one of them unusable."""
+    """Move a locked job on when its files allow it: all processed, or one of them unusable.
+
+    Where there are prompts, they are checked before it is queued.
+    """
     inputs = repository.files_of(session, job=job)
     for param, file in inputs:
         fault = usable.fault(session, job, file, param=param)
@@ -250,9 +241,10 @@ def advance_validation(session: Session, job: Job) -> None:
             transition(session, job, FAILED, reason=message, message=message, level="error", error=error)
             return
     if all(file.status == "processed" for _, file in inputs):
-        message = "Files validated, moving job to queued state"
-        transition(session, job, QUEUED, reason="waiting for a free slot", message=message)
-        after_commit(session, lambda: ring("train"))
+        if job.spec["method"]["type"] in ROLLOUTS:
+            prompt_checks.begin(session, job)
+        else:
+            queue_validated(session, job)
 
 
 def file_finished(session: Session, *, file_id: str) -> None:

@@ -17,6 +17,7 @@ from core.models.model import Model
 from core.models.observation import Observation
 from core.models.organization import Organization
 from core.models.project import Project
+from core.models.prompt_check import PromptCheck
 from core.models.tally import Tally
 from core.models.upload import Upload
 from core.models.upload_part import UploadPart
@@ -42,6 +43,7 @@ __all__ = [
     "Observation",
     "Organization",
     "Project",
+    "PromptCheck",
     "Tally",
     "Upload",
     "UploadPart",

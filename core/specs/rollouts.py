@@ -85,6 +85,11 @@ class RolloutTraining(Training):
         given = self.max_completion_tokens
         return min(context // 2, LONGEST_AUTO_COMPLETION) if given == "auto" else given
 
+    def too_long(self, tokens: int, *, most: int, context: int) -> str:
+        """What is said of a prompt of so many tokens, where one may have `most`."""
+        left = f"{most} are left for a prompt (max_length, or the context of {context} without max_completion_tokens)"
+        return f"has {tokens} tokens, but {left}"
+
     @property
     def answers(self) -> int:
         """To each prompt of a step."""

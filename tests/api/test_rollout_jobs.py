@@ -83,7 +83,7 @@ def test_the_contracts_client_creates_a_reinforcement_job(served: Served, projec
                 },
             },
         )
-        assert job.status == "queued"
+        assert job.status == "validating_files"  # until a worker has looked at its prompts
         assert job.method is not None
         assert job.method.reinforcement is not None
         assert job.method.reinforcement.grader.type == "string_check"

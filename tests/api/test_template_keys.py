@@ -80,7 +80,7 @@ def test_an_unknown_key_is_found_wherever_templates_are(
     def asked(text: str) -> httpx.Response:
         return create(http, file_id, {"type": type, type: {**of_method[type], key: grader(text)}})
 
-    assert asked("{{ item.answer }}").json()["status"] == "queued"
+    assert asked("{{ item.answer }}").json()["status"] == "validating_files"
     told = asked("{{ item.anwser }}").json()["error"]
     assert told["param"] == f"method.{type}.{key}.{path}"
     assert told["message"].startswith(f"{told['param']}: {{{{ item.anwser }}}}: no row of file {file_id} has 'anwser'")
@@ -107,6 +107,6 @@ def test_a_validation_file_needs_the_keys_too(http: httpx.Client, rows: Upload) 
 )
 def test_every_key_of_a_row_may_be_named(http: httpx.Client, rows: Upload, row: dict[str, Any], key: str) -> None:
     method = reinforcement(grader={**CHECK, "reference": f"{{{{ item.{key} }}}}"})
-    assert create(http, rows(row), method).json()["status"] == "queued"
+    assert create(http, rows(row), method).json()["status"] == "validating_files"
     method = reinforcement(grader={**CHECK, "reference": "{{ item.other }}"})
     assert create(http, rows(row), method).json()["status"] == "failed"

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from core.access.owner import Owner
 from core.files import service as files
 from core.ids import new_id
-from core.jobs import claims, publishing
+from core.jobs import claims, prompt_checks, publishing
 from core.jobs import service as jobs
 from core.models import File, Job, Model
 from core.registry.catalogue import load_catalogue
@@ -34,8 +34,16 @@ def make_file(session: Session, owner: Owner, *, status: str = "processed") -> F
 
 def make_job(session: Session, owner: Owner, *, file_status: str = "processed", **spec: object) -> Job:
     file = make_file(session, owner, status=file_status)
-    body = JobSpec.model_validate({"model": "tiny-random-llama", "training_file": file.id, **spec})
-    return jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body, known={})
+    return _create(session, owner, {"model": "tiny-random-llama", "training_file": file.id, **spec})
+
+
+def _create(session: Session, owner: Owner, spec: dict[str, object]) -> Job:
+    """Where it has prompts, nothing is wrong with them."""
+    body, catalogue = JobSpec.model_validate(spec), load_catalogue(PACKAGED_CATALOGUE)
+    job = jobs.create(session, owner=owner, catalogue=catalogue, spec=body, known={})
+    if claimed := prompt_checks.claim(session, lease=60):
+        prompt_checks.finish(session, token=claimed[0], lease=60, error=None)
+    return job
 
 
 def make_checkpoint(session: Session, owner: Owner, **spec: object) -> str:
@@ -57,8 +65,7 @@ def make_checkpoint(session: Session, owner: Owner, **spec: object) -> str:
 
 def make_model(session: Session, owner: Owner, *, folder: publishing.Folder | None = None, **spec: object) -> str:
     """What a job of this spec yielded; answers the model's name. No other job may be claimable."""
-    body = JobSpec.model_validate({"training_file": make_file(session, owner).id, **spec})
-    jobs.create(session, owner=owner, catalogue=load_catalogue(PACKAGED_CATALOGUE), spec=body, known={})
+    _create(session, owner, {"training_file": make_file(session, owner).id, **spec})
     job = claims.claim(session, worker_id="w", devices=0, lease=3600)
     assert job is not None
     assert job.token is not None

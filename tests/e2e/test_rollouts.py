@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
-from tunesmith import Tunesmith
+from tunesmith import JobFailedError, Tunesmith
 
 from tests.conftest import ProjectKey
 from tests.e2e.rows import upper_case, upper_case_asked, upper_case_preferred
@@ -120,6 +120,29 @@ def test_a_policy_learns_from_reward_models_that_were_trained_here(
             assert (model.kind, model.weights) == ("policy", "adapter")
             further = train(model.id, "chats", "supervised")
             assert further.status == "succeeded"
+
+
+def test_a_prompt_that_is_too_long_fails_its_job_before_anybody_trains(
+    stack: Stack, project: ProjectKey, tmp_path: Path
+) -> None:
+    rows = [json.loads(line) for line in upper_case_asked(20, seed=0).splitlines()]
+    rows[11]["messages"][0]["content"] *= 30
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    method: Any = {"type": "reinforcement", "reinforcement": {"grader": ALIKE, "max_length": 60, **SHORT}}
+    with Tunesmith(base_url=f"{stack.url}/v1", api_key=project.key, max_retries=10) as client:
+        jobs, file_id = client.fine_tuning.jobs, client.files.create(file=tmp_path / "prompts.jsonl").id
+        client.files.wait_for_processing(file_id)
+        jobs.estimate(model=MODEL, training_file=file_id, method=method)  # repeated until the model's card is there
+        with pytest.raises(JobFailedError) as failed:
+            jobs.wait(jobs.create(model=MODEL, training_file=file_id, method=method).id, timeout=60)
+        job = failed.value.job
+        assert job.error is not None
+        assert (job.error.code, job.error.param) == ("invalid_file", "training_file")
+        assert job.error.message.startswith("training_file: line 12: has ")
+        assert "60 are left for a prompt" in job.error.message
+        assert list(jobs.attempts.list(job.id)) == []
+        said = [event.message for event in jobs.events.list(job.id)]
+        assert not any("queued" in message for message in said)
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ USABLE_KINDS = {
     "reinforcement": ("prompt", "problem", "reasoning"),
 }
 
+ROLLOUTS = ("ppo", "reinforcement")  # methods whose rows are prompts, which the model answers
+
 Method = Annotated[
     InitializationMethod
     | PretrainingMethod

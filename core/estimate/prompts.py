@@ -1,0 +1,88 @@
+"""Whether a job's prompts suit its model: found as its trainer would find it, before the job waits for a GPU."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from core.access.owner import Owner
+from core.errors import InvalidRequest
+from core.estimate import process
+from core.estimate.sources import Source, fetched, source_of
+from core.estimate.task import MeasureTask, RowFigures
+from core.jobs import lengths, repository
+from core.models import Job
+from core.registry.cards import Card, Cards
+from core.registry.catalogue import Catalogue
+from core.registry.service import starting_model
+from core.specs.job import JobSpec
+from core.specs.rollouts import RolloutTraining
+from core.storage import Storage
+
+
+@dataclass(frozen=True)
+class Question:
+    """Plain values, so that no transaction is open while files are read. sources: by the keys that name them."""
+
+    spec: JobSpec
+    card: Card
+    sources: dict[str, Source]
+
+
+def ask(session: Session, *, job: Job, catalogue: Catalogue) -> Question:
+    """Of a job on prompts whose files are validated.
+
+    Raises:
+        InvalidRequest: its model is no longer there.
+        InvalidState: a file can't be used any more.
+    """
+    owner = Owner(key_id=job.api_key_id or "", project_id=job.project_id)
+    card = starting_model(session, owner=owner, catalogue=catalogue, name=job.model).card
+    files = repository.files_of(session, job=job)
+    sources = {param: source_of(file, param=param) for param, file in files}
+    return Question(JobSpec.model_validate(job.spec), card, sources)
+
+
+def fault(question: Question, *, storage: Storage, cards: Cards) -> dict[str, str] | None:
+    """What the job fails with, as its error; None where nothing is found.
+
+    Of a file that is too large to be read whole, the prompts that are likeliest to be too long are.
+
+    Raises:
+        CardPending: no worker has published the model's tokenizer yet.
+        Unmeasurable: the files can't be read within the limits.
+        Busy: too many are being read.
+    """
+    spec, options = question.spec, question.spec.method.options
+    assert isinstance(options, RolloutTraining)
+    context = cards.facts(question.card).context
+    try:
+        lengths.check(spec, context=context)
+    except InvalidRequest as error:
+        return {"code": "invalid_spec", "message": error.message, "param": error.param or ""}
+    training, validation = (question.sources.get(param) for param in ("training_file", "validation_file"))
+    with process.turn(), fetched(storage, training, validation) as (folder, (path, validation_path)):
+        assert path is not None
+        task = MeasureTask(
+            card=str(cards.folder(question.card)),
+            training_file=path,
+            validation_file=validation_path,
+            method=spec.method,
+            context=context,
+            on_gpu=False,
+        )
+        measured = process.measure(task, folder)
+    for param, rows in (("training_file", measured.rows), ("validation_file", measured.validation_rows)):
+        if rows and (why := _unusable(rows, options, most=measured.plan.max_length, context=context)):
+            return {"code": "invalid_file", "message": f"{param}: {why}", "param": param}
+    return None
+
+
+def _unusable(rows: RowFigures, options: RolloutTraining, *, most: int, context: int) -> str | None:
+    for example in rows.examples:  # in the file's order
+        if example.tokens is None:
+            return f"line {example.row}: {example.reason}"
+        if options.long_rows == "error":
+            return f"line {example.row}: {options.too_long(example.tokens, most=most, context=context)}"
+    if rows.too_long == rows.tokenized == rows.total > 0:
+        return f"all prompts have more than {most} tokens"
+    return None
