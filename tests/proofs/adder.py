@@ -5,6 +5,8 @@ arXiv 2307.03381).
 """
 
 import random
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,11 +90,24 @@ def train_both(folder: Path, *, digits: int = 3, rows: int = ROWS, steps: int = 
         "optimization": {"learning_rate": 7e-4, "schedule": "constant"},
     }
     run_dir = train(folder / "half", base, trained, held_out, seed=0, supervised=options)
-    checkpoints = sorted(run_dir.glob("checkpoints/step-*"), key=lambda path: int(path.name.removeprefix("step-")))
-    right = {path: share_right(path, sums[:HELD_OUT]) for path in checkpoints}
-    print({path.name: share for path, share in right.items()})  # noqa: T201 - the figures
-    half_trained = next(path for path, share in right.items() if 0.3 <= share <= 0.7)
+    half_trained, share = first_checkpoint(run_dir, lambda path: share_right(path, sums[:HELD_OUT]), least=0.3)
+    assert share <= 0.7
     return Adders(run_dir / "artifacts", half_trained)
+
+
+def first_checkpoint(run_dir: Path, share: Callable[[Path], float], *, least: float) -> tuple[Path, float]:
+    """(the first one whose share of right answers is at least that, its share); it grows from each to the next."""
+    found: dict[Path, float] = {}
+
+    def look(path: Path) -> float:
+        found[path] = share(path)
+        print(path.name, found[path])  # noqa: T201 - the figures
+        return found[path]
+
+    checkpoints = sorted(run_dir.glob("checkpoints/step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+    first = bisect_left(checkpoints, least, key=look)
+    assert first < len(checkpoints), "it does not learn to add"
+    return checkpoints[first], found[checkpoints[first]]
 
 
 def draw_sums(seed: int, *, count: int, digits: int = 3) -> list[str]:

@@ -15,7 +15,7 @@ from trainers.samples import complete
 
 LONGEST = 80  # tokens of an answer
 ROWS, HELD_OUT, DIGITS = 4000, 300, 2
-RIDDLES = 3  # one prompt of so many is one
+RIDDLES, TRAINED_RIDDLES = 3, 6  # one prompt of so many is one; of those that are rewarded
 IDLE = ("so add\n", "and tens\n", "so all\n")
 IDLE_SHARE = 0.5  # of the chains of sums: short ones are learnt as well as long ones, and are right as often
 SUPERVISED: dict[str, Any] = {
@@ -85,20 +85,28 @@ def asked(seed: int, *, count: int) -> list[dict[str, str]]:
     ]
 
 
+def trained(seed: int, held_out: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Prompts of a seed, none of which is held out; fewer riddles, since nothing but their length can be learnt."""
+    known = {row["problem"] for row in held_out}
+    drawn = asked(seed, count=HELD_OUT + 2 * ROWS)[-ROWS:]
+    sums, riddles = (
+        [row for row in drawn if is_riddle(row) == riddle and row["problem"] not in known] for riddle in (False, True)
+    )
+    return sums + riddles[: len(sums) // (TRAINED_RIDDLES - 1)]
+
+
 def train_half(folder: Path) -> Path:
     """A model that is right on about half of the sums."""
     rows = problems(0, count=HELD_OUT + ROWS)
     held_out, trained = rows[:HELD_OUT], rows[HELD_OUT:]
     base = adder.initialize(folder / "base")
     run_dir = adder.train(folder / "half", base, trained, held_out, seed=0, supervised=SUPERVISED)
-    checkpoints = sorted(run_dir.glob("checkpoints/step-*"), key=lambda path: int(path.name.removeprefix("step-")))
-    for checkpoint in checkpoints:
-        sums = [row for row in held_out if not is_riddle(row)]
-        share = sum(right(row, said) for row, said in zip(sums, said_by(checkpoint, sums), strict=True)) / len(sums)
-        print(checkpoint.name, share)  # noqa: T201 - the figures
-        if share >= 0.5:
-            return checkpoint
-    raise AssertionError("it does not learn to add")
+    sums = [row for row in held_out if not is_riddle(row)]
+
+    def share(folder: Path) -> float:
+        return sum(right(row, said) for row, said in zip(sums, said_by(folder, sums), strict=True)) / len(sums)
+
+    return adder.first_checkpoint(run_dir, share, least=0.5)[0]
 
 
 def said_by(folder: Path, rows: list[dict[str, str]]) -> list[str]:

@@ -1,6 +1,6 @@
 """In the suite: the reasoning reward makes chains better and keeps their form; brevity alone does not, and it shows.
 
-The long form, over several seeds and with figures that are kept, is that of test_reinforcement.
+The long form, over several seeds and with figures that are kept, is that of test_reasoning.
 """
 
 from pathlib import Path
@@ -10,10 +10,10 @@ import pytest
 
 from tests.proofs import adder, reasoner
 from tests.proofs.report import validated
-from tests.proofs.test_reinforcement import CHAINS, judged
+from tests.proofs.test_reasoning import CHAINS, judged
 from tests.trainers.conftest import RENAMED
 
-STEPS = 100
+STEPS, ALONE = 60, 25
 
 pytestmark = [pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(900)]
 
@@ -21,23 +21,22 @@ pytestmark = [pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(900)]
 def test_chains_keep_their_form_where_being_right_is_rewarded_too(tmp_path: Path) -> None:
     start = reasoner.train_half(tmp_path)
     held_out = reasoner.asked(0, count=reasoner.HELD_OUT)
-    known = {row["problem"] for row in held_out}
-    rows = [row for row in reasoner.asked(0, count=reasoner.ROWS) if row["problem"] not in known]
+    rows = reasoner.trained(0, held_out)
 
-    def after(name: str, **graders: Any) -> tuple[dict[str, float], Path]:
-        options = CHAINS | {"max_steps": STEPS} | graders
+    def after(name: str, **given: Any) -> tuple[dict[str, float], Path]:
+        options = CHAINS | {"max_steps": STEPS, "eval_interval": 20} | given
         run_dir = adder.train(tmp_path / name, start, rows, held_out[:60], seed=0, reinforcement=options)
         return judged(run_dir / "artifacts", held_out), run_dir
 
     before = judged(start, held_out)
     reasoning, run_dir = after("reasoning", grader=reasoner.REASONING, watch=reasoner.SHORT)
-    collapsed, alone = after("alone", grader=reasoner.SHORT, watch=reasoner.REASONING)
-    print(before, reasoning, collapsed)  # noqa: T201 - the figures
+    collapsed, alone = after("alone", grader=reasoner.SHORT, watch=reasoner.REASONING, max_steps=ALONE, eval_interval=5)
+    rewards = validated(run_dir, "valid_reward_mean")[1]
+    watched = validated(alone, "valid_watch_score_mean")[1]
+    print(before, reasoning, rewards, collapsed, watched)  # noqa: T201 - the figures
     assert reasoning["right"] >= before["right"]
     assert reasoning["form"] >= before["form"] - 0.02
     assert collapsed["right"] <= 0.1 * before["right"]
     assert collapsed["form"] <= 0.5 * before["form"]
-    rewards = validated(run_dir, "valid_reward_mean")[1]
     assert rewards[-1] > rewards[0]
-    watched = validated(alone, "valid_watch_score_mean")[1]
     assert watched[-1] <= 0.5 * watched[0]
