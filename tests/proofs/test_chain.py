@@ -31,7 +31,7 @@ INITIALIZATION: dict[str, Any] = {
     "tokenizer": {"type": "bpe", "vocab_size": 259},
 }
 PRETRAINING: dict[str, Any] = {
-    "max_steps": 1500,
+    "max_steps": 1000,
     "max_length": 128,
     "hyperparameters": {"batch_size": 16},
     "optimization": {"learning_rate": 1.5e-3, "schedule": "cosine"},

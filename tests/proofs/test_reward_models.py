@@ -48,7 +48,12 @@ PPO: dict[str, Any] = {
     "samples": adder.NO_SAMPLES,
 }
 
-pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(3600)]
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.filterwarnings(RENAMED),
+    pytest.mark.timeout(3600),
+    pytest.mark.xdist_group("judges"),
+]
 
 
 @pytest.fixture(scope="module")
