@@ -42,6 +42,7 @@ BASE_FILES = (
     "chat_template.jinja",
     "model.safetensors.index.json",
 )
+BASE_TEMPLATES = "additional_chat_templates/"
 BASE_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 # Of a base model, all but its weights.
 DESCRIBING = (".json", ".txt", ".jinja")
@@ -228,7 +229,7 @@ def _prepared(
 
 
 def _is_of_base(name: str) -> bool:
-    return name in BASE_FILES or BASE_WEIGHTS.fullmatch(name) is not None
+    return name in BASE_FILES or name.startswith(BASE_TEMPLATES) or BASE_WEIGHTS.fullmatch(name) is not None
 
 
 def _is_of_scorer(name: str) -> bool:

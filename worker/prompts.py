@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def run_next(context: Context, slot: Slot) -> bool:
-    """Claim the check that has waited longest, do it and write its verdict; False when none waits."""
+    """Claim the check that has waited longest, do it and write its verdict; False when none waits, or none fits."""
+    if not context.room.is_there():
+        return False
     with session_scope(context.engine) as session:
         found = prompt_checks.claim(session, lease=context.lease)
         if found is None:
@@ -54,7 +56,8 @@ def _fault(context: Context, *, job_id: str) -> dict[str, str] | None:
         with session_scope(context.engine) as session:
             job = session.get_one(Job, job_id)
             question = prompts.ask(session, job=job, catalogue=catalogue)
-        return prompts.fault(question, storage=context.storage, cards=context.cards)
+        if question is not None:
+            return prompts.fault(question, storage=context.storage, cards=context.cards, within=context.runs.parent)
     except TunesmithError as error:
         log.info("the prompts are left to the trainer: %s", error)
     except Exception as error:

@@ -1,10 +1,10 @@
 """Whether a job's prompts suit its model: found as its trainer would find it, before the job waits for a GPU."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from core.access.owner import Owner
 from core.errors import InvalidRequest
 from core.estimate import process
 from core.estimate.sources import Source, fetched, source_of
@@ -13,7 +13,7 @@ from core.jobs import lengths, repository
 from core.models import Job
 from core.registry.cards import Card, Cards
 from core.registry.catalogue import Catalogue
-from core.registry.service import starting_model
+from core.registry.service import card_of
 from core.specs.job import JobSpec
 from core.specs.rollouts import RolloutTraining
 from core.storage import Storage
@@ -28,24 +28,27 @@ class Question:
     sources: dict[str, Source]
 
 
-def ask(session: Session, *, job: Job, catalogue: Catalogue) -> Question:
-    """Of a job on prompts whose files are validated.
+def ask(session: Session, *, job: Job, catalogue: Catalogue) -> Question | None:
+    """Of a job on prompts whose files are validated; None where the catalogue has its base no more.
 
     Raises:
-        InvalidRequest: its model is no longer there.
         InvalidState: a file can't be used any more.
     """
-    owner = Owner(key_id=job.api_key_id or "", project_id=job.project_id)
-    card = starting_model(session, owner=owner, catalogue=catalogue, name=job.model).card
+    card = card_of(session, catalogue=catalogue, parent_model_id=job.parent_model_id, base_model=job.base_model)
+    if card is None:
+        return None
     files = repository.files_of(session, job=job)
     sources = {param: source_of(file, param=param) for param, file in files}
     return Question(JobSpec.model_validate(job.spec), card, sources)
 
 
-def fault(question: Question, *, storage: Storage, cards: Cards) -> dict[str, str] | None:
+def fault(question: Question, *, storage: Storage, cards: Cards, within: Path) -> dict[str, str] | None:
     """What the job fails with, as its error; None where nothing is found.
 
     Of a file that is too large to be read whole, the prompts that are likeliest to be too long are.
+
+    Args:
+        within: the folder where files are put for as long as they are read.
 
     Raises:
         CardPending: no worker has published the model's tokenizer yet.
@@ -60,7 +63,7 @@ def fault(question: Question, *, storage: Storage, cards: Cards) -> dict[str, st
     except InvalidRequest as error:
         return {"code": "invalid_spec", "message": error.message, "param": error.param or ""}
     training, validation = (question.sources.get(param) for param in ("training_file", "validation_file"))
-    with process.turn(), fetched(storage, training, validation) as (folder, (path, validation_path)):
+    with process.turn(), fetched(storage, training, validation, within=within) as (folder, (path, validation_path)):
         assert path is not None
         task = MeasureTask(
             card=str(cards.folder(question.card)),

@@ -38,9 +38,11 @@ def source_of(file: File, *, param: str) -> Source:
 
 
 @contextmanager
-def fetched(storage: Storage, *sources: Source | None) -> Iterator[tuple[Path, list[str | None]]]:
-    """(folder, paths of the files in it, one for each source), for as long as the block lasts."""
-    with scratch("estimate") as folder:
+def fetched(
+    storage: Storage, *sources: Source | None, within: Path | None = None
+) -> Iterator[tuple[Path, list[str | None]]]:
+    """(folder, paths of the files in it, one for each source), for as long as the block lasts; within: as `scratch`."""
+    with scratch("estimate", within=within) as folder:
         paths: list[str | None] = [None] * len(sources)
         for i, source in enumerate(sources):
             if source is not None:

@@ -6,7 +6,7 @@ and its trainer finds what is wrong.
 
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.db import after_commit
@@ -16,7 +16,8 @@ from core.leases import Limits, expired, hold
 from core.models import Job, PromptCheck, attempt_token
 from core.queue import ring
 
-PATIENCE = 300.0  # seconds that a job waits for its check to begin
+PATIENCE = 120.0  # seconds that a job waits for its check to begin
+LONGEST = 900.0  # and to end: its files may be large, or the store slow
 
 
 def begin(session: Session, job: Job) -> None:
@@ -73,12 +74,16 @@ def reap(session: Session, *, limits: Limits) -> int:
 
 
 def let_go(session: Session) -> None:
-    """Queue the jobs that have waited too long, and forget those that have ended meanwhile."""
-    too_old = PromptCheck.created_at < func.now() - timedelta(seconds=PATIENCE)
+    """Queue the jobs that have waited too long, whose workers then write nothing, and forget those that have ended."""
+
+    def older(seconds: float) -> ColumnElement[bool]:
+        return PromptCheck.created_at < func.now() - timedelta(seconds=seconds)
+
+    unclaimed = PromptCheck.token.is_(None)
     waiting = (
         select(PromptCheck)
         .join(Job, Job.id == PromptCheck.job_id)
-        .where(PromptCheck.token.is_(None), or_(too_old, Job.status != VALIDATING_FILES))
+        .where(or_(unclaimed & (older(PATIENCE) | (Job.status != VALIDATING_FILES)), older(LONGEST)))
         .with_for_update(of=PromptCheck, skip_locked=True)
     )
     for check in session.scalars(waiting):

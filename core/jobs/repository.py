@@ -27,7 +27,19 @@ from sqlalchemy.orm import Session
 from core.access.owner import Owner
 from core.errors import NotFound
 from core.jobs.states import QUEUED, VALIDATING_FILES
-from core.models import Artifact, Attempt, Checkpoint, CheckpointPermission, Event, File, Job, LogChunk, Metric, Model
+from core.models import (
+    Artifact,
+    Attempt,
+    Checkpoint,
+    CheckpointPermission,
+    Event,
+    File,
+    Job,
+    LogChunk,
+    Metric,
+    Model,
+    PromptCheck,
+)
 from core.models.job import INPUTS, REWARD_MODELS
 from core.paging import Page, page, unknown_cursor
 from core.storage import Entry
@@ -249,11 +261,12 @@ def waiting_for(session: Session, *, file_id: str) -> list[Job]:
 
 
 def waiting_with_finished_file(session: Session) -> list[Job]:
-    """Jobs that wait for files of which at least one is finished already, locked."""
+    """Jobs that wait for files of which at least one is finished already, locked; not those whose prompts wait."""
     finished = select(File.id).where(File.status != "uploaded")
     statement = select(Job).where(
         Job.status == VALIDATING_FILES,
         or_(*(column.in_(finished) for column in INPUTS.values())),
+        ~exists().where(PromptCheck.job_id == Job.id),
     )
     return list(session.scalars(statement.with_for_update(skip_locked=True).execution_options(populate_existing=True)))
 

@@ -38,7 +38,8 @@ def create(
     integrations: Collection[str] = (),
     max_parameters: int | None = None,
 ) -> Job:
-    """Insert a job with its first events; it is queued at once where its files are processed already.
+    """Insert a job with its first events; it is queued at once where its files are processed already
+    and have no prompts.
 
     Args:
         known: what cards tell of the models that it names.

@@ -66,15 +66,25 @@ def starting_model(
         _check_kind(name, OF_CATALOGUE, kinds, param=param)
         return StartingModel(entry.id, entry.public_id, None, of_base(entry))
     parent = repository.model_by_name(session, owner=owner, name=name)
-    full = repository.full_base(session, parent_model_id=parent.id) if parent else None
-    entry = catalogue.find(parent.base_model) if parent else None
-    card = (of_model(full) if full else None) or (of_base(entry) if entry else None)
+    base = parent.base_model if parent else ""
+    card = parent and card_of(session, catalogue=catalogue, parent_model_id=parent.id, base_model=base)
     if parent is None or card is None:
         if OF_CATALOGUE in kinds:
             raise unknown_model(catalogue, name)
         raise UnknownModel(f"{param}: no model {name!r} that this project may use", param=param)
     _check_kind(name, parent.kind, kinds, param=param)
-    return StartingModel(parent.base_model, entry.public_id if entry else parent.base_model, parent, card)
+    entry = catalogue.find(base)
+    return StartingModel(base, entry.public_id if entry else base, parent, card)
+
+
+def card_of(session: Session, *, catalogue: Catalogue, parent_model_id: str | None, base_model: str) -> Card | None:
+    """Of what a job trains on: that of the job-made model with full weights below it, or of a base of the catalogue.
+
+    None where the catalogue has the base no more.
+    """
+    full = repository.full_base(session, parent_model_id=parent_model_id)
+    entry = catalogue.find(base_model)
+    return (of_model(full) if full else None) or (of_base(entry) if entry else None)
 
 
 def _check_kind(name: str, kind: ModelKind, kinds: Collection[ModelKind], *, param: str) -> None:

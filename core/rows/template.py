@@ -58,6 +58,8 @@ class ChatTemplate:
                 if size > MOST_CHARACTERS:
                     raise TemplateError(f"more than {MOST_CHARACTERS} characters")
                 parts.append(part)
+        except MemoryError:
+            raise  # how much there is, is not the chat's fault
         except Exception as error:  # it is somebody else's program: it may fail in any way
             raise ValueError(f"the model's chat template refuses this chat: {error}") from None
         return "".join(parts)
@@ -102,7 +104,10 @@ def ignores_system(template: ChatTemplate) -> bool:
 def ignores_tools(template: ChatTemplate, chat: Chat) -> bool:
     """True where the tools that a chat offers leave no trace in it."""
     messages = as_dicts(chat.messages)
-    return template.render(messages, tools=chat.tools) == template.render(messages)
+    try:
+        return template.render(messages, tools=chat.tools) == template.render(messages)
+    except ValueError:  # the chat is refused, which is told of its row
+        return False
 
 
 class _Environment(ImmutableSandboxedEnvironment):

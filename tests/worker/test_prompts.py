@@ -56,19 +56,20 @@ def publish(context: Context, tmp_path: Path) -> Iterator[Callable[..., None]]:
 def make_job(context: Context, project: ProjectKey, tmp_path: Path) -> MakeJob:
     """A reinforcement job whose files, with prompts of so many characters, are in the store and validated."""
 
-    def stored(file: File, lengths: list[int]) -> str:
-        rows = [{"messages": [{"role": "user", "content": "a" * length}]} for length in lengths]
+    def stored(file: File, lengths: list[int], **keys: Any) -> str:
+        rows = [{"messages": [{"role": "user", "content": "a" * length}], **keys} for length in lengths]
         path = tmp_path / "rows"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         entry: Entry = context.storage.put_file(file.object_key, path)
         file.bytes, file.sha256 = entry.bytes, entry.sha256
         return file.id
 
-    def make(*lengths: int, validation: list[int] | None = None, **options: Any) -> str:
+    def make(*lengths: int, validation: list[int] | None = None, tools: Any = None, **options: Any) -> str:
+        keys = {"tools": tools} if tools else {}
         with session_scope(context.engine) as session:
             spec = {
                 "model": TINY.id,
-                "training_file": stored(make_file(session, project.owner), list(lengths)),
+                "training_file": stored(make_file(session, project.owner), list(lengths), **keys),
                 "method": {"type": "reinforcement", "reinforcement": {"grader": CHECK, **options}},
             }
             if validation:
@@ -148,6 +149,36 @@ def test_a_prompt_that_the_template_refuses_fails_it(
     assert "too chatty" in error["message"]
 
 
+def test_a_template_that_refuses_the_first_tools_fails_it_by_line(
+    context: Context, publish: Callable[..., None], make_job: MakeJob
+) -> None:
+    publish("{% if tools %}{{ raise_exception('no tools') }}{% endif %}" + CHATML)
+    job_id = make_job(1, 2, tools=[{"type": "function", "function": {"name": "f"}}])
+    status, error = after_check(context, job_id)
+    assert status == "failed"
+    assert error is not None
+    assert error["message"].startswith("training_file: line 1: ")
+    assert "no tools" in error["message"]
+
+
+def test_what_takes_more_memory_than_there_is_here_is_left_to_the_trainer(
+    context: Context, publish: Callable[..., None], make_job: MakeJob
+) -> None:
+    begin, double = "{% set all = namespace(text='a') %}", "{% set all.text = all.text ~ all.text %}"
+    publish(begin + "{% for i in range(40) %}" + double + "{% endfor %}" + CHATML)
+    assert after_check(context, make_job(1)) == ("queued", None)
+
+
+def test_a_name_that_stands_for_a_model_is_that_model(
+    context: Context, publish: Callable[..., None], make_job: MakeJob
+) -> None:
+    publish()
+    job_id = make_job(500, max_length=100)
+    with session_scope(context.engine) as session:
+        session.execute(update(Job).values(model="an-alias-of-the-api"))
+    assert after_check(context, job_id)[0] == "failed"
+
+
 def test_answers_that_fill_the_context_fail_it(
     context: Context, publish: Callable[..., None], make_job: MakeJob
 ) -> None:
@@ -206,13 +237,18 @@ def test_no_job_waits_for_a_worker_that_is_lost_and_its_late_verdict_counts_for_
     assert stands(context, job_id) == ("queued", None)
 
 
-def test_no_job_waits_for_long_where_no_worker_comes(context: Context, make_job: MakeJob) -> None:
+@pytest.mark.parametrize(("claimed", "seconds"), [(False, prompt_checks.PATIENCE), (True, prompt_checks.LONGEST)])
+def test_no_job_waits_for_long(context: Context, make_job: MakeJob, claimed: bool, seconds: float) -> None:
     job_id = make_job(1)
-    give_back(context.engine, context.settings, Contact(longest_gap=60))
     with session_scope(context.engine) as session:
-        assert session.get_one(Job, job_id).status == "validating_files"
-        session.execute(
-            update(PromptCheck).values(created_at=func.now() - timedelta(seconds=prompt_checks.PATIENCE + 1))
-        )
-    give_back(context.engine, context.settings, Contact(longest_gap=60))
+        check = prompt_checks.claim(session, lease=60) if claimed else None
+    for age, status in ((seconds - 30, "validating_files"), (seconds + 1, "queued")):
+        with session_scope(context.engine) as session:
+            session.execute(update(PromptCheck).values(created_at=func.now() - timedelta(seconds=age)))
+        give_back(context.engine, context.settings, Contact(longest_gap=60))
+        with session_scope(context.engine) as session:
+            assert session.get_one(Job, job_id).status == status
     assert stands(context, job_id) == ("queued", None)
+    if check is not None:
+        with pytest.raises(Replaced), session_scope(context.engine) as session:
+            prompt_checks.finish(session, token=check[0], lease=60, error=None)

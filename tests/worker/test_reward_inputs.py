@@ -15,7 +15,8 @@ from worker.context import Context
 from worker.inputs import fetch, read_assignment
 
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "samples.jsonl")
-WHOLE = ("config.json", "facts.json", "model.safetensors", "tokenizer.json")
+TOOLS = "additional_chat_templates/tool_use.jinja"
+WHOLE = ("config.json", "facts.json", "model.safetensors", "tokenizer.json", TOOLS)
 REWARD_MODEL = {"type": "reward_model", "reward_model": {}}
 FULL = {"type": "reward_model", "reward_model": {"weights": "full"}}
 
@@ -28,6 +29,7 @@ def test_each_reward_model_is_fetched_with_what_it_sits_on(
         source, prefix = tmp_path / new_id("folder-"), f"orgs/org/{new_id('folder-')}/"
         source.mkdir()
         for name in names:
+            (source / name).parent.mkdir(exist_ok=True)
             (source / name).write_text(f"{prefix}{name}")
         return Folder(prefix, context.storage.put_folder(prefix, source))
 
@@ -52,12 +54,12 @@ def test_each_reward_model_is_fetched_with_what_it_sits_on(
         return [(content(Path(m.base)), content(Path(m.adapter)) if m.adapter else None) for m in spec.reward_models]
 
     def content(folder: Path) -> dict[str, str]:
-        return {path.name: path.read_text() for path in folder.iterdir()}
+        return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
     def held(folder: Folder, *names: str) -> dict[str, str]:
         return {name: f"{folder.prefix}{name}" for name in names}
 
-    base = held(folders[1], "config.json", "model.safetensors", "tokenizer.json")
+    base = held(folders[1], "config.json", "model.safetensors", "tokenizer.json", TOOLS)
     expected = [
         (base, held(folders[2], *ADAPTER[:3])),
         ({"config.json": "{}"}, held(folders[0], *ADAPTER[:3])),
