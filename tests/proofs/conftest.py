@@ -9,7 +9,7 @@ import pytest  # noqa: E402
 from tests.proofs import adder, report  # noqa: E402
 
 # As two processes are handed them, a file ahead of what they are at, so that both end at about the same time.
-ORDER = ("reward_models", "preferences", "pretraining", "reasoning", "adder", "reinforcement", "chain")
+ORDER = ("reward_models", "reasoning", "pretraining", "dpo", "adder", "reinforcement", "kto", "chain")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.proofs import adder
-from tests.proofs.report import Curve, validated
+from tests.proofs.report import Curve, Curves, Proof, keep, validated
 
+SEEDS = (0, 1, 2)
+ROWS = 4000  # sums of preferences
+COMMON: dict[str, Any] = {
+    "weights": "full",
+    "eval_interval": 50,
+    "checkpoint_interval": 1000,
+    "samples": adder.NO_SAMPLES,
+}
+HELD_OUT = adder.draw_sums(0, count=adder.HELD_OUT)
 DRAWN = 8  # answers drawn to each sum
 Answers = list[tuple[str, str]]  # a sum, and a wrong answer to it
 # The share of what is learnt that KTO's control may learn, too: half of its liked answers are right, and they weigh
@@ -32,6 +41,50 @@ class Compared:
         assert self.learnt >= before + 0.05
         assert self.control - before <= of_control * (self.learnt - before) + CHANCE
         assert self.margins[1][-1] > max(0, self.control_margins[1][-1])
+
+
+def sums_of(seed: int, *, count: int = ROWS) -> list[str]:
+    """That a seed trains on."""
+    drawn = adder.draw_sums(seed, count=adder.HELD_OUT + adder.ROWS + count)[-count:]
+    return [asked for asked in drawn if asked not in HELD_OUT]
+
+
+def compare_seeds(
+    tmp_path: Path,
+    start: Path,
+    make_rows: MakeRows,
+    shows: str,
+    *,
+    of_control: float = 0.0,
+    **method: dict[str, Any],
+) -> None:
+    """Train from each seed, beside the control, and judge."""
+    (type_,) = method
+    table: list[dict[str, object]] = []
+    curves: Curves = {type_: [], "control": []}
+    before = adder.share_right(start, HELD_OUT)
+    for seed in SEEDS:
+        found = compare(
+            tmp_path / str(seed), start, make_rows, trained=sums_of(seed), held_out=HELD_OUT, seed=seed, **method
+        )
+        curves[type_].append(found.margins)
+        curves["control"].append(found.control_margins)
+        table.append(
+            {
+                "seed": seed,
+                "before": before,
+                type_: found.learnt,
+                "control": found.control,
+                f"margin, {type_}": found.margins[1][-1],
+                "margin, control": found.control_margins[1][-1],
+            }
+        )
+        print(table[-1])  # noqa: T201 - the figures
+        found.judge(before, of_control=of_control)
+    measure = "reward margin of held-out rows"
+    keep(
+        Proof(type_, f"{shows} All start from the same adder, which is right on {before:.0%}.", measure, table, curves)
+    )
 
 
 def compare(

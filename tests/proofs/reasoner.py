@@ -15,7 +15,7 @@ from trainers.samples import complete
 
 LONGEST = 80  # tokens of an answer
 ROWS, HELD_OUT, DIGITS = 4000, 300, 2
-RIDDLES, TRAINED_RIDDLES = 3, 6  # one prompt of so many is one; of those that are rewarded
+RIDDLES = 3  # one prompt of so many is one
 IDLE = ("so add\n", "and tens\n", "so all\n")
 IDLE_SHARE = 0.5  # of the chains of sums: short ones are learnt as well as long ones, and are right as often
 SUPERVISED: dict[str, Any] = {
@@ -86,13 +86,10 @@ def asked(seed: int, *, count: int) -> list[dict[str, str]]:
 
 
 def trained(seed: int, held_out: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Prompts of a seed, none of which is held out; fewer riddles, since nothing but their length can be learnt."""
+    """Prompts of a seed, none of which is held out."""
     known = {row["problem"] for row in held_out}
     drawn = asked(seed, count=HELD_OUT + 2 * ROWS)[-ROWS:]
-    sums, riddles = (
-        [row for row in drawn if is_riddle(row) == riddle and row["problem"] not in known] for riddle in (False, True)
-    )
-    return sums + riddles[: len(sums) // (TRAINED_RIDDLES - 1)]
+    return [row for row in drawn if row["problem"] not in known]
 
 
 def train_half(folder: Path) -> Path:

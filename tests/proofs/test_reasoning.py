@@ -11,14 +11,14 @@ import pytest
 
 from graders.reasoning import form_checks
 from tests.proofs import adder, reasoner
+from tests.proofs.preferences import SEEDS
 from tests.proofs.report import Curves, Proof, keep, validated
-from tests.proofs.test_preferences import SEEDS
 from tests.proofs.test_reinforcement import COMMON
 from tests.trainers.conftest import RENAMED
 
 CHAINS: dict[str, Any] = {
     **COMMON,
-    "max_steps": 300,
+    "max_steps": 400,
     "beta": 0.02,
     # Divided by the spread of their group, brevity among right answers would weigh as much as being right.
     "scale_rewards": "none",
@@ -64,12 +64,12 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         assert collapsed["form"] <= 0.5 * before["form"]
         assert collapsed["reasoning reward"] <= 0.5 * after["reasoning reward"]
     shows = (
-        "Chains of thought for sums of two-digit numbers, and riddles without an answer, which are a third of the "
-        f"held-out prompts and a sixth of the others; from a model that is right on {before['right']:.0%} of all, in a "
-        f"form that is right on {before['form']:.0%}, with {before['length of right']:.0f} characters where it is "
-        f"right and {before['length on riddles']:.0f} on riddles. Curves: the reasoning reward of held-out rows, which "
-        f"the training on brevity alone, of {ALONE} steps, only watches. Brevity weighs 3.0 in both rewards and halves "
-        "at 40 characters (by default 0.2 and 1,000). Of wrong answers those to riddles alone are measured."
+        "Chains of thought for sums of two-digit numbers, a third of the prompts being riddles without an answer, from "
+        f"a model that is right on {before['right']:.0%} of all, in a form that is right on {before['form']:.0%}, with "
+        f"{before['length of right']:.0f} characters where it is right and {before['length on riddles']:.0f} on "
+        "riddles. Curves: the reasoning reward of held-out rows, which the training on brevity alone, of "
+        f"{ALONE} steps, only watches. Brevity weighs 3.0 in both rewards and halves at 40 characters (by default 0.2 "
+        "and 1,000). Of wrong answers those to riddles alone are measured."
     )
     keep(Proof("reasoning", shows, "reasoning reward", table, curves))
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.proofs import adder
+from tests.proofs.preferences import HELD_OUT, SEEDS, sums_of
 from tests.proofs.report import Curves, Proof, keep, validated
-from tests.proofs.test_preferences import HELD_OUT, SEEDS, sums_of
 from tests.trainers.conftest import RENAMED
 from trainers import reinforcement
 

@@ -14,9 +14,8 @@ import pytest
 
 from core.rows.tokens import ChatTokenizer
 from tests.proofs import adder
-from tests.proofs.preferences import misread, pairs, wrong_answers
+from tests.proofs.preferences import COMMON, HELD_OUT, SEEDS, misread, pairs, sums_of, wrong_answers
 from tests.proofs.report import Curves, Proof, keep, validated
-from tests.proofs.test_preferences import COMMON, HELD_OUT, SEEDS, sums_of
 from tests.trainers.conftest import RENAMED
 from tests.trainers.runs import events, outcome
 from trainers import scores

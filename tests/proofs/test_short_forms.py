@@ -1,6 +1,6 @@
 """In the suite: DPO, KTO and rewards make an adder of two-digit sums better; what is chance instead does not.
 
-The long forms, over several seeds and with figures that are kept, are those of test_preferences and test_reinforcement.
+The long forms, over several seeds and with figures that are kept, are in test_dpo, test_kto and test_reinforcement.
 """
 
 import random

@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(900)]
 def test_chains_keep_their_form_where_being_right_is_rewarded_too(tmp_path: Path) -> None:
     start = reasoner.train_half(tmp_path)
     held_out = reasoner.asked(0, count=reasoner.HELD_OUT)
-    rows = reasoner.trained(0, held_out)
+    # Half of the riddles: there is nothing in them to learn but their length.
+    rows = [row for i, row in enumerate(reasoner.trained(0, held_out)) if i % 2 == 0 or not reasoner.is_riddle(row)]
 
     def after(name: str, **given: Any) -> tuple[dict[str, float], Path]:
         options = CHAINS | {"max_steps": STEPS, "eval_interval": 20} | given
