@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from core.models import attempt_token
 from core.ops import tallies
 from core.settings import Settings
 
@@ -41,6 +42,13 @@ class Limits:
 def database_is_back(lease: float) -> ColumnElement[bool]:
     """True once the database has been up for a lease: while it was away nobody could renew theirs."""
     return func.now() - func.pg_postmaster_start_time() > timedelta(seconds=lease)
+
+
+def issue(session: Session, row: Any, *, lease: float) -> int:
+    """Give a locked row that is being claimed the next token, which it answers, and a lease of so many seconds."""
+    token: int = session.scalars(select(attempt_token.next_value())).one()
+    row.token, row.lease_expires_at = token, func.now() + timedelta(seconds=lease)
+    return token
 
 
 def hold(session: Session, table: type[Claimed], *, token: int, lease: float) -> Claimed:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from core.db import after_commit
 from core.jobs.states import TERMINAL
-from core.leases import Limits, expired, hold
-from core.models import Export, Job, Metric, attempt_token
+from core.leases import Limits, expired, hold, issue
+from core.models import Export, Job, Metric
 from core.queue import ring
 from core.specs.integrations import Integration
 
@@ -84,8 +84,7 @@ def claim(session: Session, *, lease: float, at_the_end: Collection[str] = ()) -
     if found is None:
         return None
     export, job = found
-    token = export.token = session.scalars(select(attempt_token.next_value())).one()
-    export.lease_expires_at = func.now() + timedelta(seconds=lease)
+    token = issue(session, export, lease=lease)
     newer = select(Metric.step, Metric.data).where(Metric.job_id == job.id, Metric.step > export.exported_step)
     whole = export.integration["type"] in at_the_end  # all that it is ever told comes at once
     most = MOST_ROWS if whole else MOST_STEPS

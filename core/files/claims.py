@@ -1,7 +1,6 @@
 """Validation of files: claimed, leased, fenced and reaped as jobs are."""
 
 import logging
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -9,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from core.db import after_commit
 from core.jobs.service import file_finished
-from core.leases import Limits, expired, hold
+from core.leases import Limits, expired, hold, issue
 from core.logs import bound
-from core.models import File, attempt_token
+from core.models import File
 from core.queue import ring
 
 log = logging.getLogger(__name__)
@@ -29,8 +28,7 @@ def claim(session: Session, *, lease: float) -> File | None:
         .execution_options(populate_existing=True)
     )
     if file is not None:
-        file.token = session.scalars(select(attempt_token.next_value())).one()
-        file.lease_expires_at = func.now() + timedelta(seconds=lease)
+        issue(session, file, lease=lease)
     return file
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from core.db import after_commit
 from core.jobs.lifecycle import queue_validated, transition
 from core.jobs.states import FAILED, VALIDATING_FILES
-from core.leases import Limits, expired, hold
-from core.models import Job, PromptCheck, attempt_token
+from core.leases import Limits, expired, hold, issue
+from core.models import Job, PromptCheck
 from core.queue import ring
 
 PATIENCE = 120.0  # seconds that a job waits for its check to begin
@@ -42,9 +42,7 @@ def claim(session: Session, *, lease: float) -> tuple[int, Job] | None:
     if found is None:
         return None
     check, job = found
-    token = check.token = session.scalars(select(attempt_token.next_value())).one()
-    check.lease_expires_at = func.now() + timedelta(seconds=lease)
-    return token, job
+    return issue(session, check, lease=lease), job
 
 
 def heartbeat(session: Session, *, token: int, lease: float) -> None:
