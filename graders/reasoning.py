@@ -31,7 +31,8 @@ def _grade(grader: ReasoningGrader, sample: Sample, of_model: Outcome | None, eq
     right = outcome.sub_rewards["correctness"]
     if of_model is not None and grader.quality is not None:
         low, high = grader.quality.range
-        of_model.reward = max(0.0, (of_model.reward - low) / (high - low))
+        failed = bool(of_model.errors.details)
+        of_model.reward = 0.0 if failed else max(0.0, (of_model.reward - low) / (high - low))
         outcome.take("quality", of_model, path="quality")
         outcome.scores |= {f"quality_{name}": value for name, value in of_model.scores.items()}
     else:

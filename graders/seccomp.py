@@ -39,7 +39,8 @@ CLONE_THREAD = 0x10000
 AUDIT_ARCH_X86_64 = 0xC000003E
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
-LOAD, EQUAL, ANY_BIT, RETURN = 0x20, 0x15, 0x45, 0x06
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+X32 = 0x40000000  # set in the numbers of calls with pointers of 32 bits, of the same architecture otherwise
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -47,12 +48,14 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 
 def _begin() -> bytes:
-    """Another architecture has other numbers: whoever calls by them ends."""
+    """Another architecture has other numbers, and so have pointers of 32 bits: whoever calls by them ends."""
     return (
         _step(LOAD, ARCHITECTURE)
         + _step(EQUAL, AUDIT_ARCH_X86_64, if_true=1)
         + _step(RETURN, KILL)
         + _step(LOAD, NUMBER)
+        + _step(AT_LEAST, X32, if_false=1)
+        + _step(RETURN, KILL)
     )
 
 

@@ -55,6 +55,7 @@ class Judge:
         self.latest: list[Answer] = []
         self.options = options
         self._scorer, self._tokenizer, self._ends, self._warn = scorer, tokenizer, ends, warn
+        self._costs = [part for part, weight in weights_of_parts(options).items() if weight < 0]
         self._has_warned = False
 
     def grade(self, prompts: Prompts, places: list[int], said: list[list[int]]) -> list[Answer]:
@@ -72,8 +73,14 @@ class Judge:
             Sample(output_text=text, item=prompts.content[place].item)
             for place, text in zip(places, texts, strict=True)
         ]
-        most, param = options.max_failed_gradings, "method.reinforcement.grader"
-        outcomes = graded(self._scorer, options.grader, samples, most_failed=most, param=param)
+        outcomes = graded(
+            self._scorer,
+            options.grader,
+            samples,
+            most_failed=options.max_failed_gradings,
+            param="method.reinforcement.grader",
+            costs=self._costs,
+        )
         watched = self._watched(samples)
         self.latest = [
             Answer(place, text, len(ids), self._thought(text), ids[-1] not in self._ends, outcome, other)

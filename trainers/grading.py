@@ -1,6 +1,6 @@
 """Grading a step's answers while training, and what the methods tell of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import fmean
 
 from core.specs.graders import AnyGrader
@@ -18,9 +18,10 @@ def graded(
     most_failed: float,
     param: str,
     worst: Callable[..., float] = min,
+    costs: Collection[str] = (),
 ) -> list[Outcome]:
     """An outcome for each sample; one that failed has the worst reward of all of them, and at best 0, whatever its
-    other parts and the formula would give.
+    other parts and the formula would give. So has each of its parts.
 
     An answer that makes a grader fail, or the grader of a penalty, would gain by it otherwise.
 
@@ -28,6 +29,7 @@ def graded(
         most_failed: the share of samples that may fail.
         param: the grader's key in the job.
         worst: `max` where rewards are costs.
+        costs: the parts whose weights are negative, by their names.
 
     Raises:
         SpecError: more of them could not be graded, for reasons that will not pass.
@@ -41,9 +43,13 @@ def graded(
         raise SpecError(_too_many(lasting, samples, param), param=param, code="grader_failed")
     if len(failed) / len(samples) > most_failed:
         raise GraderAway(_too_many([*away, *lasting], samples, param), param=param)
-    lowest = worst([0.0, *(outcome.reward for outcome in outcomes if error_of(outcome) is None)])
+    fine = [outcome for outcome in outcomes if error_of(outcome) is None]
+    lowest = worst([0.0, *(outcome.reward for outcome in fine)])
     for outcome in failed:
-        outcome.reward, outcome.sub_rewards = lowest, dict.fromkeys(outcome.sub_rewards, 0.0)
+        outcome.reward = lowest
+        for part in outcome.sub_rewards:
+            worst_part = max if part in costs else min
+            outcome.sub_rewards[part] = worst_part([0.0, *(other.sub_rewards[part] for other in fine)])
     return outcomes
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import safetensors.torch
 import torch
 import transformers
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl.trainer.utils import disable_dropout_in_model
 
 from core.rows.template import as_dicts
@@ -153,6 +153,7 @@ class Trainer(transformers.Trainer):
             processing_class=run.tokenizer,
             data_collator=lambda places: {"places": torch.tensor(places)},
         )
+        self.add_callback(LastStep(self))  # ahead of Progress, which makes a checkpoint of the step
         device, first = self.args.device, run.rows.content[0]
         self.options, self.prompts, self.tokenizer = options, run.rows, run.tokenizer
         self.max_tokens = options.completion_tokens(context=run.model.config.max_position_embeddings)
@@ -202,6 +203,7 @@ class Trainer(transformers.Trainer):
             raise self.progress.gone_too_far(
                 f"answers have come to be {kl:.4g} nats from those of the model that the job started from, more than "
                 f"kl_limit ({limit:.15g})",
+                made_by=self.state.global_step,
                 key="kl_limit",
                 advice="Try a higher kl_coefficient, a lower kl_target or a smaller learning rate",
             )
@@ -288,7 +290,7 @@ class Trainer(transformers.Trainer):
                 completion_tokens=len(answer),
                 truncated=not answer.ended,
                 reward=judged.score - kl_coefficient * kl,
-                rewards={"score": judged.score, "score_spread": judged.spread, "kl": kl, **judged.parts},
+                rewards=judged.parts | {"score": judged.score, "score_spread": judged.spread, "kl": kl},
                 advantage=float(worth[i]),
                 error=judged.error,
             )
@@ -327,12 +329,26 @@ class Trainer(transformers.Trainer):
         return 0  # Progress knows better
 
 
+class LastStep(TrainerCallback):
+    """Holds the last step's updates to `kl_limit` where no validation will, on as many prompts as a step has."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        trainer = self._trainer
+        limited = trainer.options.kl_limit is not None and not trainer.progress.validates
+        if limited and state.global_step >= state.max_steps:
+            validation(trainer, trainer.prompts.first(args.train_batch_size))()
+
+
 def validation(trainer: Trainer, prompts: Prompts) -> Callable[[], dict[str, float]]:
     """Of answers that are sampled anew each time, by the same random numbers, which are no part of training's.
 
     The reward is at the coefficient that the job begins with, so that validations compare.
     """
     model: Any = trainer.model
+    trainer.judge.check_context(prompts.longest + trainer.max_tokens)
 
     def validate() -> dict[str, float]:
         with torch.random.fork_rng():

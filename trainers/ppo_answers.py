@@ -12,10 +12,10 @@ from core.rows import packing
 from core.rows.prompt import Prompt
 from trainers import attention
 from trainers.prompts import Prompts
-from trainers.samples import as_read, generate
+from trainers.samples import SAMPLED_TOGETHER, as_read, generate
 from trainers.scoring import packed
 
-TOGETHER = 128  # prompts that are answered at once, at most: their keys and values are all in memory
+TOGETHER = 128  # prompts that are answered at once, at most
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def sample(
 ) -> list[Answer]:
     """An answer to each prompt, drawn by PyTorch's random numbers from the model's whole distribution."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    how = {"ends": ends, "max_tokens": max_tokens, "together": TOGETHER}
+    together = min(TOGETHER, max(1, SAMPLED_TOGETHER // (prompts.longest + max_tokens)))
+    how = {"ends": ends, "max_tokens": max_tokens, "together": together}
     with _plain_generation(base):
         drawn = generate(
             base, tokenizer, prompts.tokens, **how, do_sample=True, temperature=temperature, top_k=0, top_p=1.0

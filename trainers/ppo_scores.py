@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from core.rows.prompt import Prompt
 from core.rows.tokens import IGNORED, ChatTokenizer
-from core.specs.ppo import Ppo
+from core.specs.ppo import Ppo, unreadable
 from core.specs.run import RunSpec
 from graders.outcome import Outcome
 from graders.sample import Sample
@@ -92,8 +92,7 @@ class Judge:
             context = model.config.max_position_embeddings
             if longest > context:
                 param = f"{PARAM}[{i}]"
-                message = f"{param}: it reads {context} tokens, but a prompt and its answer may have {longest}"
-                raise SpecError(f"{message}; lower max_length or max_completion_tokens", param=param)
+                raise SpecError(f"{param}: {unreadable(longest, context=context)}", param=param)
 
     def __call__(self, answers: Sequence[Answer]) -> list[Judged]:
         """Raises SpecError where the grader fails at too many of them."""

@@ -103,14 +103,18 @@ class Progress(TrainerCallback):
         if not math.isfinite(score.loss_sum):
             raise self._diverged("the loss is not finite", step=self.counters.step + 1, ruined_by=self.counters.step)
 
-    def gone_too_far(self, what: str, *, key: str, advice: str) -> Diverged:
-        """What to raise in a step whose weights, which the step before has made, turn out to be past a limit.
+    @property
+    def validates(self) -> bool:
+        return self._validate is not None
+
+    def gone_too_far(self, what: str, *, made_by: int, key: str, advice: str) -> Diverged:
+        """What to raise in a step whose weights turn out to be past a limit.
 
         Args:
+            made_by: the step that has made them: the one before, or, in its validation, the step itself.
             key: of the limit, among the method's options.
         """
-        step = self.counters.step
-        return self._diverged(what, step=step + 1, ruined_by=step, key=key, advice=advice)
+        return self._diverged(what, step=self.counters.step + 1, ruined_by=made_by, key=key, advice=advice)
 
     def _diverged(
         self,

@@ -36,11 +36,10 @@ from trainers.progress import Progress
 from trainers.prompts import Prompts, read_prompts
 from trainers.rollouts import Rollouts
 from trainers.rundir import RunDir
-from trainers.samples import answered, ends_of_turn, write_answers
+from trainers.samples import SAMPLED_TOGETHER, answered, ends_of_turn, write_answers
 from trainers.scoring import Score
 from trainers.stopping import StopRequest
 
-SAMPLED_TOGETHER = 2**16  # tokens of the answers, with their prompts, whose keys and values are in memory at a time
 FIGURES = {  # TRL's name of what it measures of a part: ours
     "kl": "kl",
     "entropy": "entropy",

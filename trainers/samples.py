@@ -16,6 +16,9 @@ from trainers.prompts import Prompts
 from trainers.rows import Rows
 
 BATCH = 16  # prompts that are decoded together
+# Tokens of the answers, with their prompts, whose keys and values are in memory at a time, where a model is to learn
+# from its answers.
+SAMPLED_TOGETHER = 2**16
 OPENING = 8  # tokens at the end of a prompt that may hold THINKING[0]
 
 

@@ -13,19 +13,23 @@ from core.jobs import lengths, repository
 from core.models import Job
 from core.registry.cards import Card, Cards
 from core.registry.catalogue import Catalogue
+from core.registry.repository import models_named
 from core.registry.service import card_of
 from core.specs.job import JobSpec
+from core.specs.ppo import Ppo, unreadable
 from core.specs.rollouts import RolloutTraining
 from core.storage import Storage
 
 
 @dataclass(frozen=True)
 class Question:
-    """Plain values, so that no transaction is open while files are read. sources: by the keys that name them."""
+    """Plain values, so that no transaction is open while files are read. sources: by the keys that name them.
+    reward_models: their cards; None where the catalogue has a base no more."""
 
     spec: JobSpec
     card: Card
     sources: dict[str, Source]
+    reward_models: list[Card | None]
 
 
 def ask(session: Session, *, job: Job, catalogue: Catalogue) -> Question | None:
@@ -39,7 +43,13 @@ def ask(session: Session, *, job: Job, catalogue: Catalogue) -> Question | None:
         return None
     files = repository.files_of(session, job=job)
     sources = {param: source_of(file, param=param) for param, file in files}
-    return Question(JobSpec.model_validate(job.spec), card, sources)
+    spec = JobSpec.model_validate(job.spec)
+    names = spec.method.options.reward_models if isinstance(spec.method.options, Ppo) else []
+    scorers = [
+        card_of(session, catalogue=catalogue, parent_model_id=model.id, base_model=model.base_model)
+        for model in models_named(session, names=names)
+    ]
+    return Question(spec, card, sources, scorers)
 
 
 def fault(question: Question, *, storage: Storage, cards: Cards, within: Path) -> dict[str, str] | None:
@@ -77,6 +87,19 @@ def fault(question: Question, *, storage: Storage, cards: Cards, within: Path) -
     for param, rows in (("training_file", measured.rows), ("validation_file", measured.validation_rows)):
         if rows and (why := _unusable(rows, options, most=measured.plan.max_length, context=context)):
             return {"code": "invalid_file", "message": f"{param}: {why}", "param": param}
+    longest = max(rows.longest for rows in (measured.rows, measured.validation_rows) if rows)
+    if longest > measured.plan.max_length:  # the longest that is not dropped is not known
+        return None
+    return _unread(question.reward_models, cards=cards, longest=longest + options.completion_tokens(context=context))
+
+
+def _unread(reward_models: list[Card | None], *, cards: Cards, longest: int) -> dict[str, str] | None:
+    for i, card in enumerate(reward_models):
+        known = cards.known(card) if card else None
+        if known and longest > known.context:
+            param = f"method.ppo.reward_models[{i}]"
+            message = f"{param}: {unreadable(longest, context=known.context)}"
+            return {"code": "invalid_spec", "message": message, "param": param}
     return None
 
 

@@ -83,19 +83,21 @@ def test_quality_by_form(text: str, failing: set[str]) -> None:
     assert found.scores == {name: float(holds) for name, holds in checks.items()}
 
 
-def test_quality_by_a_model_is_scaled_to_its_range() -> None:
+@pytest.mark.parametrize("low", [1, -5])
+def test_quality_by_a_model_is_scaled_to_its_range(low: int) -> None:
+    """Where it says nothing, quality is 0, also where the range's 0 is not its lowest."""
     quality = {
         "type": "score_model",
         "name": "q",
         "model": "judge",
-        "input": [{"role": "user", "content": "From 1 to 5: {{ sample.output_text }}"}],
-        "range": [1, 5],
+        "input": [{"role": "user", "content": "How good? {{ sample.output_text }}"}],
+        "range": [low, 5],
     }
     judged = grader("reasoning", reference="150", quality=quality)
     replies = [Reply(text="4", model="judge", prompt_tokens=10, completion_tokens=2), Reply(problem="away")]
     with Scorer(lambda questions: replies[: len(questions)]) as scorer:
         found = scorer.score(judged, [Sample(output_text=GOOD), Sample(output_text=GOOD)])
-    assert [one.sub_rewards["quality"] for one in found] == [0.75, 0]
+    assert [one.sub_rewards["quality"] for one in found] == [(4 - low) / (5 - low), 0]
     assert found[0].scores == {"quality_score": 4}
     assert found[0].usage["judge"].total_tokens == 12
     assert (found[1].errors.model_grader_server_error, found[1].errors.details) == (True, ["quality.model: away"])

@@ -75,10 +75,19 @@ def test_a_grader_reaches_nothing_of_the_machine(name: str) -> None:
     assert found.errors.python_grader_runtime_error, found
 
 
-def test_another_architectures_calls_end_the_process() -> None:
-    """32-bit calls have other numbers than those that the filter knows: mmap'ed code that makes one is killed."""
-    body = "import ctypes, mmap\nm = mmap.mmap(-1, 4096, prot=7)\nm.write(bytes.fromhex('b814000000cd80c3'))\n"
-    body += "f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))\nreturn f()"
+MAPPED = "import ctypes, mmap\nm = mmap.mmap(-1, 4096, prot=7)\nm.write(bytes.fromhex('b814000000cd80c3'))\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        MAPPED + "f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))\nreturn f()",
+        "import ctypes\nctypes.CDLL(None).syscall(0x40000000 + 39)\nreturn 1",
+    ],
+    ids=["i386", "x32"],
+)
+def test_calls_by_other_numbers_than_the_filter_knows_end_the_process(body: str) -> None:
+    """Those of 32-bit code, which is written into memory here, and those of 64-bit code with pointers of 32 bits."""
     (found,) = sandbox.full(full(body), [SAMPLE])
     assert found.reward == 0
     assert f"by signal {31}" in found.errors.details[0], found  # SIGSYS

@@ -85,6 +85,11 @@ def asked(seed: int, *, count: int) -> list[dict[str, str]]:
     ]
 
 
+def held_out() -> list[dict[str, str]]:
+    """Prompts that no training sees."""
+    return asked(0, count=HELD_OUT + ROWS)[:HELD_OUT]  # others are drawn first where fewer are drawn
+
+
 def trained(seed: int, held_out: list[dict[str, str]]) -> list[dict[str, str]]:
     """Prompts of a seed, none of which is held out."""
     known = {row["problem"] for row in held_out}

@@ -19,9 +19,9 @@ Curve = tuple[list[int], list[float]]  # steps, values
 Curves = dict[str, list[Curve]]  # by name, of every seed
 HEAD = """# Proofs
 
-Written by `make proofs`, which trains for real on a processor, over several seeds, beside controls that must not
-learn, and measures on rows that training never sees. Each figure is one run; a curve is the mean over seeds, its band
-their spread.
+Written by `make proofs`, which trains for real on a processor, over several seeds (but for the chain), beside controls
+that must not learn, and measures on rows that training never sees. Each figure is one run; a curve is the mean over
+seeds, its band their spread.
 """
 
 

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings(RENAMED), pytest.mar
 
 def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: Path) -> None:
     start = reasoner.train_half(tmp_path)
-    held_out = reasoner.asked(0, count=reasoner.HELD_OUT)
+    held_out = reasoner.held_out()
     table: list[dict[str, object]] = []
     curves: Curves = {"reasoning": [], "brevity alone": []}
     before = judged(start, held_out)
@@ -41,7 +41,12 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
     graders = {
         "reasoning": {"grader": reasoner.REASONING, "watch": reasoner.SHORT},
         # Nothing is left to lose after the first steps.
-        "brevity alone": {"grader": reasoner.SHORT, "watch": reasoner.REASONING, "max_steps": ALONE},
+        "brevity alone": {
+            "grader": reasoner.SHORT,
+            "watch": reasoner.REASONING,
+            "max_steps": ALONE,
+            "eval_interval": ALONE // 10,
+        },
     }
     for seed in SEEDS:
         rows = reasoner.trained(seed, held_out)
@@ -63,6 +68,7 @@ def test_the_reasoning_reward_keeps_chains_and_brevity_alone_does_not(tmp_path: 
         assert collapsed["right"] <= 0.1 * before["right"]
         assert collapsed["form"] <= 0.5 * before["form"]
         assert collapsed["reasoning reward"] <= 0.5 * after["reasoning reward"]
+        assert collapsed["reasoning reward"] < 0.5 * curves["brevity alone"][-1][1][0]  # seen to fall
     shows = (
         "Chains of thought for sums of two-digit numbers, a third of the prompts being riddles without an answer, from "
         f"a model that is right on {before['right']:.0%} of all, in a form that is right on {before['form']:.0%}, with "

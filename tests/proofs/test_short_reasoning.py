@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.filterwarnings(RENAMED), pytest.mark.timeout(900)]
 
 def test_chains_keep_their_form_where_being_right_is_rewarded_too(tmp_path: Path) -> None:
     start = reasoner.train_half(tmp_path)
-    held_out = reasoner.asked(0, count=reasoner.HELD_OUT)
+    held_out = reasoner.held_out()
     # Half of the riddles: there is nothing in them to learn but their length.
     rows = [row for i, row in enumerate(reasoner.trained(0, held_out)) if i % 2 == 0 or not reasoner.is_riddle(row)]
 
@@ -40,4 +40,4 @@ def test_chains_keep_their_form_where_being_right_is_rewarded_too(tmp_path: Path
     assert collapsed["right"] <= 0.1 * before["right"]
     assert collapsed["form"] <= 0.5 * before["form"]
     assert rewards[-1] > rewards[0]
-    assert watched[-1] <= 0.5 * watched[0]
+    assert watched[-1] < 0.5 * watched[0]

@@ -45,6 +45,24 @@ def test_an_answer_that_breaks_the_penalty_gains_nothing_by_it() -> None:
     assert (broken.reward, set(broken.sub_rewards.values())) == (0, {0})
 
 
+def test_no_part_of_an_answer_that_breaks_a_grader_is_better_than_the_worst() -> None:
+    """Where parts are normalised by themselves, each is learnt from; of a penalty the highest is the worst."""
+    bonus = PENALTY | {"name": "bonus", "source": "def grade(sample, item):\n    return item['bonus']\n"}
+    grader = MultiGrader.model_validate(
+        {
+            "type": "multi",
+            "name": "both",
+            "graders": {"bonus": bonus, "penalty": PENALTY},
+            "calculate_output": "bonus - penalty",
+        }
+    )
+    samples = [Sample(output_text=text, item={"bonus": bonus}) for text, bonus in (("good", -1), ("ok", 2), ("!", 3))]
+    with Scorer(nobody) as scorer:
+        *fine, broken = graded(scorer, grader, samples, most_failed=0.5, param="method.p", costs=["penalty"])
+    assert [one.sub_rewards for one in fine] == [{"bonus": -1, "penalty": 0.25}, {"bonus": 2, "penalty": 0.5}]
+    assert broken.sub_rewards == {"bonus": -1, "penalty": 0.5}
+
+
 def test_an_answer_of_which_only_a_part_was_compared_is_graded() -> None:
     text = "a" * (MOST_COMPARED + 1)
     alike = {"type": "text_similarity", "name": "alike", "evaluation_metric": "fuzzy_match", "input": text}

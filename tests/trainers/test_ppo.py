@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.rows.chat import Chat, Message
 from core.rows.tokens import ChatTokenizer
+from core.specs.asking import Ask
 from core.specs.ppo import Ppo
 from core.specs.run import RunSpec
 from graders.score import Scorer
@@ -40,7 +41,7 @@ from trainers.ppo_answers import all_words, sample
 from trainers.prompts import read_prompts
 from trainers.run import run
 from trainers.rundir import RunDir
-from trainers.samples import as_read
+from trainers.samples import SAMPLED_TOGETHER, as_read
 from trainers.stopping import listening
 
 LETTER = "a"
@@ -119,7 +120,7 @@ def rollouts(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "artifacts/rollouts.jsonl").read_text().splitlines()]
 
 
-def trainer_of(folder: Path) -> Trainer:
+def trainer_of(folder: Path, *, ask: Ask | None = None) -> Trainer:
     """As `finetune` makes it."""
     spec, run_dir = RunSpec.model_validate_json((folder / "spec.json").read_bytes()), RunDir(folder)
     torch.manual_seed(0)
@@ -127,7 +128,7 @@ def trainer_of(folder: Path) -> Trainer:
     with listening() as stop:
         rows, _ = read_files(spec, run_dir, tokens, stop, read=read_prompts, limit=longest_row(spec))
     plan = make_plan(spec, rows, width=model.config.hidden_size)
-    make: Any = partial(make_trainer, grading=Scorer(Supervisor(None)))
+    make: Any = partial(make_trainer, grading=Scorer(ask or Supervisor(None)))
     return make(Run(spec, run_dir, plan, model, load_tokenizer(spec), tokens, rows))
 
 
@@ -281,20 +282,48 @@ def test_answers_are_scored_as_the_reward_model_has_learnt_to_read_them(write: A
             assert judged.score == pytest.approx(scores.score([model], [chat], tokens)[0].mean, abs=1e-4)
 
 
-def test_a_step_past_the_limit_ends_the_job_and_names_the_checkpoint_from_before(train: Any) -> None:
-    options = {"kl_limit": 0.5, "kl_target": None, "checkpoint_interval": 1, "eval_interval": 100}
+@pytest.mark.parametrize(("eval_interval", "before"), [(100, 1), (1, 0)])
+def test_a_step_past_the_limit_ends_the_job_and_names_the_checkpoint_from_before(
+    train: Any, eval_interval: int, before: int
+) -> None:
+    """Found by the next step's answers, or by the step's own validation."""
+    options = {"kl_limit": 0.5, "kl_target": None, "checkpoint_interval": 1, "eval_interval": eval_interval}
     folder = train("run", status=1, ppo=options | {"optimization": {"learning_rate": 2e-2, "warmup": 2}})
     said, last = error(folder), events(folder, "checkpoint")[-1]["step"]
     assert (said["code"], said["param"], said["retryable"]) == ("diverged", "method.ppo.kl_limit", False)
-    assert f"at step {last + 1}; the last good checkpoint is that of step {last - 1}" in said["message"]
+    assert f"at step {last + 1}; the last good checkpoint is that of step {last - before}" in said["message"]
     assert all(distance <= 0.5 for distance in series(folder, "train_kl"))
 
 
-def test_the_last_step_is_held_to_the_limit_by_the_validation_behind_it(train: Any) -> None:
+@pytest.mark.parametrize("given", [{}, {"validation_file": None}], ids=["validation", "none"])
+def test_the_last_step_is_held_to_the_limit_too(train: Any, given: dict[str, None]) -> None:
     options = {"kl_limit": 0.5, "kl_target": None, "hyperparameters": {"n_epochs": 1, "batch_size": 14}}
     options |= {"optimization": {"learning_rate": 5e-2, "warmup": 0}}
-    said = error(train("run", status=1, ppo=options))
-    assert (said["code"], said["param"]) == ("diverged", "method.ppo.kl_limit")
+    folder = train("run", status=1, ppo=options, **given)
+    assert (error(folder)["code"], error(folder)["param"]) == ("diverged", "method.ppo.kl_limit")
+    assert not events(folder, "checkpoint")
+
+
+def test_what_holds_the_last_step_to_the_limit_changes_nothing(train: Any) -> None:
+    runs = [train(str(limit), ppo={"kl_limit": limit}, validation_file=None) for limit in (None, 1e5)]
+    assert adapter_digest(runs[0]) == adapter_digest(runs[1])
+
+
+def test_no_more_is_sampled_at_once_than_memory_is_meant_for(write: Any) -> None:
+    trainer = trainer_of(write("run"))
+    model: Any = trainer.model
+    asked, sizes = trainer.prompts.chosen([i % 14 for i in range(200)]), list[int]()
+
+    def note(_: Any, __: Any, given: dict[str, Any]) -> None:
+        sizes.append(len(given["input_ids"]))
+
+    anything = {"ends": list(range(model.config.vocab_size)), "temperature": 1.0}  # each answer has one token
+    with model.get_base_model().register_forward_pre_hook(note, with_kwargs=True):
+        for max_tokens, largest in ((8, 128), (2000, SAMPLED_TOGETHER // (2000 + asked.longest))):
+            sizes.clear()
+            answers = sample(model.eval(), trainer.tokenizer, asked, max_tokens=max_tokens, **anything)
+            assert (len(answers), max(sizes)) == (200, largest)
+    assert 1 < largest < 128
 
 
 def test_a_step_learns_what_the_equations_say_of_its_options(write: Any) -> None:

@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModelForSequenceClassification
 
+from core.specs.asking import Reply
 from core.specs.ppo import Ppo
 from tests.trainers.runs import error, events, write_rows, write_spec
 from tests.trainers.test_ppo import PPO, pairs, prompts, reward_model, rollouts, trainer_of
@@ -129,6 +130,20 @@ def test_the_figures_of_a_step_are_those_of_its_answers(write: Any) -> None:
         assert line["rewards"]["grader"] == (
             0 if failed else pytest.approx(line["rewards"]["length"] + line["rewards"]["short"] / 4)
         )
+
+
+def test_of_a_rollouts_rewards_the_score_is_what_is_learnt_from(write: Any) -> None:
+    """Whatever figures of that name a grader has."""
+    asked = {"model": "judge", "input": [{"role": "user", "content": "{{ sample.output_text }}"}], "range": [0, 5]}
+    folder = write(grader={"type": "score_model", "name": "judge", **asked})
+    trainer = trainer_of(folder, ask=lambda questions: [Reply(text="7")] * len(questions))
+    played = trainer.play(trainer.model, trainer.prompts)
+    trainer.keep(trainer.lesson(played, kl_coefficient=0.1), kl_coefficient=0.1)
+    kept = [json.loads(line) for line in trainer.rollouts.path.read_text().splitlines()]
+    assert len(kept) == len(played.judged) == 14
+    for line, judged in zip(kept, played.judged, strict=True):
+        assert line["rewards"]["score"] == judged.score
+        assert (line["rewards"]["grader"], judged.parts["score"]) == (5, 7)
 
 
 def test_events_have_every_figure_that_the_documents_name(write: Any) -> None:

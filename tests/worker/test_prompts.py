@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from core.db import session_scope
 from core.jobs import prompt_checks, service
+from core.jobs.publishing import Folder
 from core.leases import Replaced
 from core.models import Attempt, File, Job, PromptCheck
 from core.registry import cards
@@ -20,7 +21,7 @@ from core.specs.job import JobSpec
 from core.storage import Entry
 from tests.cards import CHATML, FACTS, write_card
 from tests.conftest import ProjectKey
-from tests.core.factories import make_file
+from tests.core.factories import make_file, make_model
 from worker import prompts
 from worker.context import Context
 from worker.reconciler import Contact, give_back
@@ -54,7 +55,8 @@ def publish(context: Context, tmp_path: Path) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def make_job(context: Context, project: ProjectKey, tmp_path: Path) -> MakeJob:
-    """A reinforcement job whose files, with prompts of so many characters, are in the store and validated."""
+    """A job, of reinforcement or of ppo where it has reward models, whose files, with prompts of so many characters,
+    are in the store and validated."""
 
     def stored(file: File, lengths: list[int], **keys: Any) -> str:
         rows = [{"messages": [{"role": "user", "content": "a" * length}], **keys} for length in lengths]
@@ -65,12 +67,13 @@ def make_job(context: Context, project: ProjectKey, tmp_path: Path) -> MakeJob:
         return file.id
 
     def make(*lengths: int, validation: list[int] | None = None, tools: Any = None, **options: Any) -> str:
-        keys = {"tools": tools} if tools else {}
+        keys, method = {"tools": tools} if tools else {}, "ppo" if "reward_models" in options else "reinforcement"
+        given = {"grader": CHECK, **options}
         with session_scope(context.engine) as session:
             spec = {
                 "model": TINY.id,
                 "training_file": stored(make_file(session, project.owner), list(lengths), **keys),
-                "method": {"type": "reinforcement", "reinforcement": {"grader": CHECK, **options}},
+                "method": {"type": method, method: given},
             }
             if validation:
                 spec["validation_file"] = stored(make_file(session, project.owner), validation)
@@ -93,7 +96,7 @@ def after_check(context: Context, job_id: str) -> tuple[str, dict[str, Any] | No
 def stands(context: Context, job_id: str) -> tuple[str, dict[str, Any] | None]:
     with session_scope(context.engine) as session:
         assert session.scalars(select(func.count()).select_from(PromptCheck)).one() == 0
-        assert session.scalars(select(func.count()).select_from(Attempt)).one() == 0
+        assert session.scalars(select(func.count()).where(Attempt.job_id == job_id)).one() == 0
         job = session.get_one(Job, job_id)
         return job.status, job.error
 
@@ -188,6 +191,36 @@ def test_answers_that_fill_the_context_fail_it(
     assert error is not None
     assert error["param"] == "method.reinforcement.max_completion_tokens"
     assert f"{CONTEXT} were asked for, but the model's context is {CONTEXT}" in error["message"]
+
+
+@pytest.fixture
+def small_judge(context: Context, project: ProjectKey, tmp_path: Path) -> str:
+    """The name of a reward model, with full weights, that reads fewer tokens than the tiny model."""
+    card, prefix = write_card(tmp_path / "judge"), "orgs/test/judge/"
+    facts = json.loads((card / "facts.json").read_text())
+    (card / "facts.json").write_text(json.dumps(facts | {"context": 200}))
+    folder = Folder(prefix, context.storage.put_folder(prefix, card))
+    method = {"type": "reward_model", "reward_model": {"weights": "full"}}
+    with session_scope(context.engine) as session:
+        return make_model(session, project.owner, folder=folder, model=TINY.id, method=method)
+
+
+def test_a_reward_model_that_reads_less_than_prompts_and_answers_may_have_fails_it(
+    context: Context, publish: Callable[..., None], make_job: MakeJob, small_judge: str
+) -> None:
+    publish()
+    options: dict[str, Any] = {"reward_models": [small_judge], "max_completion_tokens": 100}
+    fits = 100 - AROUND
+    assert after_check(context, make_job(1, fits, **options)) == ("queued", None)
+    for files in ((1, fits + 1), (1,)):
+        job_id = make_job(*files, validation=[fits + 1] if len(files) == 1 else None, **options)
+        status, error = after_check(context, job_id)
+        assert status == "failed"
+        assert error is not None
+        assert (error["code"], error["param"]) == ("invalid_spec", "method.ppo.reward_models[0]")
+        assert "it reads 200 tokens, but a prompt and its answer may have 201;" in error["message"]
+    dropped = {"max_length": 100 + 1, "long_rows": "drop"}  # of those that are not dropped the longest is not known
+    assert after_check(context, make_job(1, fits + 50, **options, **dropped)) == ("queued", None)
 
 
 def test_what_can_not_be_known_here_is_left_to_the_trainer(

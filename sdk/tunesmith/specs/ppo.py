@@ -105,6 +105,12 @@ class Ppo(RolloutTraining):
         return self
 
 
+def unreadable(longest: int, *, context: int) -> str:
+    """What is said of a reward model with that context, where a prompt and its answer may have so many tokens."""
+    words = f"it reads {context} tokens, but a prompt and its answer may have {longest}"
+    return f"{words}; lower max_length or max_completion_tokens"
+
+
 class PpoMethod(Strict):
     """Stage 3: reinforcement learning from what reward models have learnt to prefer."""
 
