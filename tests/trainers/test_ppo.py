@@ -382,14 +382,19 @@ def test_values_are_clipped_as_the_options_say(write: Any, clip_range: float | N
 
 
 def test_a_reward_model_that_reads_less_than_the_policy_writes_is_refused(
-    train: Any, tmp_path: Path, judge: Path
+    write: Any, train: Any, tmp_path: Path, judge: Path
 ) -> None:
+    """In answer to prompts of the training, or of the validation, which have two tokens more."""
     short = shutil.copytree(judge, tmp_path / "short")
     config = json.loads((short / "config.json").read_text())
-    (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 16}))
-    said = error(train("run", status=1, judges=(judge, short)))
-    assert (said["code"], said["param"]) == ("invalid_spec", "method.ppo.reward_models[1]")
-    assert "it reads 16 tokens" in said["message"]
+    trainer = trainer_of(write("layout"))
+    enough = trainer.prompts.longest + trainer.max_tokens
+    for context, longest in ((16, enough), (enough, enough + 2)):
+        (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": context}))
+        said = error(train(str(context), status=1, judges=(judge, short)))
+        assert (said["code"], said["param"]) == ("invalid_spec", "method.ppo.reward_models[1]")
+        assert f"it reads {context} tokens, but a prompt and its answer may have {longest};" in said["message"]
+    train("alone", judges=(judge, short), validation_file=None)
 
 
 def test_a_think_block_that_the_prompt_opens_is_part_of_what_graders_read(tiny: Path) -> None:
