@@ -26,6 +26,8 @@ Written from the docstrings by `make docs`. `pip install ./sdk` in a checkout, P
 
 `Tunesmith` is described here. `AsyncTunesmith` has the same methods: `await` those that answer, and go through lists
 and streams with `async for`. Answers are pydantic models; fields that a newer server adds are kept.
+
+In the folder of a stack that runs here, `set -a; . .tunesmith/env; set +a` sets the variables that are named below.
 """
 CLI_HEAD = """# The command line
 
